@@ -1,0 +1,1 @@
+//! Certificates, keys and htpasswd lines: parse, check, issue.

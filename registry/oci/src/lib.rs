@@ -1,0 +1,1 @@
+//! Protocol vocabulary of the OCI distribution specification.

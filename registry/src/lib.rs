@@ -1,0 +1,1 @@
+//! A private container registry, drop-in for registry:2.
