@@ -1,0 +1,285 @@
+//! One X.509 certificate (RFC 5280), read once: who it is for, who issued it, how long it lasts.
+
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::{PemObject, SectionKind};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+
+use crate::problem::Problem;
+
+/// A parsed certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Certificate {
+    der: CertificateDer<'static>,
+    subject: String,
+    issuer: String,
+    names: Vec<String>,
+    not_before: Timestamp,
+    not_after: Timestamp,
+    is_ca: bool,
+    serves: bool,
+    weakness: Option<String>,
+}
+
+impl Certificate {
+    /// Reads one certificate from DER.
+    pub fn from_der(der: CertificateDer<'static>) -> Result<Self, Problem> {
+        let unreadable = |cause: String| Problem::UnreadableCertificate { cause };
+        let (rest, parsed) =
+            X509Certificate::from_der(&der).map_err(|error| unreadable(error.to_string()))?;
+        if !rest.is_empty() {
+            return Err(unreadable("bytes follow the certificate".to_owned()));
+        }
+        let instant = |time: x509_parser::time::ASN1Time| {
+            Timestamp::from_second(time.timestamp()).map_err(|error| unreadable(error.to_string()))
+        };
+        Ok(Self {
+            subject: common_name_or_all(parsed.subject()),
+            issuer: common_name_or_all(parsed.issuer()),
+            names: names(&parsed),
+            not_before: instant(parsed.validity().not_before)?,
+            not_after: instant(parsed.validity().not_after)?,
+            is_ca: parsed.is_ca(),
+            serves: may_serve(&parsed),
+            weakness: weakness(&parsed),
+            der: der.clone(),
+        })
+    }
+
+    /// The subject's common name, or the whole distinguished name where it has none.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The issuer, in the same form as [`Certificate::subject`].
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The DNS names and IP addresses of subjectAltName, as text.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The first instant at which it is valid.
+    pub fn not_before(&self) -> Timestamp {
+        self.not_before
+    }
+
+    /// The last instant at which it is valid.
+    pub fn not_after(&self) -> Timestamp {
+        self.not_after
+    }
+
+    /// Whether its basic constraints make it a certificate authority.
+    pub fn is_ca(&self) -> bool {
+        self.is_ca
+    }
+
+    /// The certificate's bytes.
+    pub fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// The certificate as one PEM block.
+    pub fn to_pem(&self) -> String {
+        let block = pem::Pem::new("CERTIFICATE", self.der.as_ref());
+        pem::encode_config(
+            &block,
+            pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF),
+        )
+    }
+
+    /// Whether a client that dials `host` (a DNS name or an address, without a port) accepts the names:
+    /// exactly, by a wildcard for one leftmost label (RFC 6125 §6.4.3), or as the same address.
+    pub fn covers(&self, host: &str) -> bool {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return self.names.iter().any(|name| name.parse() == Ok(address));
+        }
+        let host = host.trim_end_matches('.').to_ascii_lowercase();
+        self.names.iter().any(|name| match name.strip_prefix("*.") {
+            Some(parent) => host
+                .split_once('.')
+                .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+            None => name.eq_ignore_ascii_case(&host),
+        })
+    }
+
+    /// Whether `issuer`'s key signed this certificate and the names agree.
+    pub fn is_issued_by(&self, issuer: &Certificate) -> bool {
+        let (Ok((_, own)), Ok((_, other))) = (
+            X509Certificate::from_der(&self.der),
+            X509Certificate::from_der(&issuer.der),
+        ) else {
+            return false;
+        };
+        own.issuer() == other.subject() && own.verify_signature(Some(other.public_key())).is_ok()
+    }
+
+    pub(crate) fn serves(&self) -> bool {
+        self.serves
+    }
+
+    pub(crate) fn weakness(&self) -> Option<&str> {
+        self.weakness.as_deref()
+    }
+}
+
+/// Reads every certificate of a PEM text. Blocks of other kinds (keys, requests) are passed over, so nothing
+/// secret can travel on in what this returns.
+///
+/// # Errors
+/// [`Problem::NoCertificate`] where there is none, [`Problem::UnreadableCertificate`] where one is damaged.
+pub fn parse_certificates(pem: &[u8]) -> Result<Vec<Certificate>, Problem> {
+    let mut certificates = Vec::new();
+    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
+        let (kind, der) = block.map_err(|error| Problem::UnreadableCertificate {
+            cause: error.to_string(),
+        })?;
+        if kind == SectionKind::Certificate {
+            certificates.push(Certificate::from_der(CertificateDer::from(der))?);
+        }
+    }
+    if certificates.is_empty() {
+        Err(Problem::NoCertificate)
+    } else {
+        Ok(certificates)
+    }
+}
+
+/// One PEM text of all the certificates, each once, in an order that depends on nothing but them: the same
+/// set gives the same bytes, so that nobody downstream sees a change where there is none.
+pub fn bundle<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> String {
+    let mut all: Vec<_> = certificates.into_iter().collect();
+    all.sort_by(|a, b| (a.subject(), a.der().as_ref()).cmp(&(b.subject(), b.der().as_ref())));
+    all.dedup_by(|a, b| a.der() == b.der());
+    all.into_iter().map(Certificate::to_pem).collect()
+}
+
+fn common_name_or_all(name: &x509_parser::x509::X509Name<'_>) -> String {
+    let common_name = name
+        .iter_common_name()
+        .next()
+        .and_then(|attribute| attribute.as_str().ok());
+    common_name.map_or_else(|| name.to_string(), str::to_owned)
+}
+
+fn names(certificate: &X509Certificate<'_>) -> Vec<String> {
+    let Ok(Some(alternatives)) = certificate.subject_alternative_name() else {
+        return Vec::new();
+    };
+    alternatives
+        .value
+        .general_names
+        .iter()
+        .filter_map(|name| match name {
+            GeneralName::DNSName(dns) => Some((*dns).to_owned()),
+            GeneralName::IPAddress(bytes) => address(bytes).map(|address| address.to_string()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    <[u8; 4]>::try_from(bytes)
+        .map(IpAddr::from)
+        .or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from))
+        .ok()
+}
+
+/// Without an extended key usage every use is allowed (RFC 5280 §4.2.1.12).
+fn may_serve(certificate: &X509Certificate<'_>) -> bool {
+    certificate
+        .extensions()
+        .iter()
+        .all(|extension| match extension.parsed_extension() {
+            ParsedExtension::ExtendedKeyUsage(usage) => usage.server_auth || usage.any,
+            _ => true,
+        })
+}
+
+fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
+    use x509_parser::public_key::PublicKey;
+    const LEAST_RSA_BITS: usize = 2048;
+    if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed()
+        && key.key_size() < LEAST_RSA_BITS
+    {
+        return Some(format!(
+            "an RSA key of {} bits, {LEAST_RSA_BITS} is the least",
+            key.key_size()
+        ));
+    }
+    let algorithm = certificate.signature_algorithm.algorithm.to_id_string();
+    match algorithm.as_str() {
+        "1.2.840.113549.1.1.5" | "1.2.840.10045.4.1" => Some("signed over SHA-1".to_owned()),
+        "1.2.840.113549.1.1.4" => Some("signed over MD5".to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::authority::Authority;
+
+    fn authority(name: &str) -> Certificate {
+        Authority::create(name, SignedDuration::from_hours(1), Timestamp::now())
+            .unwrap()
+            .certificate()
+            .clone()
+    }
+
+    fn certificate_for(names: &[&str]) -> Certificate {
+        let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
+        let hour = SignedDuration::from_hours(1);
+        let authority = Authority::create("CA", hour, Timestamp::now()).unwrap();
+        authority
+            .issue_server(&names, hour, Timestamp::now())
+            .unwrap()
+            .leaf()
+            .clone()
+    }
+
+    #[test]
+    fn names_cover_what_clients_accept_and_nothing_more() {
+        let certificate = certificate_for(&["registry.example.com", "*.apps.example.com", "10.0.0.7"]);
+        for host in [
+            "registry.example.com",
+            "REGISTRY.example.com",
+            "registry.example.com.",
+            "a.apps.example.com",
+            "10.0.0.7",
+        ] {
+            assert!(certificate.covers(host), "{host}");
+        }
+        for host in [
+            "example.com",
+            "apps.example.com",
+            "a.b.apps.example.com",
+            "10.0.0.8",
+            "",
+        ] {
+            assert!(!certificate.covers(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_is_the_same_whatever_the_order_and_holds_each_once() {
+        let (a, b) = (authority("a"), authority("b"));
+        let one = bundle([&a, &b, &a]);
+        assert_eq!(one, bundle([&b, &a]));
+        assert_eq!(parse_certificates(one.as_bytes()).unwrap(), [a, b]);
+    }
+
+    #[test]
+    fn keys_in_the_same_text_are_left_out() {
+        let ca = Authority::create("CA", SignedDuration::from_hours(1), Timestamp::now()).unwrap();
+        let text = format!("{}{}", ca.key_pem(), ca.certificate_pem());
+        let certificates = parse_certificates(text.as_bytes()).unwrap();
+        assert_eq!(bundle(&certificates), ca.certificate_pem());
+    }
+}

@@ -1,0 +1,219 @@
+//! htpasswd files: one `user:hash` a line, bcrypt only, as registry:2 has it.
+
+use std::collections::BTreeMap;
+
+/// Users and their bcrypt hashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Htpasswd {
+    users: BTreeMap<String, String>,
+    /// Checked for users who do not exist: a wrong name takes as long as a wrong password, so that timing
+    /// does not list the users.
+    nobody: String,
+}
+
+/// A line that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {what}")]
+pub struct LineProblem {
+    /// Counted from 1.
+    pub line: usize,
+    /// What is wrong and what to do. Never any part of the line but the user's name.
+    pub what: String,
+}
+
+/// Why a password could not be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// The user's name cannot stand in a line.
+    #[error(
+        "the user name {0:?} is not usable: it must not be empty nor hold a colon or a control character"
+    )]
+    User(String),
+    /// The password is empty.
+    #[error("the password of {0} is empty")]
+    EmptyPassword(String),
+    /// bcrypt refused.
+    #[error("cannot hash the password: {0}")]
+    Bcrypt(#[from] bcrypt::BcryptError),
+}
+
+/// What follows the cost in a hash of no password that anyone has.
+const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAA.n0h/mIMCzQV5sAcS2EkWlrP7Nqjmb2m";
+
+impl Htpasswd {
+    /// Reads a file. Empty lines and lines that begin with `#` are passed over; of two lines for one user
+    /// the later holds, as in Apache's.
+    ///
+    /// # Errors
+    /// Every line that is unusable; nothing is taken then, for a user left out in silence cannot log in
+    /// and does not learn why.
+    pub fn parse(text: &str) -> Result<Self, Vec<LineProblem>> {
+        let mut users = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            match check_line(line) {
+                Ok((user, hash)) => drop(users.insert(user.to_owned(), hash.to_owned())),
+                Err(what) => problems.push(LineProblem {
+                    line: index + 1,
+                    what,
+                }),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let costs = users
+            .values()
+            .filter_map(|hash| hash.parse::<bcrypt::HashParts>().ok());
+        let cost = costs
+            .map(|parts| parts.get_cost())
+            .max()
+            .unwrap_or(bcrypt::DEFAULT_COST);
+        Ok(Self {
+            users,
+            nobody: format!("$2y${cost:02}${NOBODY}"),
+        })
+    }
+
+    /// The users' names, sorted.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        self.users.keys().map(String::as_str)
+    }
+
+    /// Whether there is such a user.
+    pub fn contains(&self, user: &str) -> bool {
+        self.users.contains_key(user)
+    }
+
+    /// Whether this is the user's password. Slow on purpose (bcrypt): call it where blocking is allowed.
+    pub fn verify(&self, user: &str, password: &str) -> bool {
+        let known = self.users.get(user);
+        let hash = known.unwrap_or(&self.nobody);
+        let equal = bcrypt::verify(password, hash).unwrap_or(false);
+        known.is_some() && equal
+    }
+}
+
+/// The user and the hash of one line, or what is wrong with it.
+pub fn check_line(line: &str) -> Result<(&str, &str), String> {
+    let (user, hash) = line
+        .split_once(':')
+        .ok_or("expected user:hash; make the line with htpasswd -nB USER")?;
+    if user.is_empty() {
+        return Err("the user name before the colon is empty".to_owned());
+    }
+    if !["$2a$", "$2b$", "$2y$"]
+        .iter()
+        .any(|prefix| hash.starts_with(prefix))
+    {
+        return Err(format!(
+            "the password of {user} is not hashed with bcrypt; make the line anew with htpasswd -nB {user}"
+        ));
+    }
+    hash.parse::<bcrypt::HashParts>().map_err(|_| {
+        format!("the bcrypt hash of {user} is damaged; make the line anew with htpasswd -nB {user}")
+    })?;
+    Ok((user, hash))
+}
+
+/// A line `user:$2y$…` for a password. `cost` is bcrypt's: each step doubles the work (5 for random
+/// passwords, 10 or more for people's).
+pub fn hash_line(user: &str, password: &str, cost: u32) -> Result<String, HashError> {
+    if user.is_empty() || user.contains(':') || user.starts_with('#') || user.chars().any(char::is_control) {
+        return Err(HashError::User(user.to_owned()));
+    }
+    if password.is_empty() {
+        return Err(HashError::EmptyPassword(user.to_owned()));
+    }
+    let hash = bcrypt::hash_with_result(password, cost)?.format_for_version(bcrypt::Version::TwoY);
+    Ok(format!("{user}:{hash}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(user: &str, password: &str) -> String {
+        hash_line(user, password, 4).unwrap()
+    }
+
+    #[test]
+    fn a_hashed_line_admits_its_password_and_no_other() {
+        let file = Htpasswd::parse(&line("alice", "secret")).unwrap();
+        assert!(file.verify("alice", "secret"));
+        assert!(!file.verify("alice", "Secret"));
+        assert!(!file.verify("bob", "secret"));
+        assert!(!file.verify("", ""));
+    }
+
+    #[test]
+    fn nobodys_hash_is_a_real_one_of_the_highest_cost() {
+        let file = Htpasswd::parse(&format!(
+            "{}\n{}",
+            line("a", "x"),
+            hash_line("b", "x", 5).unwrap()
+        ))
+        .unwrap();
+        let parts: bcrypt::HashParts = file.nobody.parse().unwrap();
+        assert_eq!(parts.get_cost(), 5);
+        assert!(matches!(bcrypt::verify("x", &file.nobody), Ok(false)));
+    }
+
+    #[test]
+    fn hashes_of_apache_and_of_other_tools_are_read() {
+        // htpasswd -nbB alice wonderland; PHP and Go write $2y$ and $2a$ for the same algorithm.
+        let hash = bcrypt::hash_with_result("wonderland", 4).unwrap();
+        for version in [
+            bcrypt::Version::TwoY,
+            bcrypt::Version::TwoA,
+            bcrypt::Version::TwoB,
+        ] {
+            let text = format!("alice:{}", hash.format_for_version(version));
+            assert!(
+                Htpasswd::parse(&text).unwrap().verify("alice", "wonderland"),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn comments_and_empty_lines_are_passed_over_and_windows_line_ends_do_no_harm() {
+        let text = format!("# people\r\n\r\n{}\r\n", line("alice", "x"));
+        assert_eq!(
+            Htpasswd::parse(&text).unwrap().users().collect::<Vec<_>>(),
+            ["alice"]
+        );
+    }
+
+    #[test]
+    fn each_unusable_line_is_named_with_its_number_and_without_its_hash() {
+        let text = "alice:$apr1$abcdefgh$0123456789012345678901\nbob\n:x\ncarol:$2y$10$short\n";
+        let problems = Htpasswd::parse(text).unwrap_err();
+        let texts: Vec<_> = problems.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            problems.iter().map(|problem| problem.line).collect::<Vec<_>>(),
+            [1, 2, 3, 4]
+        );
+        assert!(
+            texts[0].contains("htpasswd -nB alice") && !texts[0].contains("apr1"),
+            "{}",
+            texts[0]
+        );
+        assert!(!texts[3].contains("short"), "{}", texts[3]);
+    }
+
+    #[test]
+    fn names_that_would_break_a_line_are_refused() {
+        for name in ["", "a:b", "#a", "a\nb"] {
+            assert!(
+                matches!(hash_line(name, "x", 4), Err(HashError::User(_))),
+                "{name:?}"
+            );
+        }
+        assert!(matches!(hash_line("a", "", 4), Err(HashError::EmptyPassword(_))));
+    }
+}

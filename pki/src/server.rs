@@ -1,0 +1,230 @@
+//! What a TLS server presents: a chain, leaf first, and the private key of its leaf.
+
+use jiff::Timestamp;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
+use rustls_pki_types::PrivateKeyDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::certificate::{Certificate, parse_certificates};
+use crate::problem::Problem;
+
+/// A chain and the private key that is known to belong to its leaf.
+#[derive(Debug)]
+pub struct ServerCertificate {
+    chain: Vec<Certificate>,
+    key: PrivateKeyDer<'static>,
+    key_pem: String,
+}
+
+impl ServerCertificate {
+    /// Reads a chain (leaf first) and its key, and checks that they belong together.
+    ///
+    /// # Errors
+    /// What is unreadable, or [`Problem::KeyMismatch`]. Time and trust are not judged here: see
+    /// [`ServerCertificate::findings`].
+    pub fn parse(chain_pem: &[u8], key_pem: &[u8]) -> Result<Self, Problem> {
+        let chain = parse_certificates(chain_pem)?;
+        let unreadable_key = |cause: String| Problem::UnreadableKey { cause };
+        let key =
+            PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| unreadable_key(error.to_string()))?;
+        let signing_key = any_supported_type(&key).map_err(|error| unreadable_key(error.to_string()))?;
+        let certified = CertifiedKey::new(vec![chain[0].der().clone()], signing_key);
+        match certified.keys_match() {
+            Ok(()) => {}
+            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
+                return Err(Problem::KeyMismatch {
+                    subject: chain[0].subject().to_owned(),
+                });
+            }
+            Err(error) => return Err(unreadable_key(error.to_string())),
+        }
+        let key_pem = String::from_utf8_lossy(key_pem).into_owned();
+        Ok(Self { chain, key, key_pem })
+    }
+
+    /// The server's own certificate.
+    pub fn leaf(&self) -> &Certificate {
+        &self.chain[0]
+    }
+
+    /// The whole chain, leaf first.
+    pub fn chain(&self) -> &[Certificate] {
+        &self.chain
+    }
+
+    /// The chain as PEM, leaf first.
+    pub fn chain_pem(&self) -> String {
+        self.chain.iter().map(Certificate::to_pem).collect()
+    }
+
+    /// The leaf's private key.
+    pub fn key(&self) -> &PrivateKeyDer<'static> {
+        &self.key
+    }
+
+    /// The leaf's private key as the PEM that it was read from.
+    pub fn key_pem(&self) -> &str {
+        &self.key_pem
+    }
+
+    /// Everything that is wrong with it at `now`, the worst first. With no `roots` the chain's end is not
+    /// judged: its issuer may well be a root that only the clients know.
+    pub fn findings(&self, roots: &[Certificate], now: Timestamp) -> Vec<Problem> {
+        let mut problems: Vec<_> = self
+            .chain
+            .iter()
+            .filter_map(|certificate| untimely(certificate, now))
+            .collect();
+        let leaf = self.leaf();
+        let subject = || leaf.subject().to_owned();
+        if !leaf.serves() {
+            problems.push(Problem::NotForServers { subject: subject() });
+        }
+        if leaf.names().is_empty() {
+            problems.push(Problem::NoSubjectAltName { subject: subject() });
+        }
+        problems.extend(self.chain_problem(roots));
+        problems.extend(self.chain.iter().filter_map(|certificate| {
+            let what = certificate.weakness()?.to_owned();
+            Some(Problem::Weak {
+                subject: certificate.subject().to_owned(),
+                what,
+            })
+        }));
+        problems
+    }
+
+    fn chain_problem(&self, roots: &[Certificate]) -> Option<Problem> {
+        for pair in self.chain.windows(2) {
+            if !pair[0].is_issued_by(&pair[1]) {
+                let (subject, next) = (pair[0].subject().to_owned(), pair[1].subject().to_owned());
+                return Some(Problem::BrokenChain { subject, next });
+            }
+        }
+        let last = self.chain.last()?;
+        let ends_at_root = roots.iter().any(|root| root == last || last.is_issued_by(root));
+        let missing = !roots.is_empty() && !ends_at_root;
+        missing.then(|| Problem::MissingIntermediate {
+            issuer: last.issuer().to_owned(),
+        })
+    }
+}
+
+fn untimely(certificate: &Certificate, now: Timestamp) -> Option<Problem> {
+    let subject = certificate.subject().to_owned();
+    if now > certificate.not_after() {
+        Some(Problem::Expired {
+            subject,
+            not_after: certificate.not_after(),
+        })
+    } else if now < certificate.not_before() {
+        Some(Problem::NotYetValid {
+            subject,
+            not_before: certificate.not_before(),
+        })
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::authority::Authority;
+
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    fn now() -> Timestamp {
+        "2026-06-01T12:00:00Z".parse().unwrap()
+    }
+
+    fn authority(name: &str) -> Authority {
+        Authority::create(name, DAY * 365, now()).unwrap()
+    }
+
+    fn reasons(server: &ServerCertificate, roots: &[Certificate], at: Timestamp) -> Vec<&'static str> {
+        server.findings(roots, at).iter().map(Problem::reason).collect()
+    }
+
+    #[test]
+    fn a_key_of_another_certificate_is_refused_by_name() {
+        let authority = authority("CA");
+        let one = authority
+            .issue_server(&["one.example".to_owned()], DAY, now())
+            .unwrap();
+        let other = authority
+            .issue_server(&["other.example".to_owned()], DAY, now())
+            .unwrap();
+        let problem =
+            ServerCertificate::parse(one.chain_pem().as_bytes(), other.key_pem().as_bytes()).unwrap_err();
+        assert_eq!(
+            problem,
+            Problem::KeyMismatch {
+                subject: "one.example".to_owned()
+            }
+        );
+    }
+
+    #[test]
+    fn what_is_not_pem_is_refused_without_repeating_it() {
+        let good = authority("CA")
+            .issue_server(&["a.example".to_owned()], DAY, now())
+            .unwrap();
+        let chain = good.chain_pem();
+        let reason = |chain: &[u8], key: &[u8]| ServerCertificate::parse(chain, key).unwrap_err();
+        assert_eq!(reason(b"", good.key_pem().as_bytes()), Problem::NoCertificate);
+        assert_eq!(
+            reason(good.key_pem().as_bytes(), good.key_pem().as_bytes()),
+            Problem::NoCertificate
+        );
+        let problem = reason(
+            chain.as_bytes(),
+            b"-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n",
+        );
+        assert_eq!(problem.reason(), "UnreadableKey");
+        assert!(!problem.to_string().contains("c2VjcmV0"));
+    }
+
+    #[test]
+    fn time_is_judged_at_the_instant_given() {
+        let server = authority("CA")
+            .issue_server(&["a.example".to_owned()], DAY, now())
+            .unwrap();
+        assert_eq!(reasons(&server, &[], now()), [] as [&str; 0]);
+        assert_eq!(reasons(&server, &[], now() + DAY * 2), ["Expired"]);
+        assert_eq!(reasons(&server, &[], now() - DAY), ["NotYetValid"]);
+    }
+
+    #[test]
+    fn a_certificate_without_names_is_reported() {
+        let server = authority("CA").issue_server(&[], DAY, now()).unwrap();
+        assert_eq!(reasons(&server, &[], now()), ["NoSubjectAltName"]);
+    }
+
+    #[test]
+    fn an_issuer_that_no_root_knows_is_named() {
+        let server = authority("inner")
+            .issue_server(&["a.example".to_owned()], DAY, now())
+            .unwrap();
+        let stranger = authority("stranger");
+        let problems = server.findings(&[stranger.certificate().clone()], now());
+        assert_eq!(
+            problems,
+            [Problem::MissingIntermediate {
+                issuer: "inner".to_owned()
+            }]
+        );
+    }
+
+    #[test]
+    fn a_chain_in_the_wrong_order_is_reported() {
+        let (one, stranger) = (authority("one"), authority("stranger"));
+        let leaf = one.issue_server(&["a.example".to_owned()], DAY, now()).unwrap();
+        let chain = leaf.chain_pem() + stranger.certificate_pem();
+        let server = ServerCertificate::parse(chain.as_bytes(), leaf.key_pem().as_bytes()).unwrap();
+        assert_eq!(reasons(&server, &[], now()), ["BrokenChain"]);
+    }
+}
