@@ -1,0 +1,230 @@
+//! Descriptors: how one piece of content names another.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::strict_json::{CaseVariant, UnknownKeys, refuse_case_variants};
+use crate::{Digest, media_type};
+
+pub type Annotations = BTreeMap<String, String>;
+
+/// A reference to content: what it is, its address and its size.
+///
+/// Carries what a registry acts on or shows in a referrers list; `platform` and `data` are checked when parsed
+/// and then left to the manifest's own bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "RawDescriptor")]
+pub struct Descriptor {
+    pub media_type: String,
+    pub digest: Digest,
+    pub size: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub artifact_type: Option<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: Annotations,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+}
+
+impl Descriptor {
+    pub fn new(media_type: impl Into<String>, digest: Digest, size: u64) -> Self {
+        Self {
+            media_type: media_type.into(),
+            digest,
+            size,
+            artifact_type: None,
+            annotations: Annotations::new(),
+            urls: Vec::new(),
+        }
+    }
+
+    /// Whether clients fetch this content from elsewhere, so that a registry need not have it.
+    pub fn is_foreign(&self) -> bool {
+        media_type::is_foreign_layer(&self.media_type) || !self.urls.is_empty()
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RawDescriptor {
+    media_type: String,
+    digest: Digest,
+    size: i64,
+    artifact_type: Option<String>,
+    annotations: Option<Annotations>,
+    urls: Option<Vec<String>>,
+    data: Option<Base64>,
+    platform: Option<Platform>,
+    #[serde(flatten)]
+    unknown: UnknownKeys,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum RawDescriptorError {
+    #[error(transparent)]
+    CaseVariant(#[from] CaseVariant),
+    #[error("the size of {0} is negative: {1}")]
+    NegativeSize(Digest, i64),
+}
+
+impl TryFrom<RawDescriptor> for Descriptor {
+    type Error = RawDescriptorError;
+
+    fn try_from(raw: RawDescriptor) -> Result<Self, RawDescriptorError> {
+        let RawDescriptor {
+            media_type,
+            digest,
+            size,
+            artifact_type,
+            annotations,
+            urls,
+            data: _checked,
+            platform: _also_checked,
+            unknown,
+        } = raw;
+        let known = [
+            "mediaType",
+            "digest",
+            "size",
+            "artifactType",
+            "annotations",
+            "urls",
+            "data",
+            "platform",
+        ];
+        refuse_case_variants(&unknown, &known)?;
+        let size = u64::try_from(size).map_err(|_| RawDescriptorError::NegativeSize(digest, size))?;
+        Ok(Self {
+            media_type,
+            digest,
+            size,
+            artifact_type,
+            annotations: annotations.unwrap_or_default(),
+            urls: urls.unwrap_or_default(),
+        })
+    }
+}
+
+/// Go decodes `data` from base64 and fails on anything else; the content itself is not needed here.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct Base64;
+
+impl TryFrom<String> for Base64 {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let digits = text.trim_end_matches('=');
+        let padding = text.len() - digits.len();
+        let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+        if text.len() % 4 == 0 && padding <= 2 && digits.bytes().all(is_digit) {
+            Ok(Self)
+        } else {
+            Err("data is not base64")
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(try_from = "RawPlatform")]
+struct Platform;
+
+#[derive(Deserialize)]
+struct RawPlatform {
+    #[serde(rename = "architecture")]
+    _architecture: Option<String>,
+    #[serde(rename = "os")]
+    _os: Option<String>,
+    #[serde(rename = "os.version")]
+    _os_version: Option<String>,
+    #[serde(rename = "os.features")]
+    _os_features: Option<Vec<String>>,
+    #[serde(rename = "variant")]
+    _variant: Option<String>,
+    #[serde(rename = "features")]
+    _features: Option<Vec<String>>,
+    #[serde(flatten)]
+    unknown: UnknownKeys,
+}
+
+impl TryFrom<RawPlatform> for Platform {
+    type Error = CaseVariant;
+
+    fn try_from(raw: RawPlatform) -> Result<Self, CaseVariant> {
+        let known = [
+            "architecture",
+            "os",
+            "os.version",
+            "os.features",
+            "variant",
+            "features",
+        ];
+        refuse_case_variants(&raw.unknown, &known).map(|()| Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    fn parse(mut more: serde_json::Value) -> Result<Descriptor, serde_json::Error> {
+        let base = json!({"mediaType": "text/plain", "digest": DIGEST, "size": 3});
+        for (key, value) in base.as_object().unwrap() {
+            more.as_object_mut().unwrap().entry(key).or_insert(value.clone());
+        }
+        serde_json::from_value(more)
+    }
+
+    #[test]
+    fn a_descriptor_keeps_what_a_registry_acts_on() {
+        let descriptor = parse(json!({"annotations": {"a": "b"}, "urls": null, "x": [1]})).unwrap();
+        assert_eq!(
+            (descriptor.media_type.as_str(), descriptor.size),
+            ("text/plain", 3)
+        );
+        assert_eq!(descriptor.annotations["a"], "b");
+        let text = serde_json::to_string(&descriptor).unwrap();
+        assert_eq!(serde_json::from_str::<Descriptor>(&text).unwrap(), descriptor);
+    }
+
+    #[test]
+    fn odd_types_and_key_case_are_refused() {
+        let bad = [
+            json!({"size": -1}),
+            json!({"size": "3"}),
+            json!({"size": 3.0}),
+            json!({"size": 9_223_372_036_854_775_808_u64}),
+            json!({"digest": "sha256:00"}),
+            json!({"mediaType": 7}),
+            json!({"mediaType": null}),
+            json!({"urls": "https://example.com"}),
+            json!({"annotations": {"a": 1}}),
+            json!({"annotations": []}),
+            json!({"data": "not base64"}),
+            json!({"platform": "linux/amd64"}),
+            json!({"platform": {"os": 1}}),
+            json!({"platform": {"OS": "linux"}}),
+            json!({"Digest": DIGEST}),
+        ];
+        for more in bad {
+            assert!(parse(more.clone()).is_err(), "{more}");
+        }
+    }
+
+    #[test]
+    fn layers_with_urls_or_a_foreign_type_need_not_be_here() {
+        assert!(
+            parse(json!({"urls": ["https://example.com"]}))
+                .unwrap()
+                .is_foreign()
+        );
+        let foreign = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip";
+        assert!(parse(json!({"mediaType": foreign})).unwrap().is_foreign());
+        assert!(!parse(json!({})).unwrap().is_foreign());
+    }
+}
