@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# All of it: what check.sh does, then the images, a real cluster, real clients. Needs root, for the cluster.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib/steps.sh
+
+if [ "$(id -u)" != 0 ]; then
+	echo "the cluster tests make network namespaces and mounts: run them as root ('make check' needs no root)" >&2
+	exit 1
+fi
+
+cluster=target/cluster/cluster
+state=$PWD/target/cluster/test
+
+step "set-up" scripts/setup.sh test
+step "check" scripts/check.sh
+step "images" make --no-print-directory images
+step "cluster program" make --no-print-directory cluster
+
+
+# What a killed run left is in the way of this one.
+"$cluster" down --state "$state"
+trap '"$cluster" down --state "$state"' EXIT
+step "cluster up" "$cluster" up --nodes 2 --state "$state"
+export ROADSTEAD_CLUSTER_STATE=$state
+step "chart" "$cluster" run --state "$state" -- helm lint charts/roadstead
+
+# The runner's own closing lines come last.
+step "tests on the cluster" cargo test --locked -p roadstead-e2e -- --nocapture
