@@ -118,7 +118,7 @@ impl TryFrom<String> for Base64 {
         let digits = text.trim_end_matches('=');
         let padding = text.len() - digits.len();
         let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-        if text.len() % 4 == 0 && padding <= 2 && digits.bytes().all(is_digit) {
+        if text.len().is_multiple_of(4) && padding <= 2 && digits.bytes().all(is_digit) {
             Ok(Self)
         } else {
             Err("data is not base64")

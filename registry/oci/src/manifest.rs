@@ -65,7 +65,7 @@ impl Manifest {
     /// Parses a pushed manifest. `content_type` is the request's header; absent or generic, the body decides.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
         let header = content_type.map(essence).filter(|essence| !is_generic(essence));
-        if header.as_deref().is_some_and(|header| is_schema1(header)) {
+        if header.as_deref().is_some_and(is_schema1) {
             return Err(ManifestError::Schema1);
         }
         let raw: RawManifest = serde_json::from_slice(bytes)?;

@@ -1,0 +1,63 @@
+//! Conditions that callers branch on. Which status number goes with them is not known here.
+
+use std::error::Error as StdError;
+
+use roadstead_oci::{Digest, ManifestError, Reference, RepositoryName};
+use thiserror::Error;
+
+use super::UploadId;
+use crate::storage;
+
+/// Why a client's body ended before its end.
+#[derive(Debug, Error)]
+#[error("the request body ended early")]
+pub struct BodyError(#[source] pub Box<dyn StdError + Send + Sync>);
+
+#[derive(Debug, Error)]
+pub enum Error {
+    #[error("blob {digest} is not in repository {repository}")]
+    BlobUnknown {
+        repository: RepositoryName,
+        digest: Digest,
+    },
+    #[error("upload {id} is not known in repository {repository}, start it again")]
+    BlobUploadUnknown {
+        repository: RepositoryName,
+        id: UploadId,
+    },
+    #[error("content has digest {actual}, not {expected}")]
+    DigestInvalid { expected: Digest, actual: Digest },
+    #[error("manifest {reference} is not in repository {repository}")]
+    ManifestUnknown {
+        repository: RepositoryName,
+        reference: Reference,
+    },
+    #[error("{0}")]
+    ManifestInvalid(#[from] ManifestError),
+    /// All that is missing, in the manifest's order.
+    #[error("{} that the manifest refers to is not in repository {repository}, push it first", join(.missing))]
+    ManifestBlobUnknown {
+        repository: RepositoryName,
+        missing: Vec<Digest>,
+    },
+    #[error("repository {0} is not known")]
+    NameUnknown(RepositoryName),
+    /// The client's range does not begin where the upload ends.
+    #[error("the upload has {received} bytes, continue there")]
+    RangeInvalid { received: u64 },
+    #[error("{0}")]
+    Unsupported(&'static str),
+    #[error("a manifest has at most {limit} bytes")]
+    TooLarge { limit: usize },
+    #[error("no space left in the store, nothing was stored")]
+    NoSpace(#[source] storage::Error),
+    #[error(transparent)]
+    Body(#[from] BodyError),
+    #[error("the store failed")]
+    Storage(#[source] storage::Error),
+}
+
+fn join(digests: &[Digest]) -> String {
+    let texts: Vec<String> = digests.iter().map(Digest::to_string).collect();
+    texts.join(", ")
+}

@@ -1,0 +1,31 @@
+//! What the configuration says about content.
+
+/// A manifest's references that are not in its repository.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingReferences {
+    #[default]
+    Reject,
+    Allow,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// `validation.manifests.missing`
+    pub missing_references: MissingReferences,
+    /// `storage.delete.enabled`
+    pub delete_enabled: bool,
+    /// `storage.maintenance.readonly.enabled`
+    pub read_only: bool,
+    pub max_manifest_bytes: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            missing_references: MissingReferences::Reject,
+            delete_enabled: false,
+            read_only: false,
+            max_manifest_bytes: 4 << 20,
+        }
+    }
+}
