@@ -1,0 +1,14 @@
+//! Roadstead on a real cluster, with the programs that people use.
+
+#![allow(clippy::print_stdout)]
+
+mod access;
+mod api_rules;
+mod certificates;
+mod clients;
+mod docker;
+mod footprint;
+mod idempotence;
+mod nodes;
+mod pods;
+mod tenants;

@@ -1,0 +1,75 @@
+//! Pods pull by the Registry's name, with the pull secret and not without it.
+
+use roadstead_e2e::{Client, Cluster, HOST, wait_until};
+
+/// A pod of the image, on a node of choice.
+fn pod(name: &str, node: &str, image: &str, secret: Option<&str>) -> String {
+    let secrets = secret.map(|secret| format!("imagePullSecrets: [{{name: {secret}}}]")).unwrap_or_default();
+    format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: registry}}\nspec:\n  nodeName: {node}\n  \
+         terminationGracePeriodSeconds: 0\n  containers: [{{name: main, image: {HOST}/{image}, imagePullPolicy: Always, \
+         command: [sleep, infinity]}}]\n  {secrets}\n"
+    )
+}
+
+/// The busybox of the test cluster under a name of the test's own.
+pub(crate) fn push(image: &str) {
+    let archive = Cluster::installed().state().join("images/busybox.tar");
+    let script = format!(
+        "crane auth login $HOST --username $REGISTRY_USER --password-stdin < password; crane push {} $HOST/{image}",
+        archive.display()
+    );
+    Client::push().run(&script).ok();
+}
+
+/// Why a pod's container waits, or its phase.
+fn pod_state(cluster: &Cluster, name: &str) -> (String, String) {
+    let pod = cluster.get("registry", "pod", name).expect("the pod was made");
+    let status = &pod["status"]["containerStatuses"][0]["state"];
+    if status["running"].is_object() {
+        return ("Running".to_owned(), String::new());
+    }
+    let text = |field: &str| status["waiting"][field].as_str().unwrap_or_default().to_owned();
+    (text("reason"), text("message"))
+}
+
+fn delete_pod(cluster: &Cluster, name: &str) {
+    cluster.kubectl(&["-n", "registry", "delete", "pod", name, "--wait=false"]).ok();
+}
+
+#[test]
+fn a_pod_on_each_node_pulls_with_the_pull_secret_and_never_fails_once() {
+    let cluster = Cluster::installed();
+    push("pods/hello:1");
+    for node in cluster.nodes() {
+        let name = format!("pulls-on-{node}");
+        cluster.apply(&pod(&name, &node, "pods/hello:1", Some("images-pull"))).ok();
+        wait_until(&format!("{name} runs"), || match pod_state(cluster, &name) {
+            (reason, _) if reason == "Running" => Ok(()),
+            (reason, message) => {
+                assert!(!reason.contains("ImagePull"), "a pull failed after NodesTrusted: {reason} {message}");
+                Err(reason)
+            }
+        });
+        let events = cluster
+            .kubectl(&["-n", "registry", "get", "events", "--field-selector", &format!("involvedObject.name={name}"), "-o", "jsonpath={.items[*].reason}"])
+            .ok();
+        assert!(!events.contains("Failed"), "{events}");
+        delete_pod(cluster, &name);
+    }
+}
+
+#[test]
+fn a_pod_without_the_pull_secret_is_refused() {
+    let cluster = Cluster::installed();
+    push("pods/secretless:1");
+    let node = &cluster.nodes()[0];
+    cluster.apply(&pod("secretless", node, "pods/secretless:1", None)).ok();
+    let message = wait_until("the pull is refused", || match pod_state(cluster, "secretless") {
+        (reason, message) if reason == "ErrImagePull" => Ok(message),
+        (reason, _) if reason == "Running" => panic!("a pod without credentials pulled a private image"),
+        (reason, _) => Err(reason),
+    });
+    assert!(message.contains("401") || message.contains("no basic auth credentials"), "{message}");
+    delete_pod(cluster, "secretless");
+}
