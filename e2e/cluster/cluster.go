@@ -142,7 +142,11 @@ func (c *Cluster) nodesReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.wait(ctx, func() error { return nodesReady(ctx, api, c.settings.Nodes) })
+	if err := c.wait(ctx, func() error { return nodesReady(ctx, api, c.settings.Nodes) }); err != nil {
+		return err
+	}
+	// Without it a caller's first pod is refused.
+	return c.wait(ctx, func() error { return api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil) })
 }
 
 func (c *Cluster) keep(services ...Service) error {

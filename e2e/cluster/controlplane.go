@@ -138,6 +138,8 @@ func writeDNS(state State) error {
 	return os.WriteFile(state.path("dns", "Corefile"), []byte(corefile(state)), 0o644)
 }
 
+// The denial is a server of its own: CoreDNS asks template before hosts,
+// whatever their order in the file.
 func corefile(state State) string {
 	return fill(map[string]string{
 		"SITE":       controlAddress,
@@ -152,6 +154,11 @@ func corefile(state State) string {
         ttl 1
         fallthrough
     }
+    forward . 127.0.0.1:5353
+}
+.:5353 {
+    bind 127.0.0.1
+    errors
     template ANY ANY . {
         rcode NXDOMAIN
     }

@@ -145,9 +145,8 @@ clusterDomain: cluster.local
 resolvConf: /etc/resolv.conf
 volumePluginDir: /var/lib/kubelet/plugins/volume
 makeIPTablesUtilChains: false
-# Nodes share the machine's disk: how full it is says nothing about a node, and
-# usage cannot be told apart.
-localStorageCapacityIsolation: false
+# Nodes share the machine's disk: that it is rather full is no reason to delete
+# a node's images or to evict its pods.
 imageGCHighThresholdPercent: 100
 evictionHard: {nodefs.available: "1%", imagefs.available: "1%", nodefs.inodesFree: "1%"}
 `)

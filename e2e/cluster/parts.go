@@ -91,12 +91,15 @@ func (p Parts) missing(set string) []string {
 func (p Parts) path() []string {
 	var folders []string
 	for _, part := range p.list {
-		// containerd's ctr is of use only on a node.
-		if part.Kind == "debian" || part.Name == "containerd" || part.Name == "pause" {
+		folder := p.dir(part.Name)
+		switch part.Name {
+		case "debian", "containerd", "pause": // of use only on a node
 			continue
+		case "clients":
+			folder += "/bin"
 		}
-		if _, err := os.Stat(p.dir(part.Name)); err == nil {
-			folders = append(folders, p.dir(part.Name))
+		if _, err := os.Stat(folder); err == nil {
+			folders = append(folders, folder)
 		}
 	}
 	return folders

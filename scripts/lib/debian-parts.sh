@@ -44,6 +44,8 @@ debian_part() { # FOLDER NAME KIND VERSION PACKAGE...
 	if [[ $name == debian ]]; then
 		rm -rf "${into:?}/etc" "${into:?}/var"
 		link_iptables "$into"
+	else
+		link_programs "$into"
 	fi
 	rm -rf "${into:?}/usr/share/doc" "${into:?}/usr/share/man"
 }
@@ -67,5 +69,15 @@ link_iptables() { # FOLDER
 		ln -sf xtables-nft-multi "$1/usr/sbin/$program"
 		ln -sf xtables-nft-multi "$1/usr/sbin/$program-save"
 		ln -sf xtables-nft-multi "$1/usr/sbin/$program-restore"
+	done
+}
+
+# A folder for PATH, so that these win over a machine's own in /usr/local/bin.
+# They need the libraries beside them: `cluster run` lays both over /usr.
+link_programs() { # FOLDER
+	local program
+	mkdir -p "$1/bin"
+	for program in "$1"/usr/bin/* "$1"/usr/sbin/*; do
+		ln -sf "../usr/${program#"$1"/usr/}" "$1/bin/"
 	done
 }

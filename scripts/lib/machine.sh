@@ -6,8 +6,9 @@ have() { command -v "$1" >/dev/null 2>&1; }
 show_needs() { # NAMES OF MISSING PARTS
 	local lacking=() notes=()
 
-	echo "Roadstead needs, once, about 8 minutes on two cores and 6 GB of disk for these parts:"
+	echo "Roadstead's set-up makes these parts, once (all of them: about 12 minutes on two idle cores, 6 GB of disk):"
 	echo "  $(echo "$1" | tr '\n' ' ')"
+	echo "It needs:"
 	if have go; then
 		local version
 		version=$(go env GOVERSION)
