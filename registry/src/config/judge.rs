@@ -1,0 +1,186 @@
+//! Reads the tree and judges each of its keys by the schema: what is unknown or without effect is reported and taken
+//! out, so that the typed fields see only what they know.
+
+use serde_yaml::{Mapping, Value};
+
+use super::problem::{Problem, Warning};
+use super::schema::{self, Node};
+
+/// The tree of a configuration file. An empty file is an empty tree.
+pub(super) fn read(text: &str) -> Result<Value, Problem> {
+    let mut tree: Value = serde_yaml::from_str(text)?;
+    tree.apply_merge()?;
+    match tree {
+        Value::Null => Ok(Value::Mapping(Mapping::new())),
+        Value::Mapping(_) => {
+            check_version(&tree)?;
+            Ok(tree)
+        }
+        _ => Err(Problem::new(
+            "configuration",
+            "keys and values are expected, as in \"version: 0.1\"",
+        )),
+    }
+}
+
+fn check_version(tree: &Value) -> Result<(), Problem> {
+    let version = match tree.get("version") {
+        None => return Ok(()),
+        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::String(text)) => text.clone(),
+        Some(_) => String::new(),
+    };
+    match version.as_str() {
+        "0.1" => Ok(()),
+        _ => Err(Problem::new(
+            "version",
+            "only version 0.1 of the format is known; write \"version: 0.1\"",
+        )),
+    }
+}
+
+/// Takes out of the tree what the typed fields do not know.
+pub(super) fn keys(tree: &mut Value, warnings: &mut Vec<Warning>) -> Vec<Problem> {
+    let mut judge = Judge {
+        warnings,
+        without_effect: Vec::new(),
+        problems: Vec::new(),
+    };
+    judge.visit(&schema::ROOT, tree, "");
+    let Judge {
+        warnings,
+        without_effect,
+        problems,
+    } = judge;
+    if !without_effect.is_empty() {
+        warnings.push(Warning::WithoutEffect { keys: without_effect });
+    }
+    problems
+}
+
+/// Whether a key with this value says anything: `endpoints: []` does not ask for notifications.
+pub(super) fn is_unset(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Sequence(items) => items.is_empty(),
+        Value::Mapping(entries) => entries.values().all(is_unset),
+        Value::Bool(_) | Value::Number(_) | Value::Tagged(_) => false,
+    }
+}
+
+/// `auth: htpasswd` is the short form of `auth: {htpasswd: {}}`.
+pub(super) fn expand_choice(value: &mut Value) {
+    if let Value::String(name) = value {
+        let mut entries = Mapping::new();
+        entries.insert(std::mem::take(name).into(), Value::Mapping(Mapping::new()));
+        *value = Value::Mapping(entries);
+    }
+}
+
+struct Judge<'a> {
+    warnings: &'a mut Vec<Warning>,
+    without_effect: Vec<String>,
+    problems: Vec<Problem>,
+}
+
+impl Judge<'_> {
+    fn visit(&mut self, node: &Node, value: &mut Value, path: &str) {
+        match node {
+            Node::Group(known) => self.visit_group(known, value, path),
+            Node::Choice(known) => {
+                expand_choice(value);
+                self.visit_group(known, value, path);
+            }
+            Node::List(item) => {
+                if let Value::Sequence(items) = value {
+                    for (index, value) in items.iter_mut().enumerate() {
+                        self.visit(item, value, &format!("{path}.{index}"));
+                    }
+                } else {
+                    // A header with one value may be written without the list.
+                    self.visit(item, value, path);
+                }
+            }
+            Node::Names(item) => {
+                if let Value::Mapping(entries) = value {
+                    for (key, value) in entries.iter_mut() {
+                        self.visit(item, value, &join(path, &text_of(key)));
+                    }
+                }
+            }
+            Node::Text => {
+                // YAML reads `realm: 1234` as a number; the author meant text.
+                if matches!(value, Value::Number(_) | Value::Bool(_)) {
+                    *value = Value::String(text_of(value));
+                }
+            }
+            Node::Value | Node::Silent | Node::Harmless | Node::Refused(_) | Node::RefusedKind(_) => {}
+        }
+    }
+
+    fn visit_group(&mut self, known: &[(&str, Node)], value: &mut Value, path: &str) {
+        let Value::Mapping(entries) = value else { return };
+        entries.retain(|key, value| {
+            let key = text_of(key);
+            let path = join(path, &key);
+            match known.iter().find(|(name, _)| *name == key) {
+                None => self.unknown(known, path, &key),
+                Some((_, Node::Silent)) => false,
+                Some((_, Node::Harmless)) => {
+                    if !is_unset(value) {
+                        self.without_effect.push(path);
+                    }
+                    false
+                }
+                Some((_, Node::Refused(way_out))) => {
+                    if !is_unset(value) {
+                        self.problems.push(Problem::new(&path, *way_out));
+                    }
+                    false
+                }
+                Some((_, Node::RefusedKind(way_out))) => {
+                    self.problems.push(Problem::new(&path, *way_out));
+                    false
+                }
+                Some((_, node)) => {
+                    self.visit(node, value, &path);
+                    !value.is_null()
+                }
+            }
+        });
+    }
+
+    fn unknown(&mut self, known: &[(&str, Node)], path: String, key: &str) -> bool {
+        let parent = path.strip_suffix(key).unwrap_or_default();
+        let nearest = nearest(key, known.iter().map(|(name, _)| *name)).map(|name| format!("{parent}{name}"));
+        self.warnings.push(Warning::UnknownKey { key: path, nearest });
+        false
+    }
+}
+
+fn join(path: &str, key: &str) -> String {
+    if path.is_empty() {
+        key.to_owned()
+    } else {
+        format!("{path}.{key}")
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(flag) => flag.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The known name that the author most likely meant.
+fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .map(|name| (strsim::damerau_levenshtein(key, name), name))
+        .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
+        .min()
+        .map(|(_, name)| name)
+}

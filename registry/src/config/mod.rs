@@ -1,0 +1,164 @@
+//! registry:2's `config.yml` and its `REGISTRY_*` overrides, made into one valid [`Config`].
+//!
+//! The way is: YAML text → one tree → overrides → every key judged by the [schema] → raw fields → [`Config`].
+//! What comes out is valid; nothing after this module asks whether a setting makes sense.
+//! It reads no file that the configuration names: whether a certificate is there is for `tls` to say.
+
+mod address;
+mod duration;
+mod environment;
+mod judge;
+mod problem;
+mod raw;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use address::Address;
+pub use problem::{Problem, Problems, Warning};
+
+use crate::auth::access::Rules;
+
+/// Everything that the server is told, valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub log: Log,
+    pub storage: Storage,
+    pub http: Http,
+    /// Absent: anyone may do everything, as with registry:2.
+    pub htpasswd: Option<Htpasswd>,
+    /// Absent: everyone who is authenticated may do everything.
+    pub access: Option<Rules>,
+    pub validation: Validation,
+    /// Absent: readiness does not look at the storage.
+    pub health: Option<Health>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub level: tracing::Level,
+    pub format: LogFormat,
+    pub access: bool,
+    /// Written into every line.
+    pub fields: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Clone, Debug)]
+pub struct Storage {
+    pub root: PathBuf,
+    pub delete: bool,
+    pub read_only: bool,
+    pub upload_purging: Option<UploadPurging>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadPurging {
+    pub age: Duration,
+    pub interval: Duration,
+    pub dry_run: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Http {
+    pub address: Address,
+    /// Where the API stands: begins and ends with a slash.
+    pub prefix: String,
+    /// The origin for absolute `Location`s, without a slash at its end. Absent: they are relative.
+    pub origin: Option<String>,
+    pub headers: http::HeaderMap,
+    pub drain_timeout: Duration,
+    pub http2: bool,
+    pub tls: Option<Tls>,
+    pub admin: Option<Admin>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub address: Address,
+    /// Absent: no metrics are served.
+    pub metrics_path: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// What a connection that names no host gets.
+    pub primary: CertificateFiles,
+    pub others: Vec<OtherCertificate>,
+    /// Not empty: a client must show a certificate that one of these signed.
+    pub client_cas: Vec<PathBuf>,
+    pub only_tls13: bool,
+    pub http2: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CertificateFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherCertificate {
+    pub files: CertificateFiles,
+    /// Missing or broken is a warning, and it is tried again whenever the files change.
+    pub optional: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Htpasswd {
+    pub path: PathBuf,
+    pub realm: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validation {
+    /// Whether a manifest may name blobs that are not there.
+    pub allow_missing: bool,
+}
+
+/// How often the storage is looked at, and how many failures in a row make the server not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub interval: Duration,
+    pub threshold: u32,
+}
+
+/// A configuration, and what its author should know about it.
+#[derive(Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Vec<Warning>,
+}
+
+/// Reads the file and applies the `REGISTRY_*` variables of this process.
+pub fn load(path: &Path) -> Result<Loaded, Problems> {
+    let text = std::fs::read_to_string(path).map_err(|source| Problem::Unreadable {
+        path: path.to_owned(),
+        source,
+    })?;
+    parse(&text, std::env::vars())
+}
+
+/// Makes a configuration of YAML text and environment variables.
+pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Loaded, Problems> {
+    let mut tree = judge::read(text)?;
+    let mut warnings = Vec::new();
+    let mut problems = environment::apply(&mut tree, variables, &mut warnings);
+    problems.extend(judge::keys(&mut tree, &mut warnings));
+    // A refused key explains itself; what follows from it in the checks below would only hide it.
+    Problems::none_of(problems)?;
+    let raw: raw::Root = serde_path_to_error::deserialize(tree)
+        .map_err(|error| Problem::new(&error.path().to_string(), error.inner().to_string()))?;
+    let config = validate::config(raw, &mut warnings)?;
+    Ok(Loaded { config, warnings })
+}

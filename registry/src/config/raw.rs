@@ -1,0 +1,176 @@
+//! The fields as they are written, before anyone asked whether they make sense.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Root {
+    pub(super) log: Log,
+    pub(super) loglevel: Option<String>,
+    pub(super) storage: Storage,
+    pub(super) auth: Auth,
+    pub(super) access: Access,
+    pub(super) http: Http,
+    pub(super) health: Health,
+    pub(super) validation: Validation,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Log {
+    pub(super) accesslog: Disabled,
+    pub(super) level: Option<String>,
+    pub(super) formatter: Option<String>,
+    pub(super) fields: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Disabled {
+    pub(super) disabled: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Enabled {
+    pub(super) enabled: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Storage {
+    pub(super) filesystem: Filesystem,
+    pub(super) delete: Enabled,
+    pub(super) maintenance: Maintenance,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Filesystem {
+    pub(super) rootdirectory: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Maintenance {
+    pub(super) uploadpurging: UploadPurging,
+    pub(super) readonly: Enabled,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct UploadPurging {
+    pub(super) enabled: Option<bool>,
+    pub(super) age: Option<String>,
+    pub(super) interval: Option<String>,
+    pub(super) dryrun: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Auth {
+    pub(super) htpasswd: Option<Htpasswd>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Htpasswd {
+    pub(super) realm: Option<String>,
+    pub(super) path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Access {
+    pub(super) rules: Option<Vec<AccessRule>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AccessRule {
+    pub(super) users: Vec<String>,
+    pub(super) repositories: Vec<String>,
+    pub(super) actions: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Http {
+    pub(super) addr: Option<String>,
+    pub(super) net: Option<String>,
+    pub(super) prefix: Option<String>,
+    pub(super) host: Option<String>,
+    pub(super) relativeurls: bool,
+    pub(super) draintimeout: Option<String>,
+    pub(super) tls: Tls,
+    pub(super) debug: Debug,
+    pub(super) headers: BTreeMap<String, OneOrMany>,
+    pub(super) http2: Disabled,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Tls {
+    pub(super) certificate: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) clientcas: Vec<String>,
+    pub(super) minimumtls: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Certificate {
+    pub(super) certificate: String,
+    pub(super) key: String,
+    pub(super) optional: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Debug {
+    pub(super) addr: Option<String>,
+    pub(super) prometheus: Prometheus,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Prometheus {
+    pub(super) enabled: Option<bool>,
+    pub(super) path: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Health {
+    pub(super) storagedriver: StorageDriver,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct StorageDriver {
+    pub(super) enabled: Option<bool>,
+    pub(super) interval: Option<String>,
+    pub(super) threshold: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Validation {
+    pub(super) manifests: Manifests,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Manifests {
+    pub(super) missing: Option<String>,
+}

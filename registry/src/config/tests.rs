@@ -1,0 +1,367 @@
+//! Configurations as people write them, and what becomes of them.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::*;
+
+/// What the image of registry:2 carries.
+const IMAGE_DEFAULT: &str = r"
+version: 0.1
+log:
+  fields:
+    service: registry
+storage:
+  cache:
+    blobdescriptor: inmemory
+  filesystem:
+    rootdirectory: /var/lib/registry
+http:
+  addr: :5000
+  headers:
+    X-Content-Type-Options: [nosniff]
+health:
+  storagedriver:
+    enabled: true
+    interval: 10s
+    threshold: 3
+";
+
+fn load(text: &str, variables: &[(&str, &str)]) -> Result<Loaded, Problems> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    parse(text, variables)
+}
+
+fn config(text: &str, variables: &[(&str, &str)]) -> Config {
+    load(text, variables).unwrap().config
+}
+
+fn warnings(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    load(text, variables)
+        .unwrap()
+        .warnings
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+    load(text, variables)
+        .unwrap_err()
+        .iter()
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn the_default_of_registry_2_means_what_it_meant() {
+    let config = config(IMAGE_DEFAULT, &[]);
+    assert_eq!(config.storage.root, Path::new("/var/lib/registry"));
+    assert_eq!(config.http.address.to_string(), ":5000");
+    assert_eq!(config.http.headers["x-content-type-options"], "nosniff");
+    assert_eq!(config.log.fields["service"], "registry");
+    assert_eq!(
+        config.health,
+        Some(Health {
+            interval: Duration::from_secs(10),
+            threshold: 3
+        })
+    );
+    assert!(config.http.tls.is_none() && config.htpasswd.is_none() && !config.storage.delete);
+    assert_eq!(
+        warnings(IMAGE_DEFAULT, &[]),
+        ["these keys are not needed here and have no effect: storage.cache"]
+    );
+}
+
+#[test]
+fn an_empty_file_is_a_plain_registry() {
+    let config = config("", &[]);
+    assert_eq!(config.http.prefix, "/");
+    assert_eq!(config.http.drain_timeout, Duration::from_secs(30));
+    assert_eq!(
+        config.storage.upload_purging,
+        Some(UploadPurging {
+            age: Duration::from_secs(168 * 3600),
+            interval: Duration::from_secs(24 * 3600),
+            dry_run: false
+        })
+    );
+}
+
+#[test]
+fn the_variables_of_the_field_guide_give_tls_and_passwords() {
+    let config = config(
+        IMAGE_DEFAULT,
+        &[
+            ("REGISTRY_HTTP_TLS_CERTIFICATE", "/certs/NAME.crt"),
+            ("REGISTRY_HTTP_TLS_KEY", "/certs/NAME.key"),
+            ("REGISTRY_AUTH", "htpasswd"),
+            ("REGISTRY_AUTH_HTPASSWD_PATH", "/auth/htpasswd"),
+            ("REGISTRY_AUTH_HTPASSWD_REALM", "Registry Realm"),
+        ],
+    );
+    assert_eq!(config.http.tls.unwrap().primary.key, Path::new("/certs/NAME.key"));
+    let htpasswd = Htpasswd {
+        path: "/auth/htpasswd".into(),
+        realm: "Registry Realm".to_owned(),
+    };
+    assert_eq!(config.htpasswd, Some(htpasswd));
+}
+
+#[test]
+fn variables_follow_the_rules_of_registry_2() {
+    let config = config(
+        IMAGE_DEFAULT,
+        &[
+            ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", "/data"),
+            ("REGISTRY_STORAGE_DELETE_ENABLED", "true"),
+            ("REGISTRY_STORAGE_MAINTENANCE_UPLOADPURGING_ENABLED", "false"),
+            ("REGISTRY_STORAGE_MAINTENANCE_READONLY", "{enabled: true}"),
+            ("REGISTRY_HTTP_ADDR", "0.0.0.0:443"),
+            ("REGISTRY_HTTP_HEADERS_X-Content-Type-Options", "[a, b]"),
+            ("REGISTRY_HTTP_TLS_CERTIFICATE", "/c"),
+            ("REGISTRY_HTTP_TLS_KEY", "/k"),
+            ("REGISTRY_HTTP_TLS_CLIENTCAS_0", "/ca0"),
+            ("REGISTRY_HTTP_TLS_CLIENTCAS_1", "/ca1"),
+            ("REGISTRY_HTTP_TLS_CERTIFICATES_0_CERTIFICATE", "/c2"),
+            ("REGISTRY_HTTP_TLS_CERTIFICATES_0_KEY", "/k2"),
+            ("REGISTRY_LOG_LEVEL", "debug"),
+            ("REGISTRY_LOG_FIELDS_ENVIRONMENT", "0123"),
+        ],
+    );
+    assert_eq!(config.storage.root, Path::new("/data"));
+    assert!(config.storage.delete && config.storage.read_only);
+    assert_eq!(config.storage.upload_purging, None);
+    assert_eq!(config.http.address.to_string(), "0.0.0.0:443");
+    assert_eq!(
+        config
+            .http
+            .headers
+            .get_all("x-content-type-options")
+            .iter()
+            .count(),
+        2
+    );
+    let tls = config.http.tls.unwrap();
+    assert_eq!(tls.client_cas, [Path::new("/ca0"), Path::new("/ca1")]);
+    assert_eq!(tls.others[0].files.key, Path::new("/k2"));
+    assert_eq!(config.log.level, tracing::Level::DEBUG);
+    assert_eq!(config.log.fields["environment"], "0123");
+}
+
+#[test]
+fn a_shorter_variable_comes_before_a_longer_one_and_replaces_the_section() {
+    let text = "auth: {htpasswd: {realm: old, path: /old}}";
+    let config = config(
+        text,
+        &[
+            ("REGISTRY_AUTH_HTPASSWD_PATH", "/new"),
+            ("REGISTRY_AUTH", "htpasswd"),
+        ],
+    );
+    assert_eq!(
+        config.htpasswd,
+        Some(Htpasswd {
+            path: "/new".into(),
+            realm: "Registry".to_owned()
+        })
+    );
+}
+
+#[test]
+fn variables_that_kubernetes_sets_beside_a_service_called_registry_only_warn() {
+    let variables = [
+        ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
+        ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
+        ("REGISTRY_PORT_5000_TCP_ADDR", "10.0.0.1"),
+        ("REGISTRY_HTTP_SERVICE_PORT", "5000"),
+        ("PATH", "/bin"),
+    ];
+    let warnings = warnings("version: 0.1", &variables);
+    assert_eq!(warnings.len(), 4, "{warnings:?}");
+    assert!(
+        warnings[0].contains("REGISTRY_HTTP_SERVICE_PORT"),
+        "{}",
+        warnings[0]
+    );
+}
+
+#[test]
+fn variables_that_cannot_be_meant_are_named() {
+    let found = problems(
+        "version: 0.1",
+        &[
+            ("REGISTRY_HTTP_TLS_CLIENTCAS_FIRST", "/ca"),
+            ("REGISTRY_HTTP_TLS_CERTIFICATES_3_KEY", "/k"),
+            ("REGISTRY_LOG_LEVEL", "\"unclosed"),
+        ],
+    );
+    insta::assert_snapshot!(found.join("\n"));
+}
+
+#[test]
+fn keys_without_effect_are_named_in_one_warning() {
+    let text = "
+http: {secret: s3cr3t}
+redis: {addr: 'redis:6379', password: p}
+storage: {cache: {blobdescriptor: redis}, redirect: {disable: true}}
+";
+    assert_eq!(
+        warnings(text, &[("REGISTRY_HTTP_SECRET", "hunter2")]),
+        [
+            "these keys are not needed here and have no effect: http.secret, redis, storage.cache, storage.redirect"
+        ]
+    );
+}
+
+#[test]
+fn keys_whose_meaning_would_be_lost_are_refused_with_the_way_out() {
+    let text = "
+storage: {s3: {bucket: b}}
+auth: {token: {realm: 'https://auth'}}
+proxy: {remoteurl: 'https://mirror'}
+notifications: {endpoints: [{name: n, url: 'http://n'}]}
+middleware: {storage: [{name: cloudfront}]}
+http: {tls: {letsencrypt: {email: a@b.c}}}
+health: {file: [{file: /tmp/down}]}
+validation: {manifests: {urls: {deny: [x]}}}
+";
+    insta::assert_snapshot!(problems(text, &[]).join("\n"));
+}
+
+#[test]
+fn a_refused_kind_is_asked_for_by_its_name_alone() {
+    for (text, variables) in [
+        ("storage: inmemory", &[][..]),
+        ("storage: {inmemory: }", &[]),
+        ("storage: {filesystem: }", &[("REGISTRY_STORAGE_S3_BUCKET", "b")]),
+        ("auth: silly", &[]),
+        ("", &[("REGISTRY_STORAGE", "inmemory")]),
+        ("", &[("REGISTRY_PROXY_REMOTEURL", "https://m")]),
+    ] {
+        assert_eq!(problems(text, variables).len(), 1, "{text} {variables:?}");
+    }
+}
+
+#[test]
+fn a_refused_key_that_says_nothing_is_not_refused() {
+    let text = "
+proxy: {remoteurl: ''}
+notifications: {endpoints: []}
+middleware:
+health: {http: }
+http: {tls: {letsencrypt: {email: '', cachefile: ''}}}
+";
+    assert_eq!(warnings(text, &[]), [] as [&str; 0]);
+}
+
+#[test]
+fn an_unknown_key_is_named_with_the_nearest_known_one() {
+    let text = "
+storage: {filesystem: {rootdirektory: /data}}
+htpp: {addr: ':1'}
+http: {tls: {certifcate: /c}, quux: 1}
+";
+    let loaded = load(text, &[]).unwrap();
+    assert!(loaded.warnings.iter().all(Warning::is_mistake));
+    let texts: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(texts.join("\n"));
+}
+
+#[test]
+fn everything_that_is_wrong_is_named_at_once() {
+    let text = "
+log: {level: loud, formatter: xml}
+storage: {maintenance: {uploadpurging: {age: 1d}}}
+http:
+  addr: nowhere
+  net: unix
+  prefix: /a//b/
+  host: registry.example.com
+  draintimeout: soon
+  headers: {'bad name': [x], X-Ok: [\"a\\nb\"]}
+  tls: {key: /k, minimumtls: ssl3}
+  debug: {addr: ':5001', prometheus: {path: metrics}}
+auth: {htpasswd: {realm: r}}
+access: {rules: [{users: ['*'], repositories: ['[a-z]'], actions: [pull]}]}
+validation: {manifests: {missing: maybe}}
+";
+    insta::assert_snapshot!(problems(text, &[]).join("\n"));
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_named_by_its_key() {
+    for (text, key) in [
+        ("storage: {delete: {enabled: perhaps}}", "storage.delete.enabled"),
+        (
+            "http: {tls: {certificates: {certificate: /c}}}",
+            "http.tls.certificates",
+        ),
+        ("access: {rules: [{users: 7}]}", "access.rules"),
+        ("version: 0.2", "version"),
+        ("[1, 2]", "configuration"),
+    ] {
+        let found = problems(text, &[]);
+        assert!(found[0].starts_with(key), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn rules_need_somebody_to_tell_apart() {
+    let rules = "access: {rules: [{users: ['*'], repositories: ['**'], actions: [pull]}]}";
+    assert!(problems(rules, &[])[0].contains("auth.htpasswd"));
+    let with_users = [("REGISTRY_AUTH_HTPASSWD_PATH", "/auth/htpasswd")];
+    assert!(config(rules, &with_users).access.is_some());
+    assert!(
+        config("access: {rules: []}", &with_users).access.is_none(),
+        "an empty list is no rules at all"
+    );
+}
+
+#[test]
+fn an_address_for_clients_makes_locations_absolute_unless_they_are_to_be_relative() {
+    let host = "http: {host: 'https://registry.example.com/'";
+    assert_eq!(
+        config(&format!("{host}}}"), &[]).http.origin.unwrap(),
+        "https://registry.example.com"
+    );
+    assert_eq!(
+        config(&format!("{host}, relativeurls: true}}"), &[]).http.origin,
+        None
+    );
+    assert_eq!(config("http: {prefix: /registry}", &[]).http.prefix, "/registry/");
+}
+
+#[test]
+fn the_admin_port_serves_metrics_unless_told_otherwise() {
+    let admin = |text: &str| config(text, &[]).http.admin;
+    assert!(admin("").is_none());
+    assert_eq!(
+        admin("http: {debug: {addr: ':5001'}}")
+            .unwrap()
+            .metrics_path
+            .unwrap(),
+        "/metrics"
+    );
+    let off = "http: {debug: {addr: ':5001', prometheus: {enabled: false}}}";
+    assert_eq!(admin(off).unwrap().metrics_path, None);
+}
+
+#[test]
+fn a_secret_never_stands_in_a_warning_or_a_problem() {
+    let secret = "hunter2";
+    let loaded = load(
+        "",
+        &[
+            ("REGISTRY_HTTP_SECRET", secret),
+            ("REGISTRY_REDIS_PASSWORD", secret),
+        ],
+    )
+    .unwrap();
+    assert!(!format!("{:?}", loaded.warnings).contains(secret));
+    let refused = load("", &[("REGISTRY_STORAGE_S3_SECRETKEY", secret)]).unwrap_err();
+    assert!(!format!("{refused} {refused:?}").contains(secret));
+}
