@@ -132,18 +132,3 @@ func (a *API) watch(ctx context.Context, path, resourceVersion string, changed f
 		}
 	}
 }
-
-// wait asks until ready says so; what it said last is the reason if it never does.
-func wait(ctx context.Context, every time.Duration, ready func() error) error {
-	for {
-		err := ready()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%w (last: %v)", context.Cause(ctx), err)
-		case <-time.After(every):
-		}
-	}
-}

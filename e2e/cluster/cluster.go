@@ -118,7 +118,7 @@ func (c *Cluster) apiServer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return c.wait(ctx, func() error { return apiReady(ctx, api) })
+	return waitUnless(ctx, c.failed, 100*time.Millisecond, func() error { return apiReady(ctx, api) })
 }
 
 func (c *Cluster) controllers(ctx context.Context) error {
@@ -142,11 +142,11 @@ func (c *Cluster) nodesReady(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := c.wait(ctx, func() error { return nodesReady(ctx, api, c.settings.Nodes) }); err != nil {
+	if err := waitUnless(ctx, c.failed, 100*time.Millisecond, func() error { return nodesReady(ctx, api, c.settings.Nodes) }); err != nil {
 		return err
 	}
 	// Without it a caller's first pod is refused.
-	return c.wait(ctx, func() error { return api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil) })
+	return waitUnless(ctx, c.failed, 100*time.Millisecond, func() error { return api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil) })
 }
 
 func (c *Cluster) keep(services ...Service) error {
@@ -156,20 +156,6 @@ func (c *Cluster) keep(services ...Service) error {
 		}
 	}
 	return nil
-}
-
-// wait ends early, with the reason, when a process that it needs has ended.
-func (c *Cluster) wait(ctx context.Context, ready func() error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case err := <-c.failed:
-			cancel(err)
-		case <-ctx.Done():
-		}
-	}()
-	return wait(ctx, 100*time.Millisecond, ready)
 }
 
 func (c *Cluster) startNode(number int) error {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log"
@@ -66,8 +65,11 @@ func nodeMain(args []string) error {
 		}
 		node.report.send(report)
 	}
+	// While `up` waits for the kubelet's work this ends the wait; later it is
+	// but a line in a log, and the program is started again.
 	for err := range node.failed {
-		log.Print(err) // it is started again
+		log.Print(err)
+		node.report.send(Report{Step: node.name, Failed: err.Error(), Logs: []string{node.name + "-kubelet", node.name + "-kube-proxy", node.name + "-containerd"}})
 	}
 	return nil
 }
@@ -99,7 +101,7 @@ func (n *Node) containerd(ctx context.Context) error {
 	if err := n.keep(Service{name: "containerd", command: []string{binary}}); err != nil {
 		return err
 	}
-	err := n.wait(ctx, 20*time.Millisecond, func() error {
+	err := waitUnless(ctx, n.failed, 20*time.Millisecond, func() error {
 		connection, err := net.Dial("unix", containerdSocket)
 		if err != nil {
 			return err
@@ -123,7 +125,7 @@ func (n *Node) kubelet(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := n.wait(ctx, 100*time.Millisecond, func() error { return apiReady(ctx, api) }); err != nil {
+	if err := waitUnless(ctx, n.failed, 100*time.Millisecond, func() error { return apiReady(ctx, api) }); err != nil {
 		return err
 	}
 	return n.keep(
@@ -145,15 +147,4 @@ func (n *Node) keep(services ...Service) error {
 		}
 	}
 	return nil
-}
-
-func (n *Node) wait(ctx context.Context, every time.Duration, ready func() error) error {
-	return wait(ctx, every, func() error {
-		select {
-		case err := <-n.failed:
-			return errors.Join(errors.New("it ended and is started again"), err)
-		default:
-			return ready()
-		}
-	})
 }
