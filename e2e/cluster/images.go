@@ -24,7 +24,7 @@ var busyboxPrograms = []string{
 	"sh", "ash", "awk", "base64", "cat", "chmod", "chown", "cp", "cut", "date", "dd", "df", "echo", "env", "false",
 	"find", "grep", "head", "hostname", "httpd", "id", "ip", "kill", "ls", "md5sum", "mkdir", "mount", "mv", "nc",
 	"nslookup", "ping", "ps", "pwd", "rm", "sed", "seq", "sha256sum", "sleep", "sort", "stat", "sync", "tail", "tar",
-	"test", "touch", "tr", "true", "umount", "uname", "vi", "wc", "wget", "which", "xargs",
+	"test", "timeout", "touch", "tr", "true", "umount", "uname", "vi", "wc", "wget", "which", "xargs",
 }
 
 // Image has one layer.

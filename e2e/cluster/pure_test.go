@@ -142,18 +142,19 @@ func TestEveryPartOfTheTableIsWellFormed(t *testing.T) {
 	}
 }
 
-func TestTheKubeModuleIsOfTheVersionThatTheTableSays(t *testing.T) {
+func TestModulesAreOfTheVersionsThatTheTableSays(t *testing.T) {
 	parts, err := partsIn("/cache")
 	if err != nil {
 		t.Fatal(err)
 	}
-	module, err := os.ReadFile("kube/go.mod")
-	if err != nil {
-		t.Fatal(err)
-	}
-	version := filepath.Base(parts.dir("kube"))
-	if !strings.Contains(string(module), "k8s.io/kubernetes v"+version+"\n") {
-		t.Errorf("kube/go.mod has not k8s.io/kubernetes v%s", version)
+	for name, dependency := range map[string]string{"kube": "k8s.io/kubernetes", "coredns": "github.com/coredns/coredns"} {
+		module, err := os.ReadFile(filepath.Join(name, "go.mod"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := dependency + " v" + filepath.Base(parts.dir(name)) + "\n"; !strings.Contains(string(module), want) {
+			t.Errorf("%s/go.mod has not %s", name, want)
+		}
 	}
 }
 

@@ -7,7 +7,7 @@ module_part() { # FOLDER NAME KIND VERSION SOURCE
 	local into=$1 name=$2 version=$4 source=$root/e2e/cluster/$5
 	(
 		cd "$source"
-		CGO_ENABLED=0 nice go build -trimpath -ldflags "-s -w $(link_flags "$name" "$version")" -o "$into/$name" .
+		CGO_ENABLED=0 nice go build -buildvcs=false -trimpath -ldflags "-s -w $(link_flags "$name" "$version")" -o "$into/$name" .
 	)
 	[[ $name != kube ]] || link_kubernetes "$into"
 }

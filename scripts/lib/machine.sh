@@ -13,15 +13,15 @@ show_needs() { # NAMES OF MISSING PARTS
 		local version
 		version=$(go env GOVERSION)
 		version=${version#go}
-		echo "  Go 1.25 or newer        $version"
-		if [[ $(printf '1.25\n%s\n' "$version" | sort -V | head -n 1) != 1.25 ]]; then
-			lacking+=("Go 1.25 or newer (this one is $version)")
+		echo "  Go 1.26.7 or newer      $version"
+		if [[ $(printf '1.26.7\n%s\n' "$version" | sort -V | head -n 1) != 1.26.7 ]]; then
+			lacking+=("Go 1.26.7 or newer (this one is $version)")
 		fi
 	else
-		lacking+=("Go 1.25 or newer (no 'go' on PATH)")
+		lacking+=("Go 1.26.7 or newer (no 'go' on PATH)")
 	fi
 	if have cargo; then
-		echo "  Rust (for make build)   $(cargo --version | cut -d' ' -f2)"
+		echo "  Rust (for make build)    $(cargo --version | cut -d' ' -f2)"
 	else
 		notes+=("Rust: no 'cargo' on PATH; 'make build' needs it")
 	fi
