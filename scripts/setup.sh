@@ -70,7 +70,10 @@ main() {
 	mkdir -p "$log"
 	# Two set-ups at once would build the same parts twice; the second waits.
 	exec 9>"$cache/lock"
-	flock 9
+	flock --nonblock 9 || {
+		echo "set-up ($wanted): another one is at work (or what it started still is); waiting for it"
+		flock 9
+	}
 	todo=$(missing_parts)
 	show_needs "$(echo "$todo" | awk '{print $1}')"
 	echo "set-up ($wanted) into $cache:"
