@@ -33,7 +33,7 @@ images: build ## Pack the programs into target/images/*.tar, without docker and 
 .PHONY: cluster
 cluster: ## Build the embedded Kubernetes cluster's program, target/cluster/cluster
 	@mkdir -p target/cluster
-	go build -C e2e/cluster -trimpath -o "$(CURDIR)/$(CLUSTER)" .
+	CGO_ENABLED=0 go build -C e2e/cluster -buildvcs=false -trimpath -o "$(CURDIR)/$(CLUSTER)" .
 
 .PHONY: demo
 demo: ## Show it all on an embedded cluster: install, Registry, push, pods on every node pull

@@ -85,7 +85,7 @@ push_commands() {
 }
 
 demo_image() {
-	echo target/cluster/state/images/busybox.tar
+	echo target/cluster/state/busybox.tar
 }
 
 push() {

@@ -23,6 +23,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/roadstead
 log=$cache/log
 . "$root/scripts/lib/machine.sh"
 . "$root/scripts/lib/go-parts.sh"
+. "$root/scripts/lib/cargo-parts.sh"
 . "$root/scripts/lib/debian-parts.sh"
 
 # A part is there when its folder is: it is renamed into place when whole.

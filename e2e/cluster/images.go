@@ -15,7 +15,8 @@ import (
 const (
 	pauseImage   = "localhost/roadstead-test/pause:1"
 	busyboxImage = "localhost/roadstead-test/busybox:1"
-	firstImages  = "images.tar" // in the state folder
+	firstImages  = "images.tar"  // in the state folder
+	busyboxAlone = "busybox.tar" // beside it: what a client that takes one image can push
 )
 
 // busyboxPrograms are the names under which busybox's image has it; all others
@@ -45,15 +46,11 @@ func writeFirstImages(state State, parts Parts) error {
 	if err != nil {
 		return err
 	}
-	file, err := os.Create(state.path(firstImages))
-	if err != nil {
+	images := []Image{newPauseImage(pause), newBusyboxImage(busybox)}
+	if err := writeArchiveFile(state.path(firstImages), images...); err != nil {
 		return err
 	}
-	defer file.Close()
-	if err := writeArchive(file, newPauseImage(pause), newBusyboxImage(busybox)); err != nil {
-		return err
-	}
-	return file.Close()
+	return writeArchiveFile(state.path(busyboxAlone), images[1])
 }
 
 func newPauseImage(binary []byte) Image {
@@ -84,6 +81,18 @@ func newBusyboxImage(binary []byte) Image {
 		image.files = append(image.files, tar.Header{Name: "bin/" + program, Typeflag: tar.TypeSymlink, Linkname: "busybox", Mode: 0o777})
 	}
 	return image
+}
+
+func writeArchiveFile(path string, images ...Image) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	if err := writeArchive(file, images...); err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 // writeArchive writes images as `docker save` does.

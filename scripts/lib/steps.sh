@@ -13,8 +13,9 @@ step() { # NAME COMMAND…
 
 # The advisory database needs the internet; the rest of cargo-deny does not.
 dependency_rules() {
-	local deny=${XDG_CACHE_HOME:-$HOME/.cache}/roadstead/cargo-deny/bin/cargo-deny
-	if [[ -x $deny ]]; then
+	local deny
+	deny=$(compgen -G "${XDG_CACHE_HOME:-$HOME/.cache}/roadstead/cargo-deny/*/cargo-deny" | sort -V | tail -n 1)
+	if [[ -n $deny ]]; then
 		"$deny" check bans licenses sources
 	else
 		echo "cargo-deny is not set up ('make setup' brings it); only the banned crates are looked for"

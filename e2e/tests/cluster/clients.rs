@@ -44,7 +44,7 @@ const CLIENTS: &[Stock] = &[
 ];
 
 fn archive() -> String {
-    Cluster::installed().state().join("images/busybox.tar").display().to_string()
+    Cluster::installed().state().join("busybox.tar").display().to_string()
 }
 
 fn script(stock: &Stock, command: &str) -> String {

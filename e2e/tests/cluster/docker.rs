@@ -5,7 +5,7 @@ use roadstead_e2e::{Client, Cluster, Finished};
 /// Runs a script beside a dockerd of its own: in the cluster's network, with folders of its own for what docker
 /// keeps under /etc, /run and /var, so that the machine's docker, if it has one, is not met.
 fn beside_docker(client: &Client, script: &str) -> Finished {
-    let archive = Cluster::installed().state().join("images/busybox.tar");
+    let archive = Cluster::installed().state().join("busybox.tar");
     let inner = format!(
         "mkdir -p data exec etc/certs.d/$HOST; cp ca.crt etc/certs.d/$HOST/ca.crt\n\
          mkdir -p /etc/docker; mount --bind etc /etc/docker\n\

@@ -14,7 +14,7 @@ fn pod(name: &str, node: &str, image: &str, secret: Option<&str>) -> String {
 
 /// The busybox of the test cluster under a name of the test's own.
 pub(crate) fn push(image: &str) {
-    let archive = Cluster::installed().state().join("images/busybox.tar");
+    let archive = Cluster::installed().state().join("busybox.tar");
     let script = format!(
         "crane auth login $HOST --username $REGISTRY_USER --password-stdin < password; crane push {} $HOST/{image}",
         archive.display()
