@@ -1,0 +1,89 @@
+//! Which files make containerd trust a host, to the byte. Knows nothing of what is on the disk.
+//!
+//! The rules are containerd's, of every version from 1.6: root keys stand before tables; 1.6 and 1.7 want at least
+//! one `[host]`; `ca` at the root is not inherited by it; `server` is tried after the hosts, so it must be the same
+//! address, or a failure would be hidden by one of name resolution.
+
+use crate::bundle::Bundle;
+use crate::host::HostPath;
+
+pub const CA: &str = "ca.crt";
+pub const HOSTS: &str = "hosts.toml";
+
+/// What one host's folder shall hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostFiles {
+    pub folder: HostPath,
+    /// In the order of writing: a `hosts.toml` whose CA is missing fails every pull.
+    pub files: [(HostPath, Vec<u8>); 2],
+}
+
+/// The files for `bundle` beneath `root`, a certs.d folder of containerd.
+pub fn host_files(installation: &str, root: &HostPath, bundle: &Bundle) -> HostFiles {
+    let folder = root.join(bundle.host().as_str());
+    let ca = folder.join(CA);
+    let hosts = hosts_toml(installation, bundle, &ca);
+    HostFiles {
+        files: [
+            (ca, bundle.ca().as_bytes().to_vec()),
+            (folder.join(HOSTS), hosts.into_bytes()),
+        ],
+        folder,
+    }
+}
+
+fn hosts_toml(installation: &str, bundle: &Bundle, ca: &HostPath) -> String {
+    let host = bundle.host();
+    let url = format!("https://{}", bundle.dials());
+    format!(
+        r#"# Written by Roadstead ({installation}) for {host}.
+# Its node agent undoes changes to this file and removes it together with the registry.
+server = "{url}"
+
+[host."{url}"]
+  capabilities = ["pull", "resolve"]
+  ca = "{ca}"
+"#
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::tests::{bundle, spec};
+
+    #[test]
+    fn containerd_gets_the_address_and_the_ca_as_the_host_sees_it() {
+        let root = "/etc/containerd/certs.d".parse().expect("a path");
+        let files = host_files(
+            "roadstead-system/roadstead",
+            &root,
+            &bundle("images.registry.svc:5000", "10.96.12.34:5000"),
+        );
+        assert_eq!(
+            files.files[0].0.as_str(),
+            "/etc/containerd/certs.d/images.registry.svc:5000/ca.crt"
+        );
+        assert_eq!(
+            String::from_utf8_lossy(&files.files[1].1),
+            r#"# Written by Roadstead (roadstead-system/roadstead) for images.registry.svc:5000.
+# Its node agent undoes changes to this file and removes it together with the registry.
+server = "https://10.96.12.34:5000"
+
+[host."https://10.96.12.34:5000"]
+  capabilities = ["pull", "resolve"]
+  ca = "/etc/containerd/certs.d/images.registry.svc:5000/ca.crt"
+"#
+        );
+    }
+
+    #[test]
+    fn without_an_address_the_host_itself_is_dialled() {
+        let root = "/r".parse().expect("a path");
+        let bundle = Bundle::try_from(&spec("registry.example.com", None)).expect("a bundle");
+        let files = host_files("a/b", &root, &bundle);
+        assert!(
+            String::from_utf8_lossy(&files.files[1].1).contains("[host.\"https://registry.example.com\"]\n")
+        );
+    }
+}

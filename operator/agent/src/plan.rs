@@ -1,0 +1,359 @@
+//! What to do, from what is wanted, what lies on the disk and what is ours. Pure.
+
+use std::collections::BTreeSet;
+
+use roadstead_api::trust::{Problem, ProblemReason};
+
+use crate::bundle::{Bundle, Host};
+use crate::desired::Wanted;
+use crate::host::{HostPath, is_leftover};
+use crate::layout::{self, HostFiles};
+use crate::manifest::{Manifest, sha256};
+use crate::observe::{Seen, Snapshot};
+
+/// All that has to be done, in this order: `writes`, `removals`, `folders`.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// One for every host that can be written, also where nothing is left to do.
+    pub writes: Vec<HostWrite>,
+    pub removals: Vec<Removal>,
+    /// Files in the record that are no longer there, or never became ours.
+    pub forget: Vec<HostPath>,
+    /// Folders that we made and that nothing needs any more, deepest first.
+    pub folders: Vec<HostPath>,
+    pub problems: Vec<Problem>,
+}
+
+/// The steps that bring one host into force.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HostWrite {
+    pub host: Host,
+    pub content: String,
+    pub steps: Vec<Step>,
+    /// What is ours when the steps are done.
+    pub files: Vec<(HostPath, String)>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    MakeFolder(HostPath),
+    RemoveLeftover(HostPath),
+    Write {
+        path: HostPath,
+        bytes: Vec<u8>,
+        why: Why,
+    },
+}
+
+/// For the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    New,
+    Changed,
+    /// Someone else had altered or removed it.
+    Repaired,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub struct Removal {
+    pub host: String,
+    pub path: HostPath,
+}
+
+/// `manifest` is settled. The error is the one problem that stops everything: the node is another installation's.
+pub fn plan(
+    installation: &str,
+    root: Option<&HostPath>,
+    wanted: &Wanted,
+    snapshot: &Snapshot,
+    manifest: &Manifest,
+) -> Result<Plan, Problem> {
+    if !manifest.is_empty() && manifest.installation != installation {
+        return Err(conflict(installation, manifest));
+    }
+    let mut plan = Plan::default();
+    for refused in &wanted.refused {
+        plan.problems.push(problem(
+            &refused.host,
+            ProblemReason::WriteFailed,
+            None,
+            refused.why.clone(),
+        ));
+    }
+    let mut targets = BTreeSet::new();
+    if let Some(root) = root {
+        for bundle in wanted.bundles.values() {
+            let files = layout::host_files(installation, root, bundle);
+            targets.extend(files.files.iter().map(|(path, _)| path.clone()));
+            let foreign = foreign(root, bundle.host(), &files, snapshot, manifest);
+            if foreign.is_empty() {
+                plan.writes.push(host_write(bundle, files, snapshot, manifest));
+            }
+            plan.problems.extend(foreign);
+        }
+    }
+    let kept = plan_removals(&mut plan, root, wanted, &targets, snapshot, manifest);
+    plan.folders = idle_folders(manifest, &targets, &kept);
+    Ok(plan)
+}
+
+/// The record without the intents that were carried out before we could say so.
+pub fn settle(manifest: &Manifest, snapshot: &Snapshot) -> Manifest {
+    let mut settled = manifest.clone();
+    for (path, file) in &mut settled.files {
+        let done = matches!(snapshot.seen(path), Seen::File { sha256, .. } if *sha256 == file.sha256);
+        file.intended = file.intended && !done;
+    }
+    settled
+}
+
+/// What of others stands where this host's files would be.
+fn foreign(
+    root: &HostPath,
+    host: &Host,
+    files: &HostFiles,
+    snapshot: &Snapshot,
+    manifest: &Manifest,
+) -> Vec<Problem> {
+    let blocked = files
+        .folder
+        .from_top()
+        .into_iter()
+        .find(|above| *snapshot.seen(above) == Seen::Other);
+    if let Some(path) = blocked {
+        let message = format!("{path} is in the way: a folder is needed there");
+        return vec![problem(
+            host.as_str(),
+            ProblemReason::ForeignFile,
+            Some(path),
+            message,
+        )];
+    }
+    let shadow = host.shadow().map(|name| root.join(&name));
+    if let Some(shadow) = shadow.filter(|shadow| *snapshot.seen(shadow) != Seen::Missing) {
+        let message = format!(
+            "containerd looks at {shadow} first and would not see ours: remove it, it is not Roadstead's"
+        );
+        let mut problems = vec![problem(
+            host.as_str(),
+            ProblemReason::ForeignFile,
+            Some(shadow.clone()),
+            message,
+        )];
+        problems.extend(insecure_override(host, &shadow.join(layout::HOSTS), snapshot));
+        return problems;
+    }
+    let mut strangers: Vec<HostPath> = files
+        .files
+        .iter()
+        .filter(|(path, bytes)| stands_in_the_way(path, bytes, snapshot, manifest))
+        .map(|(path, _)| path.clone())
+        .collect();
+    if !files
+        .files
+        .iter()
+        .any(|(path, bytes)| is_ours(path, bytes, snapshot, manifest))
+    {
+        // A folder that others filled before us would mean something else with our files in it.
+        strangers.extend(strange_names(files, snapshot));
+    }
+    let mut problems = Vec::new();
+    if let Some(path) = strangers.first() {
+        let message = format!(
+            "{path} was there before Roadstead and is left as it is: move it away to let this host be managed"
+        );
+        problems.push(problem(
+            host.as_str(),
+            ProblemReason::ForeignFile,
+            Some(path.clone()),
+            message,
+        ));
+    }
+    for path in &strangers {
+        problems.extend(insecure_override(host, path, snapshot));
+    }
+    problems
+}
+
+fn strange_names(files: &HostFiles, snapshot: &Snapshot) -> Vec<HostPath> {
+    let others = snapshot
+        .names(&files.folder)
+        .iter()
+        .filter(|name| !is_leftover(name));
+    others
+        .map(|name| files.folder.join(name))
+        .filter(|path| files.files.iter().all(|(ours, _)| ours != path))
+        .collect()
+}
+
+fn stands_in_the_way(path: &HostPath, bytes: &[u8], snapshot: &Snapshot, manifest: &Manifest) -> bool {
+    match snapshot.seen(path) {
+        Seen::Missing => false,
+        Seen::Folder => true,
+        Seen::File { .. } | Seen::Other => !is_ours(path, bytes, snapshot, manifest),
+    }
+}
+
+/// Ours is what the record names, and a file that is to the byte what we would write.
+fn is_ours(path: &HostPath, bytes: &[u8], snapshot: &Snapshot, manifest: &Manifest) -> bool {
+    let on_disk = match snapshot.seen(path) {
+        Seen::File { sha256, .. } => Some(sha256),
+        Seen::Missing | Seen::Folder | Seen::Other => None,
+    };
+    let recorded = manifest.files.get(path).is_some_and(|file| !file.intended);
+    recorded || on_disk.is_some_and(|on_disk| *on_disk == sha256(bytes))
+}
+
+fn host_write(bundle: &Bundle, files: HostFiles, snapshot: &Snapshot, manifest: &Manifest) -> HostWrite {
+    let mut steps: Vec<Step> = files
+        .folder
+        .from_top()
+        .into_iter()
+        .filter(|folder| *snapshot.seen(folder) == Seen::Missing)
+        .map(Step::MakeFolder)
+        .collect();
+    let leftovers = snapshot
+        .names(&files.folder)
+        .iter()
+        .filter(|name| is_leftover(name));
+    steps.extend(leftovers.map(|name| Step::RemoveLeftover(files.folder.join(name))));
+    let mut owned = Vec::new();
+    for (path, bytes) in files.files {
+        let hash = sha256(&bytes);
+        if !matches!(snapshot.seen(&path), Seen::File { sha256, .. } if *sha256 == hash) {
+            let why = match manifest.files.get(&path) {
+                None => Why::New,
+                Some(file) if file.intended => Why::New,
+                Some(file) if file.sha256 == hash => Why::Repaired,
+                Some(_) => Why::Changed,
+            };
+            steps.push(Step::Write {
+                path: path.clone(),
+                bytes,
+                why,
+            });
+        }
+        owned.push((path, hash));
+    }
+    HostWrite {
+        host: bundle.host().clone(),
+        content: bundle.content().to_owned(),
+        steps,
+        files: owned,
+    }
+}
+
+/// Removes what is ours and no longer wanted; gives what stays.
+fn plan_removals(
+    plan: &mut Plan,
+    root: Option<&HostPath>,
+    wanted: &Wanted,
+    targets: &BTreeSet<HostPath>,
+    snapshot: &Snapshot,
+    manifest: &Manifest,
+) -> BTreeSet<HostPath> {
+    let mut kept = BTreeSet::new();
+    // hosts.toml before ca.crt: a CA that is missing fails every pull, a hosts.toml that is missing does not.
+    for (path, file) in manifest.files.iter().rev() {
+        // Without a root it is not known where wanted files belong: they stay where they are. A refused bundle's too.
+        let refused = wanted.refused.iter().any(|refused| refused.host == file.host);
+        let stays = if root.is_some() {
+            targets.contains(path) || refused
+        } else {
+            wanted.keeps(&file.host)
+        };
+        if stays {
+            kept.insert(path.clone());
+            continue;
+        }
+        let gone = match snapshot.seen(path) {
+            Seen::Missing | Seen::Folder => true,
+            // Someone was faster than our first write.
+            Seen::File { .. } | Seen::Other => file.intended,
+        };
+        if gone {
+            plan.forget.push(path.clone());
+        } else {
+            plan.removals.push(Removal {
+                host: file.host.clone(),
+                path: path.clone(),
+            });
+        }
+        if let Some(folder) = path.parent() {
+            remove_leftovers(plan, &file.host, &folder, snapshot);
+        }
+    }
+    kept
+}
+
+fn remove_leftovers(plan: &mut Plan, host: &str, folder: &HostPath, snapshot: &Snapshot) {
+    for name in snapshot.names(folder).iter().filter(|name| is_leftover(name)) {
+        let removal = Removal {
+            host: host.to_owned(),
+            path: folder.join(name),
+        };
+        if !plan.removals.contains(&removal) {
+            plan.removals.push(removal);
+        }
+    }
+}
+
+fn idle_folders(
+    manifest: &Manifest,
+    targets: &BTreeSet<HostPath>,
+    kept: &BTreeSet<HostPath>,
+) -> Vec<HostPath> {
+    let needed = |folder: &HostPath| targets.iter().chain(kept).any(|path| path.is_beneath(folder));
+    manifest
+        .folders
+        .iter()
+        .rev()
+        .filter(|folder| !needed(folder))
+        .cloned()
+        .collect()
+}
+
+fn insecure_override(host: &Host, path: &HostPath, snapshot: &Snapshot) -> Option<Problem> {
+    if !matches!(
+        snapshot.seen(path),
+        Seen::File {
+            skips_verification: true,
+            ..
+        }
+    ) {
+        return None;
+    }
+    let message = format!("{path} sets skip_verify = true: pulls from {host} are not verified on this node");
+    Some(problem(
+        host.as_str(),
+        ProblemReason::InsecureOverride,
+        Some(path.clone()),
+        message,
+    ))
+}
+
+fn conflict(installation: &str, manifest: &Manifest) -> Problem {
+    let message = format!(
+        "this node belongs to the Roadstead installation {}, not to {installation}: nothing is changed; if that one is gone, run `roadstead-agent clean --host-root /` on the node",
+        manifest.installation
+    );
+    problem(
+        "",
+        ProblemReason::InstallationConflict,
+        Some(crate::manifest::file()),
+        message,
+    )
+}
+
+fn problem(host: &str, reason: ProblemReason, path: Option<HostPath>, message: String) -> Problem {
+    Problem {
+        host: host.to_owned(),
+        reason,
+        path: path.map(String::from),
+        message,
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

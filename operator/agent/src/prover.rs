@@ -1,0 +1,316 @@
+//! Which hosts are proved, and when the next canary is due. Pure: time is handed in.
+//!
+//! A proof holds for one content of one host and one start of the runtime, and nothing but a change of these takes
+//! it away: that the registry is down later says nothing about the node.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use roadstead_api::trust::{Problem, ProblemReason};
+use tokio::time::Instant;
+
+use crate::bundle::Bundle;
+use crate::verdict::Verdict;
+
+#[derive(Debug, Default)]
+pub struct Prover {
+    runtime: String,
+    hosts: BTreeMap<String, Case>,
+}
+
+/// One host as far as it is proved.
+#[derive(Debug)]
+struct Case {
+    bundle: Bundle,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Proved,
+    Open {
+        tries: u32,
+        since: Instant,
+        due: Instant,
+        in_flight: bool,
+        failure: Option<(ProblemReason, String)>,
+    },
+}
+
+const FIRST_DELAY: Duration = Duration::from_millis(250);
+/// While a new registry comes up, someone is waiting.
+const IMPATIENT: Duration = Duration::from_secs(5);
+const IMPATIENT_FOR: Duration = Duration::from_secs(180);
+/// Later, a failed pull in the runtime's log every few seconds helps no one.
+const PATIENT: Duration = Duration::from_secs(30);
+
+impl Prover {
+    /// Takes in what is in force now, for this start of the runtime. `known` are proofs from before this process.
+    pub fn update(
+        &mut self,
+        runtime: &str,
+        in_force: &[Bundle],
+        known: impl Fn(&Bundle) -> bool,
+        now: Instant,
+    ) {
+        if self.runtime != runtime {
+            self.hosts.clear();
+            runtime.clone_into(&mut self.runtime);
+        }
+        self.hosts.retain(|_, case| in_force.contains(&case.bundle));
+        for bundle in in_force {
+            self.hosts
+                .entry(bundle.host().to_string())
+                .or_insert_with(|| Case {
+                    bundle: bundle.clone(),
+                    state: if known(bundle) {
+                        State::Proved
+                    } else {
+                        State::open(now)
+                    },
+                });
+        }
+    }
+
+    /// At most `room` bundles to send a canary for now; each is in flight until [`Self::judged`].
+    pub fn take_due(&mut self, now: Instant, room: usize) -> Vec<Bundle> {
+        let mut taken = Vec::new();
+        for case in self.hosts.values_mut() {
+            if let State::Open { due, in_flight, .. } = &mut case.state
+                && taken.len() < room
+                && !*in_flight
+                && *due <= now
+            {
+                *in_flight = true;
+                taken.push(case.bundle.clone());
+            }
+        }
+        taken
+    }
+
+    /// When the next canary is due.
+    pub fn next_due(&self) -> Option<Instant> {
+        let due = self.hosts.values().filter_map(|case| match &case.state {
+            State::Open {
+                due,
+                in_flight: false,
+                ..
+            } => Some(*due),
+            State::Open { .. } | State::Proved => None,
+        });
+        due.min()
+    }
+
+    /// Takes in what a canary showed, unless the world has moved on meanwhile. Says whether it is news.
+    pub fn judged(&mut self, runtime: &str, bundle: &Bundle, verdict: Verdict, now: Instant) -> bool {
+        let case = self.hosts.get_mut(bundle.host().as_str());
+        let Some(case) = case.filter(|case| case.bundle == *bundle && self.runtime == runtime) else {
+            return false;
+        };
+        let State::Open {
+            tries,
+            since,
+            due,
+            in_flight,
+            failure,
+        } = &mut case.state
+        else {
+            return false;
+        };
+        match verdict {
+            Verdict::Proved => {
+                case.state = State::Proved;
+                true
+            }
+            Verdict::NotProved { reason, message } => {
+                *in_flight = false;
+                *due = now + delay(*tries, now - *since);
+                *tries += 1;
+                // The first text of a kind stays: times and ports in it would make every try a news.
+                let news = failure.as_ref().is_none_or(|(known, _)| *known != reason);
+                if news {
+                    *failure = Some((reason, message));
+                }
+                news
+            }
+        }
+    }
+
+    /// Whether a host waits for the answer to its first canary.
+    pub fn is_undecided(&self) -> bool {
+        self.hosts
+            .values()
+            .any(|case| matches!(case.state, State::Open { failure: None, .. }))
+    }
+
+    /// Proved hosts with the content and the start of the runtime that it holds for.
+    pub fn proofs(&self) -> BTreeMap<String, (String, String)> {
+        let proved = self
+            .hosts
+            .iter()
+            .filter(|(_, case)| matches!(case.state, State::Proved));
+        proved
+            .map(|(host, case)| {
+                (
+                    host.clone(),
+                    (case.bundle.content().to_owned(), self.runtime.clone()),
+                )
+            })
+            .collect()
+    }
+
+    /// One for each host that is not proved.
+    pub fn problems(&self) -> Vec<Problem> {
+        let open = self.hosts.iter().filter_map(|(host, case)| match &case.state {
+            State::Proved => None,
+            State::Open { failure, .. } => Some((host, failure.as_ref())),
+        });
+        open.map(|(host, failure)| {
+            let waiting = || {
+                (
+                    ProblemReason::Unproved,
+                    "written; the first pull has not answered yet".to_owned(),
+                )
+            };
+            let (reason, message) = failure.cloned().unwrap_or_else(waiting);
+            Problem {
+                host: host.clone(),
+                reason,
+                path: None,
+                message,
+            }
+        })
+        .collect()
+    }
+}
+
+impl State {
+    fn open(now: Instant) -> Self {
+        Self::Open {
+            tries: 0,
+            since: now,
+            due: now,
+            in_flight: false,
+            failure: None,
+        }
+    }
+}
+
+fn delay(tries: u32, age: Duration) -> Duration {
+    if age > IMPATIENT_FOR {
+        return PATIENT;
+    }
+    IMPATIENT.min(FIRST_DELAY * 2u32.saturating_pow(tries.min(10)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bundle::tests::{bundle, spec};
+
+    fn refused() -> Verdict {
+        Verdict::NotProved {
+            reason: ProblemReason::ConnectionFailed,
+            message: "port 1".into(),
+        }
+    }
+
+    fn prover(bundles: &[Bundle], now: Instant) -> Prover {
+        let mut prover = Prover::default();
+        prover.update("start", bundles, |_| false, now);
+        prover
+    }
+
+    #[test]
+    fn a_new_host_is_tried_at_once_and_a_proof_ends_it() {
+        let (now, bundle) = (Instant::now(), bundle("a:1", "10.0.0.1:1"));
+        let mut prover = prover(std::slice::from_ref(&bundle), now);
+        assert!(prover.is_undecided());
+        assert_eq!(prover.take_due(now, 8), std::slice::from_ref(&bundle));
+        assert_eq!(prover.take_due(now, 8), [], "one canary at a time");
+        assert!(prover.judged("start", &bundle, Verdict::Proved, now));
+        assert_eq!(prover.problems(), []);
+        assert_eq!(prover.next_due(), None);
+        assert_eq!(
+            prover.proofs()["a:1"],
+            (bundle.content().to_owned(), "start".to_owned())
+        );
+    }
+
+    #[test]
+    fn failures_are_tried_again_quickly_at_first() {
+        let (now, bundle) = (Instant::now(), bundle("a:1", "10.0.0.1:1"));
+        let mut prover = prover(std::slice::from_ref(&bundle), now);
+        let (mut at, mut tries) = (now, 0);
+        while at < now + Duration::from_secs(20) {
+            assert_eq!(prover.take_due(at, 8).len(), 1);
+            prover.judged("start", &bundle, refused(), at);
+            at = prover.next_due().expect("another try");
+            tries += 1;
+        }
+        assert!((7..=9).contains(&tries), "{tries} tries in 20 s");
+        at += Duration::from_secs(300);
+        prover.take_due(at, 8);
+        prover.judged("start", &bundle, refused(), at);
+        assert_eq!(prover.next_due(), Some(at + PATIENT));
+    }
+
+    #[test]
+    fn the_same_failure_is_no_news_and_another_one_is() {
+        let (now, bundle) = (Instant::now(), bundle("a:1", "10.0.0.1:1"));
+        let mut prover = prover(std::slice::from_ref(&bundle), now);
+        assert!(prover.judged("start", &bundle, refused(), now));
+        let same = Verdict::NotProved {
+            reason: ProblemReason::ConnectionFailed,
+            message: "port 2".into(),
+        };
+        assert!(!prover.judged("start", &bundle, same, now));
+        assert_eq!(prover.problems()[0].message, "port 1");
+        let other = Verdict::NotProved {
+            reason: ProblemReason::CertificateRejected,
+            message: "x509".into(),
+        };
+        assert!(prover.judged("start", &bundle, other, now));
+    }
+
+    #[test]
+    fn another_content_or_another_start_of_the_runtime_wants_another_proof() {
+        let (now, old) = (Instant::now(), bundle("a:1", "10.0.0.1:1"));
+        let mut prover = prover(std::slice::from_ref(&old), now);
+        prover.judged("start", &old, Verdict::Proved, now);
+        let new = bundle("a:1", "10.0.0.2:1");
+        prover.update("start", std::slice::from_ref(&new), |_| false, now);
+        assert_eq!(prover.problems().len(), 1);
+        assert!(
+            !prover.judged("start", &old, Verdict::Proved, now),
+            "an answer that came late proves nothing"
+        );
+        prover.judged("start", &new, Verdict::Proved, now);
+        prover.update("start", std::slice::from_ref(&new), |_| false, now);
+        assert_eq!(prover.problems(), [], "nothing has changed");
+        prover.update("restart", &[new], |_| false, now);
+        assert_eq!(prover.problems().len(), 1);
+    }
+
+    #[test]
+    fn a_proof_from_before_this_process_holds() {
+        let (now, bundle) = (Instant::now(), bundle("a:1", "10.0.0.1:1"));
+        let mut prover = Prover::default();
+        prover.update("start", &[bundle], |_| true, now);
+        assert_eq!(prover.problems(), []);
+        assert_eq!(prover.take_due(now, 8), []);
+    }
+
+    #[test]
+    fn many_hosts_are_proved_a_few_at_a_time() {
+        let bundles: Vec<Bundle> = (0..20)
+            .map(|n| Bundle::try_from(&spec(&format!("h{n}:1"), None)).expect("a bundle"))
+            .collect();
+        let now = Instant::now();
+        let mut prover = prover(&bundles, now);
+        let first = prover.take_due(now, 8);
+        assert_eq!(first.len(), 8);
+        let second = prover.take_due(now, 8);
+        assert!(second.iter().all(|bundle| !first.contains(bundle)));
+    }
+}
