@@ -1,1 +1,28 @@
 //! The controller that makes Registry objects so.
+//!
+//! ```text
+//!   main ──► cli ──► controller: watches ──► reconcile: observe → validate → build → apply → status
+//!                        │ election, health                  │                       │
+//!                        └ nodes: who trusts what ───────────┘            metrics, Events
+//! ```
+//!
+//! - [`settings`]: the installation's own settings; [`names`]: what objects of a Registry are called
+//! - [`reconcile`]: one Registry, from what it asks for to what is there
+//! - [`nodes`]: which nodes trust which hosts, counted from what the agents acknowledge
+//! - [`controller`]: what wakes a Registry up; [`election`]: only one operator acts; [`health`]: probes and metrics
+//! - [`uninstall`]: what has to go before the operator itself does; [`crds`]: the definitions as YAML
+//!
+//! It knows nothing of blobs, and nothing of how a node is made to trust: it writes objects and reads answers.
+
+pub mod cli;
+pub mod context;
+pub mod controller;
+pub mod crds;
+pub mod election;
+pub mod health;
+pub mod metrics;
+pub mod names;
+pub mod nodes;
+pub mod reconcile;
+pub mod settings;
+pub mod uninstall;

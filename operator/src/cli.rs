@@ -1,0 +1,182 @@
+//! The command line.
+
+use crate::election::Election;
+use crate::metrics::Metrics;
+use crate::settings::Settings;
+use crate::{controller, crds, health, uninstall};
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use futures::FutureExt as _;
+use kube::Client;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Makes Registry objects so.
+#[derive(Parser)]
+#[command(version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Work for as long as this one leads.
+    Run(Run),
+    /// Print the definitions of the custom resources.
+    Crds {
+        /// Write one file each into this folder instead.
+        #[arg(long)]
+        output: Option<PathBuf>,
+    },
+    /// Take back what nodes and Registries would be left with; before Roadstead itself is deleted.
+    Uninstall(Uninstall),
+}
+
+#[derive(Args)]
+struct Run {
+    #[command(flatten)]
+    installation: Installation,
+    /// Where probes and metrics are served.
+    #[arg(long, default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+}
+
+#[derive(Args)]
+struct Uninstall {
+    #[command(flatten)]
+    installation: Installation,
+    /// How long to wait for nodes, such as 60s.
+    #[arg(long, default_value = "60s", value_parser = duration)]
+    timeout: Duration,
+    /// Leave the nodes as they are: what they have can go on being pulled.
+    #[arg(long)]
+    keep: bool,
+}
+
+#[derive(Args)]
+struct Installation {
+    /// The settings of this installation.
+    #[arg(long)]
+    config: PathBuf,
+    /// The name of this pod: who it is among several.
+    #[arg(long, env = "POD_NAME")]
+    pod_name: String,
+    /// The namespace of this pod.
+    #[arg(long, env = "POD_NAMESPACE")]
+    pod_namespace: String,
+}
+
+impl Cli {
+    /// Does what the command line says.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self.command {
+            Command::Run(run) => {
+                log();
+                run.run().await
+            }
+            Command::Crds { output: None } => crds::print(std::io::stdout().lock()),
+            Command::Crds { output: Some(folder) } => crds::write(&folder),
+            Command::Uninstall(uninstall) => {
+                log();
+                uninstall.run().await
+            }
+        }
+    }
+}
+
+impl Run {
+    async fn run(self) -> anyhow::Result<()> {
+        let (settings, client) = self.installation.open().await?;
+        let metrics = Arc::new(Metrics::default());
+        let election = Election::new(client.clone(), &settings.namespace, &self.installation.pod_name);
+        let stop = stop_signal()?.shared();
+        let health = health::serve(self.listen, metrics.clone());
+        let work = async {
+            tokio::select! {
+                () = election.win() => {}
+                () = stop.clone() => return Ok(()),
+            }
+            tracing::info!(pod = self.installation.pod_name, "leads");
+            metrics.leads(true);
+            let worked = tokio::select! {
+                worked = controller::run(client, settings, metrics.clone(), &self.installation.pod_name, stop) => worked,
+                // Whoever leads now must not find this one at work.
+                lost = election.hold() => return Err(lost),
+            };
+            if let Err(error) = election.release().await {
+                tracing::warn!(%error, "cannot release the Lease; the next one waits for its term to end");
+            }
+            worked
+        };
+        tokio::select! {
+            done = work => done,
+            broken = health => broken,
+        }
+    }
+}
+
+impl Uninstall {
+    /// Never fails: an uninstall that stops half-way helps nobody.
+    async fn run(self) -> anyhow::Result<()> {
+        let done = async {
+            let (settings, client) = self.installation.open().await?;
+            uninstall::uninstall(client, &settings, self.timeout, self.keep).await
+        };
+        if let Err(error) = done.await {
+            tracing::error!(error = format!("{error:#}"), "could not take everything back");
+        }
+        Ok(())
+    }
+}
+
+impl Installation {
+    async fn open(&self) -> anyhow::Result<(Arc<Settings>, Client)> {
+        let settings = Settings::read(&self.config, &self.pod_namespace)?;
+        let client = Client::try_default().await.context("no way to the API server")?;
+        Ok((Arc::new(settings), client))
+    }
+}
+
+fn log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+}
+
+fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + Sync> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| error.to_string())?;
+    Duration::try_from(duration).map_err(|_| "it must not be negative".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_written_as_everyone_writes_them() {
+        assert_eq!(duration("60s"), Ok(Duration::from_secs(60)));
+        assert_eq!(duration("1m30s"), Ok(Duration::from_secs(90)));
+        assert!(duration("60").is_err());
+    }
+}

@@ -1,0 +1,99 @@
+//! What every round of every Registry shares.
+
+use crate::metrics::Metrics;
+use crate::names::{FIELD_MANAGER, RegistryId};
+use crate::nodes::{HostContent, Nodes, Tally};
+use crate::settings::Settings;
+use jiff::Timestamp;
+use kube::Client;
+use kube::core::DeserializeGuard;
+use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector::Store;
+use roadstead_api::registry::Registry;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Registries as they are cached: one that does not parse must not hide the others.
+pub type Registries = Store<DeserializeGuard<Registry>>;
+
+/// What every round of every Registry shares.
+pub struct Context {
+    pub client: Client,
+    pub settings: Arc<Settings>,
+    pub nodes: Nodes,
+    pub reports: Reports,
+    pub recorder: Recorder,
+    pub metrics: Arc<Metrics>,
+    registries: Registries,
+}
+
+impl Context {
+    pub fn new(
+        client: Client,
+        settings: Arc<Settings>,
+        nodes: Nodes,
+        registries: Registries,
+        metrics: Arc<Metrics>,
+        instance: &str,
+    ) -> Self {
+        let reporter = Reporter {
+            controller: FIELD_MANAGER.to_owned(),
+            instance: Some(instance.to_owned()),
+        };
+        Self {
+            recorder: Recorder::new(client.clone(), reporter),
+            client,
+            settings,
+            nodes,
+            reports: Reports::default(),
+            metrics,
+            registries,
+        }
+    }
+
+    pub fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+
+    /// All Registries that can be read, as the cache has them.
+    pub fn registries(&self) -> Vec<Registry> {
+        let state = self.registries.state();
+        state
+            .iter()
+            .filter_map(|guard| guard.0.as_ref().ok().cloned())
+            .collect()
+    }
+}
+
+/// What was last said about nodes for each Registry, to notice when there is something new to say.
+#[derive(Default)]
+pub struct Reports(Mutex<HashMap<(String, String), Report>>);
+
+struct Report {
+    hosts: Vec<HostContent>,
+    tally: Option<Tally>,
+}
+
+impl Reports {
+    pub fn remember(&self, id: &RegistryId, hosts: Vec<HostContent>, tally: Option<Tally>) {
+        let key = (id.namespace.clone(), id.name.clone());
+        self.lock().insert(key, Report { hosts, tally });
+    }
+
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.lock().remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
+    /// The Registries for which `nodes` has something new, by namespace and name.
+    pub fn outdated(&self, nodes: &Nodes, now: Timestamp) -> Vec<(String, String)> {
+        let reports = self.lock();
+        let outdated = reports.iter().filter(|(_, report)| {
+            !report.hosts.is_empty() && nodes.tally(&report.hosts, now) != report.tally
+        });
+        outdated.map(|(key, _)| key.clone()).collect()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Report>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,170 @@
+//! What wakes a Registry up, and what happens when a round fails.
+//!
+//! Watches bring metadata only and keep nothing: a round reads what it needs. Kept are Registries, because a Secret
+//! that changes has to find those that name it, and what [`crate::nodes`] counts.
+
+mod backoff;
+mod triggers;
+
+use crate::context::{Context, Registries};
+use crate::metrics::Metrics;
+use crate::nodes::Nodes;
+use crate::reconcile::{self, Next};
+use crate::settings::Settings;
+use anyhow::Context as _;
+use backoff::Backoff;
+use futures::{Stream, StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::core::{DeserializeGuard, PartialObjectMeta};
+use kube::runtime::controller::{Action, Config};
+use kube::runtime::{
+    Controller, Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, reflector, watcher,
+};
+use kube::{Api, Client, Resource};
+use roadstead_api::registry::Registry;
+use roadstead_api::trust::TrustBundle;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use triggers::{labelled, naming_claim, naming_secret, outdated};
+
+/// How many Registries are worked on at once.
+const CONCURRENCY: u16 = 4;
+/// Events come in bunches.
+const DEBOUNCE: Duration = Duration::from_millis(200);
+
+type Guarded = DeserializeGuard<Registry>;
+
+struct Shared {
+    context: Context,
+    backoff: Backoff,
+}
+
+/// Works until `stop` comes, then ends the rounds that run.
+pub async fn run(
+    client: Client,
+    settings: Arc<Settings>,
+    metrics: Arc<Metrics>,
+    instance: &str,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) -> anyhow::Result<()> {
+    let (nodes, watching_nodes) = Nodes::watch(&client, settings.clone());
+    let watching_nodes = tokio::spawn(watching_nodes);
+    nodes.ready().await.context("the watches of nodes ended")?;
+
+    let (registries, writer) = reflector::store::<Guarded>();
+    let main = registries_stream(&client, writer);
+    let controller = Controller::for_stream(main, registries.clone())
+        .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE));
+    let context = Context::new(
+        client.clone(),
+        settings.clone(),
+        nodes.clone(),
+        registries.clone(),
+        metrics,
+        instance,
+    );
+    let shared = Arc::new(Shared {
+        context,
+        backoff: Backoff::default(),
+    });
+    with_triggers(controller, &client, &settings, &registries)
+        .reconcile_on(outdated(shared.clone(), nodes))
+        .graceful_shutdown_on(stop)
+        .run(reconcile, retry, shared)
+        .for_each(|outcome| {
+            if let Err(error) = outcome {
+                tracing::debug!(%error, "a round was not done");
+            }
+            std::future::ready(())
+        })
+        .await;
+    watching_nodes.abort();
+    Ok(())
+}
+
+/// Registries as they change; what the operator itself writes into their status wakes nobody.
+fn registries_stream(
+    client: &Client,
+    writer: reflector::store::Writer<Guarded>,
+) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
+    watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
+        .default_backoff()
+        .modify(|guarded| guarded.meta_mut().managed_fields = None)
+        .reflect(writer)
+        .touched_objects()
+        .predicate_filter(
+            predicates::generation.combine(predicates::finalizers),
+            PredicateConfig::default(),
+        )
+        .inspect_err(
+            |error| tracing::warn!(%error, "the watch of Registries broke off and is taken up again"),
+        )
+}
+
+fn with_triggers(
+    controller: Controller<Guarded>,
+    client: &Client,
+    settings: &Settings,
+    registries: &Registries,
+) -> Controller<Guarded> {
+    let ours = || watcher::Config::default().labels(crate::names::OURS);
+    let all = watcher::Config::default;
+    let namespaced =
+        |namespace: &str| Api::<PartialObjectMeta<TrustBundle>>::namespaced(client.clone(), namespace);
+    let controller = controller
+        .watches(metadata::<Deployment>(client), ours(), labelled)
+        .watches(metadata::<Service>(client), ours(), labelled)
+        .watches(metadata::<ServiceAccount>(client), ours(), labelled)
+        .watches(metadata::<ConfigMap>(client), ours(), labelled)
+        .watches(metadata::<PodDisruptionBudget>(client), ours(), labelled)
+        .watches(namespaced(&settings.agent_namespace), ours(), labelled);
+    // People's Secrets and claims carry no label of ours, and may be named before they exist.
+    let (secrets, claims) = (registries.clone(), registries.clone());
+    controller
+        .watches(metadata::<Secret>(client), all(), move |secret| {
+            naming_secret(&secrets, &secret)
+        })
+        .watches(metadata::<PersistentVolumeClaim>(client), all(), move |claim| {
+            naming_claim(&claims, &claim)
+        })
+}
+
+fn metadata<K: Resource<DynamicType = ()>>(client: &Client) -> Api<PartialObjectMeta<K>> {
+    Api::all(client.clone())
+}
+
+async fn reconcile(guarded: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, reconcile::Error> {
+    let (namespace, name) = identity(&guarded);
+    let context = &shared.context;
+    let started = Instant::now();
+    if let Err(invalid) = &guarded.0 {
+        tracing::error!(registry = %format_args!("{namespace}/{name}"), error = %invalid.error,
+            "a Registry cannot be read: are the CRDs of this version installed?");
+        return Ok(Action::await_change());
+    }
+    let outcome = reconcile::reconcile(context, namespace, name).await;
+    context.metrics.reconciled(outcome.is_ok(), started.elapsed());
+    let next = outcome?;
+    shared.backoff.reset(namespace, name);
+    Ok(match next {
+        Next::After(time) => Action::requeue(time),
+        Next::OnChange => Action::await_change(),
+    })
+}
+
+fn retry(guarded: Arc<Guarded>, error: &reconcile::Error, shared: Arc<Shared>) -> Action {
+    let (namespace, name) = identity(&guarded);
+    let pause = shared.backoff.next(namespace, name);
+    tracing::warn!(registry = %format_args!("{namespace}/{name}"), %error, ?pause, "a round failed and is tried again");
+    Action::requeue(pause)
+}
+
+fn identity(guarded: &Guarded) -> (&str, &str) {
+    let metadata = guarded.meta();
+    (
+        metadata.namespace.as_deref().unwrap_or_default(),
+        metadata.name.as_deref().unwrap_or_default(),
+    )
+}

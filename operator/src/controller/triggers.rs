@@ -1,0 +1,140 @@
+//! From an object that changed to the Registries that it concerns.
+
+use super::{Guarded, Shared};
+use crate::context::Registries;
+use crate::names::{REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL};
+use crate::nodes::Nodes;
+use futures::{Stream, StreamExt, stream};
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::Resource;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::ObjectRef;
+use roadstead_api::registry::Registry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Nodes speak all at once after a change: their words are gathered for this long.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// The Registry that an object of ours was made for.
+pub(super) fn labelled<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> {
+    owner(&object)
+}
+
+/// The Registries that name a Secret, and the one that it was made for.
+pub(super) fn naming_secret(
+    registries: &Registries,
+    secret: &PartialObjectMeta<Secret>,
+) -> Vec<ObjectRef<Guarded>> {
+    naming(registries, secret, |registry, name| {
+        let spec = &registry.spec;
+        let tls = spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
+        let htpasswd = spec.auth.as_ref().and_then(|auth| auth.htpasswd.as_ref());
+        tls.is_some_and(|reference| reference.name == name)
+            || htpasswd.is_some_and(|htpasswd| htpasswd.secret_ref.name == name)
+    })
+}
+
+/// The Registries that name a volume claim, and the one that it was made for.
+pub(super) fn naming_claim(
+    registries: &Registries,
+    claim: &PartialObjectMeta<PersistentVolumeClaim>,
+) -> Vec<ObjectRef<Guarded>> {
+    naming(registries, claim, |registry, name| {
+        let claim = registry.spec.storage.persistent_volume_claim.as_ref();
+        claim.is_some_and(|claim| claim.claim_name.as_deref() == Some(name))
+    })
+}
+
+/// Registries about whose nodes there is something new to tell.
+pub(super) fn outdated(shared: Arc<Shared>, nodes: Nodes) -> impl Stream<Item = ObjectRef<Guarded>> + Send {
+    let bunches = stream::unfold((shared, nodes), |(shared, mut nodes)| async move {
+        if !nodes.changed().await {
+            return None;
+        }
+        tokio::time::sleep(GATHER).await;
+        let context = &shared.context;
+        let outdated = context.reports.outdated(&nodes, context.now());
+        Some((outdated, (shared, nodes)))
+    });
+    bunches.flat_map(|outdated| {
+        stream::iter(outdated).map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
+    })
+}
+
+fn naming<K: Resource>(
+    registries: &Registries,
+    object: &PartialObjectMeta<K>,
+    names: impl Fn(&Registry, &str) -> bool,
+) -> Vec<ObjectRef<Guarded>> {
+    let namespace = object.metadata.namespace.as_deref();
+    let name = object.metadata.name.as_deref().unwrap_or_default();
+    let naming = registries
+        .state_filter(|guarded| guarded.meta().namespace.as_deref() == namespace)
+        .into_iter()
+        .filter(|guarded| guarded.0.as_ref().is_ok_and(|registry| names(registry, name)))
+        .map(|guarded| ObjectRef::from_obj(&*guarded));
+    naming.chain(owner(object)).collect()
+}
+
+fn owner<K: Resource>(object: &PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> {
+    let labels = object.metadata.labels.as_ref()?;
+    let name = labels.get(REGISTRY_LABEL)?;
+    let namespace = labels
+        .get(REGISTRY_NAMESPACE_LABEL)
+        .or(object.metadata.namespace.as_ref())?;
+    Some(ObjectRef::new(name).within(namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::core::DeserializeGuard;
+    use kube::runtime::{reflector, watcher};
+    use serde_json::json;
+
+    fn registries() -> Registries {
+        let (store, mut writer) = reflector::store();
+        for (namespace, name) in [("team", "images"), ("team", "charts"), ("other", "images")] {
+            let tls = (name == "images").then(|| json!({"secretRef": {"name": "my-tls"}}));
+            let registry = json!({
+                "metadata": {"name": name, "namespace": namespace},
+                "spec": {"storage": {"emptyDir": {}}, "tls": tls,
+                    "auth": {"htpasswd": {"secretRef": {"name": "my-users"}}}},
+            });
+            let registry: Registry = serde_json::from_value(registry).expect("it is a Registry");
+            writer.apply_watcher_event(&watcher::Event::Apply(DeserializeGuard(Ok(registry))));
+        }
+        store
+    }
+
+    fn woken(name: &str, labels: serde_json::Value) -> Vec<String> {
+        let secret = json!({"metadata": {"name": name, "namespace": "team", "labels": labels}});
+        let secret = serde_json::from_value(secret).expect("it is metadata");
+        let mut woken: Vec<_> = naming_secret(&registries(), &secret)
+            .into_iter()
+            .map(|reference| format!("{}/{}", reference.namespace.unwrap_or_default(), reference.name))
+            .collect();
+        woken.sort();
+        woken
+    }
+
+    #[test]
+    fn a_secret_wakes_those_that_name_it_in_its_namespace() {
+        assert_eq!(woken("my-tls", json!({})), ["team/images"]);
+        assert_eq!(woken("my-users", json!({})), ["team/charts", "team/images"]);
+        assert_eq!(woken("another", json!({})), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_secret_that_was_made_for_a_registry_wakes_it_wherever_it_is() {
+        assert_eq!(woken("x", json!({REGISTRY_LABEL: "images"})), ["team/images"]);
+        assert_eq!(
+            woken(
+                "x",
+                json!({REGISTRY_LABEL: "images", REGISTRY_NAMESPACE_LABEL: "far"})
+            ),
+            ["far/images"]
+        );
+    }
+}

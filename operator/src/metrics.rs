@@ -1,0 +1,123 @@
+//! What the operator counts, for Prometheus.
+
+use crate::names::RegistryId;
+use crate::reconcile::live::Key;
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
+use prometheus_client::registry::Registry as Collection;
+use roadstead_api::registry::CertificateStatus;
+use std::time::Duration;
+
+/// What the operator counts.
+pub struct Metrics {
+    collection: Collection,
+    reconciles: Family<ResultLabel, Counter>,
+    seconds: Histogram,
+    writes: Family<KindLabel, Counter>,
+    leader: Gauge,
+    certificates: Family<CertificateLabel, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabel {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CertificateLabel {
+    namespace: String,
+    registry: String,
+    purpose: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut collection = Collection::with_prefix("roadstead_operator");
+        let reconciles = Family::default();
+        let seconds = Histogram::new([0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0]);
+        let writes = Family::default();
+        let leader = Gauge::default();
+        let certificates = Family::default();
+        collection.register(
+            "reconciles",
+            "Rounds over one Registry, by result",
+            reconciles.clone(),
+        );
+        collection.register("reconcile_seconds", "How long a round takes", seconds.clone());
+        collection.register("writes", "Objects written or deleted, by kind", writes.clone());
+        collection.register("leader", "1 where this is the operator that acts", leader.clone());
+        collection.register(
+            "certificate_end_seconds",
+            "When a certificate that a Registry serves ends, in seconds since 1970",
+            certificates.clone(),
+        );
+        Self {
+            collection,
+            reconciles,
+            seconds,
+            writes,
+            leader,
+            certificates,
+        }
+    }
+}
+
+impl Metrics {
+    pub fn reconciled(&self, succeeded: bool, took: Duration) {
+        let result = if succeeded { "success" } else { "error" };
+        self.reconciles.get_or_create(&ResultLabel { result }).inc();
+        self.seconds.observe(took.as_secs_f64());
+    }
+
+    pub fn wrote(&self, key: &Key) {
+        let kind = format!("{:?}", key.kind);
+        self.writes.get_or_create(&KindLabel { kind }).inc();
+    }
+
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    pub fn certificates(&self, id: &RegistryId, certificates: &[CertificateStatus]) {
+        for certificate in certificates {
+            let label = CertificateLabel {
+                namespace: id.namespace.clone(),
+                registry: id.name.clone(),
+                purpose: format!("{:?}", certificate.purpose),
+            };
+            self.certificates
+                .get_or_create(&label)
+                .set(certificate.not_after.0.as_second());
+        }
+    }
+
+    /// In Prometheus' text form.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        encode(&mut text, &self.collection).expect("a String takes any text");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_can_be_read() {
+        let metrics = Metrics::default();
+        metrics.reconciled(true, Duration::from_millis(20));
+        metrics.leads(true);
+        let text = metrics.text();
+        assert!(
+            text.contains(r#"roadstead_operator_reconciles_total{result="success"} 1"#),
+            "{text}"
+        );
+        assert!(text.contains("roadstead_operator_leader 1"), "{text}");
+    }
+}

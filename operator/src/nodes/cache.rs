@@ -1,0 +1,254 @@
+//! What is kept in memory about nodes: Nodes stripped to name, UID and readiness, what each agent says, the bundles
+//! that it says it about, and how many agents the cluster plans.
+
+use super::sets::Sets;
+use super::tally::{HostContent, NodeState, Tally, tally};
+use futures::{Stream, StreamExt, TryStreamExt};
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::api::{Api, ObjectMeta};
+use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
+use kube::runtime::{WatchStreamExt, reflector, watcher};
+use kube::{Client, Resource, ResourceExt};
+use roadstead_api::trust::{NodeTrust, TrustBundle};
+use serde::Deserialize;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::watch;
+
+use crate::settings::Settings;
+
+/// A Node, less all that is not read here: the full object has tens of kilobytes.
+#[derive(Resource, Clone, Debug, Deserialize)]
+#[resource(inherit = Node)]
+pub(super) struct NodeView {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    status: Readiness,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+struct Readiness {
+    #[serde(default)]
+    conditions: Vec<NodeCondition>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NodeCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    last_transition_time: Option<Time>,
+}
+
+/// The agents' DaemonSet, less its template.
+#[derive(Resource, Clone, Debug, Deserialize)]
+#[resource(inherit = DaemonSet)]
+pub(super) struct DaemonSetView {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    status: Scheduled,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Scheduled {
+    #[serde(default)]
+    desired_number_scheduled: i32,
+}
+
+/// Which nodes trust what, as far as the agents have said.
+#[derive(Clone)]
+pub struct Nodes {
+    settings: Arc<Settings>,
+    nodes: Store<NodeView>,
+    trusts: Store<NodeTrust>,
+    bundles: Store<TrustBundle>,
+    daemon_sets: Store<DaemonSetView>,
+    sets: Arc<Mutex<Sets>>,
+    changed: watch::Receiver<()>,
+}
+
+impl Nodes {
+    /// The cache and the work that fills it, to be driven for as long as the cache is used.
+    pub fn watch(
+        client: &Client,
+        settings: Arc<Settings>,
+    ) -> (Self, impl Future<Output = ()> + Send + use<>) {
+        let (changed, receiver) = watch::channel(());
+        let agents = &settings.agent_namespace;
+        let (nodes, nodes_writer) = reflector::store();
+        let (trusts, trusts_writer) = reflector::store();
+        let (bundles, bundles_writer) = reflector::store();
+        let (daemon_sets, daemon_sets_writer) = reflector::store();
+        let this = Self {
+            settings: settings.clone(),
+            nodes,
+            trusts,
+            bundles,
+            daemon_sets,
+            sets: Arc::default(),
+            changed: receiver,
+        };
+        let all = watcher::Config::default;
+        let the_one = all().fields(&format!("metadata.name={}", settings.agent_daemon_set));
+        let nodes = fill(Api::all(client.clone()), all(), nodes_writer);
+        let trusts = fill(Api::namespaced(client.clone(), agents), all(), trusts_writer);
+        let bundles = fill(Api::namespaced(client.clone(), agents), all(), bundles_writer);
+        let daemon_sets = fill(
+            Api::namespaced(client.clone(), agents),
+            the_one,
+            daemon_sets_writer,
+        );
+        let recorder = this.clone();
+        let work = async move {
+            let tell = || {
+                changed.send_replace(());
+                std::future::ready(())
+            };
+            futures::join!(
+                nodes.for_each(|()| tell()),
+                trusts.for_each(|()| tell()),
+                daemon_sets.for_each(|()| tell()),
+                bundles.for_each(|()| {
+                    recorder.record();
+                    tell()
+                }),
+            );
+        };
+        (this, work)
+    }
+
+    /// Waits until everything has been read once.
+    pub async fn ready(&self) -> Result<(), reflector::store::WriterDropped> {
+        self.nodes.wait_until_ready().await?;
+        self.trusts.wait_until_ready().await?;
+        self.bundles.wait_until_ready().await?;
+        self.daemon_sets.wait_until_ready().await
+    }
+
+    /// Waits for the next change after the last call.
+    pub async fn changed(&mut self) -> bool {
+        self.changed.changed().await.is_ok()
+    }
+
+    /// How many nodes trust all of these hosts; `None` where the agents' DaemonSet is not there.
+    pub fn tally(&self, hosts: &[HostContent], now: Timestamp) -> Option<Tally> {
+        let daemon_set = self.daemon_sets.state().into_iter().next()?;
+        let nodes = self.nodes.state();
+        let trusts: Vec<_> = nodes.iter().map(|node| self.trust(node.name())).collect();
+        let mut states: Vec<_> = nodes
+            .iter()
+            .zip(&trusts)
+            .map(|(node, trust)| node.state(trust.as_deref().map(|trust| &trust.spec)))
+            .collect();
+        states.sort_by_key(|state| state.name);
+        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(tally(
+            &states,
+            daemon_set.status.desired_number_scheduled,
+            hosts,
+            &sets,
+            now,
+        ))
+    }
+
+    /// The bundle of that name, as far as the cache has seen.
+    pub fn bundle(&self, name: &str) -> Option<Arc<TrustBundle>> {
+        self.bundles
+            .get(&ObjectRef::new(name).within(&self.settings.agent_namespace))
+    }
+
+    /// The bundles of a Registry.
+    pub fn bundles_of(&self, namespace: &str, name: &str) -> Vec<Arc<TrustBundle>> {
+        self.bundles.state_filter(|bundle| {
+            bundle.spec.registry.namespace == namespace && bundle.spec.registry.name == name
+        })
+    }
+
+    fn trust(&self, node: &str) -> Option<Arc<NodeTrust>> {
+        self.trusts
+            .get(&ObjectRef::new(node).within(&self.settings.agent_namespace))
+            .filter(|trust| trust.spec.installation == self.settings.installation)
+    }
+
+    fn record(&self) {
+        let bundles = self.bundles.state();
+        let ours = bundles
+            .iter()
+            .map(|bundle| &bundle.spec)
+            .filter(|spec| spec.installation == self.settings.installation);
+        self.sets
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .record(ours);
+    }
+}
+
+impl NodeView {
+    fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    fn state<'a>(&'a self, trust: Option<&'a roadstead_api::trust::NodeTrustSpec>) -> NodeState<'a> {
+        let ready = self
+            .status
+            .conditions
+            .iter()
+            .find(|condition| condition.kind == "Ready");
+        let not_ready_since = match ready {
+            Some(condition) if condition.status == "True" => None,
+            Some(condition) => Some(
+                condition
+                    .last_transition_time
+                    .as_ref()
+                    .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            ),
+            None => Some(
+                self.metadata
+                    .creation_timestamp
+                    .as_ref()
+                    .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
+            ),
+        };
+        NodeState {
+            name: self.name(),
+            uid: self.metadata.uid.as_deref().unwrap_or_default(),
+            not_ready_since,
+            leaving: self.metadata.deletion_timestamp.is_some(),
+            trust,
+        }
+    }
+}
+
+/// Fills a store; one item for each time that what is in the store may have changed.
+fn fill<K>(api: Api<K>, config: watcher::Config, mut writer: Writer<K>) -> impl Stream<Item = ()> + Send
+where
+    K: Resource<DynamicType = ()>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    watcher(api, config)
+        .default_backoff()
+        .inspect_err(
+            |error| tracing::warn!(%error, kind = %K::kind(&()), "a watch broke off and is taken up again"),
+        )
+        .filter_map(move |event| {
+            let changed = event.ok().map(|event| {
+                let event = event.modify(strip);
+                writer.apply_watcher_event(&event);
+            });
+            std::future::ready(changed)
+        })
+}
+
+fn strip<K: Resource>(object: &mut K) {
+    object.managed_fields_mut().clear();
+    object.annotations_mut().clear();
+    object.labels_mut().clear();
+}

@@ -1,0 +1,242 @@
+//! One Registry, from what it asks for to what is there: observe → validate → build → apply → status.
+//!
+//! - [`observe`]: reads the cluster; [`validate`]: judges what people gave; [`build`]: says what shall be
+//! - [`apply`]: makes it so; [`status`]: tells
+//! - [`live`]: objects by kind and name; `delete`: what the finalizer is for
+//!
+//! It is told that something may have changed, never what: each round looks at everything and does what is left to
+//! do. A second round on the same cluster writes nothing.
+
+pub mod apply;
+pub mod build;
+mod delete;
+mod hash;
+pub mod live;
+pub mod observe;
+mod pods;
+mod quantity;
+pub mod status;
+pub mod validate;
+
+#[cfg(test)]
+mod tests;
+
+use crate::context::Context;
+use crate::names::{FINALIZER, RegistryId};
+use apply::ApplyError;
+use build::{BuildError, Plan};
+use jiff::{SignedDuration, Timestamp};
+use kube::api::{Api, Patch, PatchParams};
+use live::Kind;
+use observe::{Observed, observe};
+use roadstead_api::registry::Registry;
+use serde_json::json;
+use status::Facts;
+use std::time::Duration;
+use validate::{Refusal, Validated, validate};
+
+/// New objects need an address and a CA, which come in one round each.
+const ROUNDS: usize = 3;
+/// Nothing is missed for longer than this, whatever happens to watches.
+const AT_LEAST: SignedDuration = SignedDuration::from_hours(6);
+const FLAG_RETRY: Duration = Duration::from_secs(5);
+
+/// Why a round ended early. It is tried again, later and later.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("the API server: {0}")]
+    Api(#[from] kube::Error),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    #[error("{0}")]
+    Refused(Refusal),
+}
+
+/// When to look again if nothing happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    After(Duration),
+    /// Only a change can bring something new.
+    OnChange,
+}
+
+/// Makes one Registry so.
+pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result<Next, Error> {
+    if uninstalling(context).await? {
+        return Ok(Next::After(FLAG_RETRY));
+    }
+    // Not from the cache: a status compared with a stale one is written twice.
+    let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
+    let Some(registry) = api.get_opt(name).await? else {
+        return Ok(Next::OnChange);
+    };
+    if registry.metadata.deletion_timestamp.is_some() {
+        delete::clean_up(context, &registry).await?;
+        return Ok(Next::OnChange);
+    }
+    if registry.spec.paused {
+        return Ok(Next::OnChange);
+    }
+    let mut registry = with_finalizer(context, registry).await?;
+    for _ in 1..ROUNDS {
+        match round(context, registry).await? {
+            Round::Done(next) => return Ok(next),
+            Round::Again(same) => registry = *same,
+        }
+    }
+    match round(context, registry).await? {
+        Round::Done(next) => Ok(next),
+        Round::Again(_) => Ok(Next::After(Duration::from_secs(1))),
+    }
+}
+
+enum Round {
+    Done(Next),
+    /// Something was written that more can be built on.
+    Again(Box<Registry>),
+}
+
+async fn round(context: &Context, registry: Registry) -> Result<Round, Error> {
+    let observed = observe(context, registry).await?;
+    let tally = |hosts: &[_]| context.nodes.tally(hosts, observed.now);
+    let validated = match validate(&observed, &context.settings, &tally) {
+        Ok(validated) => validated,
+        Err(refusal) => {
+            tell_refusal(context, &observed, refusal.reason(), refusal.to_string()).await?;
+            return Err(Error::Refused(refusal));
+        }
+    };
+    let plan = with_prunings(
+        build::build(&validated, &context.settings, observed.now)?,
+        &observed,
+    );
+    let complete = plan.complete;
+    let mut live = observed.live.clone();
+    let applied = match apply::apply(context, &observed.id, &mut live, plan).await {
+        Ok(applied) => applied,
+        Err(error) => {
+            tell_refusal(context, &observed, "ApplyFailed", error.to_string()).await?;
+            return Err(error.into());
+        }
+    };
+    if !complete && !applied.writes.is_empty() {
+        return Ok(Round::Again(Box::new(observed.registry)));
+    }
+    tell(context, &observed, &validated, &live, complete).await?;
+    Ok(Round::Done(next(&validated, observed.now)))
+}
+
+/// Bundles for hosts that it no longer has.
+fn with_prunings(mut plan: Plan, observed: &Observed) -> Plan {
+    if !plan.complete {
+        return plan;
+    }
+    let wanted = |key: &live::Key| plan.desired.iter().any(|desired| desired.key == *key);
+    let is_ours = |object: &serde_json::Value| {
+        let of = &object["spec"]["registry"];
+        of["namespace"] == *observed.id.namespace && of["name"] == *observed.id.name
+    };
+    let left: Vec<_> = observed
+        .live
+        .iter()
+        .filter(|(key, object)| key.kind == Kind::TrustBundle && is_ours(object) && !wanted(key))
+        .map(|(key, _)| key.clone())
+        .collect();
+    plan.absent.extend(left);
+    plan
+}
+
+async fn tell(
+    context: &Context,
+    observed: &Observed,
+    validated: &Validated,
+    live: &live::Live,
+    complete: bool,
+) -> Result<(), Error> {
+    let contents = build::node_contents(validated);
+    let tally = context
+        .nodes
+        .tally(&contents, observed.now)
+        .filter(|_| validated.node_trust);
+    context.reports.remember(&observed.id, contents, tally.clone());
+    let pods = pods::why_not_ready(context, validated, live).await?;
+    let facts = Facts {
+        validated,
+        live,
+        claim: observed
+            .claim_source
+            .as_ref()
+            .and_then(|source| source.object.as_ref()),
+        complete,
+        tally: tally.as_ref(),
+        pods: pods.as_deref(),
+        now: observed.now,
+    };
+    let conditions = status::conditions(&facts);
+    let status = status::with_conditions(
+        status::status(&facts),
+        &conditions,
+        &observed.registry,
+        observed.now,
+    );
+    context.metrics.certificates(&observed.id, &status.certificates);
+    status::write(context, &observed.registry, status).await?;
+    Ok(())
+}
+
+async fn tell_refusal(
+    context: &Context,
+    observed: &Observed,
+    reason: &'static str,
+    message: String,
+) -> Result<(), kube::Error> {
+    let status = status::refused(&observed.registry, reason, message, observed.now);
+    status::write(context, &observed.registry, status).await?;
+    Ok(())
+}
+
+fn next(validated: &Validated, now: Timestamp) -> Next {
+    let due = validated
+        .certificates
+        .next_change
+        .map(|at| at.duration_since(now))
+        .unwrap_or(AT_LEAST)
+        .clamp(SignedDuration::from_secs(1), AT_LEAST);
+    Next::After(due.unsigned_abs())
+}
+
+/// While the flag is there, somebody is taking Roadstead away: what is written now would be left behind.
+async fn uninstalling(context: &Context) -> Result<bool, kube::Error> {
+    let settings = &context.settings;
+    let key = live::Key::new(Kind::ConfigMap, &settings.namespace, &settings.uninstall_flag);
+    let flag = key.api(&context.client).get_opt(&key.name).await?;
+    Ok(flag.is_some())
+}
+
+async fn with_finalizer(context: &Context, registry: Registry) -> Result<Registry, kube::Error> {
+    let mut finalizers = registry.metadata.finalizers.clone().unwrap_or_default();
+    if finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
+        return Ok(registry);
+    }
+    finalizers.push(FINALIZER.to_owned());
+    set_finalizers(context, &registry, finalizers).await
+}
+
+/// The list is one value, so the version that it was read at goes along: nobody else's entry is lost.
+pub(crate) async fn set_finalizers(
+    context: &Context,
+    registry: &Registry,
+    finalizers: Vec<String>,
+) -> Result<Registry, kube::Error> {
+    let id = RegistryId::of(registry);
+    let api: Api<Registry> = Api::namespaced(context.client.clone(), &id.namespace);
+    let patch = json!({"metadata": {
+        "finalizers": finalizers,
+        "resourceVersion": registry.metadata.resource_version,
+        "uid": id.uid,
+    }});
+    api.patch(&id.name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+}

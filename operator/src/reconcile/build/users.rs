@@ -1,0 +1,87 @@
+//! The htpasswd file, and the Secrets of the two users that the operator makes.
+
+use super::BuildError;
+use crate::names::{PULL_USER, PUSH_USER};
+use crate::reconcile::validate::{Account, Validated};
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::Secret;
+use roadstead_pki::{htpasswd, password};
+use serde_json::{Map, Value, json};
+
+/// bcrypt's least useful cost: a password of 128 random bits needs no slowness.
+const COST: u32 = 5;
+
+pub(super) struct Secrets {
+    pub(super) push: Secret,
+    pub(super) pull: Secret,
+    pub(super) htpasswd: Secret,
+}
+
+pub(super) fn users(validated: &Validated) -> Result<Secrets, BuildError> {
+    let id = &validated.id;
+    let (push_password, push_line) = credentials(PUSH_USER, &validated.users.push)?;
+    let (pull_password, pull_line) = credentials(PULL_USER, &validated.users.pull)?;
+    let mut lines = validated.users.people.clone();
+    lines.extend([push_line, pull_line]);
+    Ok(Secrets {
+        push: login(validated, &id.push(), PUSH_USER, &push_password),
+        pull: login(validated, &id.pull(), PULL_USER, &pull_password),
+        htpasswd: Secret {
+            metadata: id.owned(&id.htpasswd()),
+            data: Some([bytes("htpasswd", &(lines.join("\n") + "\n"))].into()),
+            type_: Some("Opaque".to_owned()),
+            ..Secret::default()
+        },
+    })
+}
+
+fn credentials(user: &str, account: &Account) -> Result<(String, String), BuildError> {
+    let password = account.password.clone().unwrap_or_else(password::generate);
+    let line = match &account.line {
+        Some(line) => line.clone(),
+        None => htpasswd::hash_line(user, &password, COST)?,
+    };
+    Ok((password, line))
+}
+
+/// A Secret that serves as `imagePullSecrets` and, by its other keys, for everything else.
+fn login(validated: &Validated, name: &str, user: &str, password: &str) -> Secret {
+    let hosts = &validated.hosts;
+    let auth = json!({
+        "username": user,
+        "password": password,
+        "auth": base64(format!("{user}:{password}").as_bytes()),
+    });
+    let auths: Map<String, Value> = hosts
+        .derived()
+        .into_iter()
+        .chain(&hosts.external)
+        .map(|host| (host.to_string(), auth.clone()))
+        .collect();
+    let config = json!({ "auths": auths }).to_string();
+    Secret {
+        metadata: validated.id.owned(name),
+        type_: Some("kubernetes.io/dockerconfigjson".to_owned()),
+        data: Some(
+            [
+                bytes(".dockerconfigjson", &config),
+                bytes("username", user),
+                bytes("password", password),
+            ]
+            .into(),
+        ),
+        ..Secret::default()
+    }
+}
+
+fn bytes(key: &str, text: &str) -> (String, ByteString) {
+    (key.to_owned(), ByteString(text.as_bytes().to_vec()))
+}
+
+/// As Secrets carry it: what serialises bytes for them serves here too.
+fn base64(bytes: &[u8]) -> String {
+    match serde_json::to_value(ByteString(bytes.to_vec())) {
+        Ok(Value::String(text)) => text,
+        other => unreachable!("bytes of a Secret are written as text, not {other:?}"),
+    }
+}

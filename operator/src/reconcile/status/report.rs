@@ -1,0 +1,229 @@
+//! Writing a status and telling what changed in it.
+
+use super::Condition;
+use crate::context::Context;
+use crate::names::{FIELD_MANAGER, RegistryId};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StoredCondition, Time};
+use kube::Resource;
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use roadstead_api::registry::{ConditionStatus, ConditionType, Registry, RegistryStatus};
+use serde_json::json;
+
+/// An Event's note may have 1 kB.
+const LONGEST_NOTE: usize = 1000;
+/// A condition's message may have 32 kB; nobody reads that much.
+const LONGEST_MESSAGE: usize = 2000;
+
+/// Puts conditions into a status; one whose status did not change keeps the time since when it holds.
+pub fn with_conditions(
+    mut status: RegistryStatus,
+    conditions: &[Condition],
+    registry: &Registry,
+    now: Timestamp,
+) -> RegistryStatus {
+    let old = registry
+        .status
+        .as_ref()
+        .map(|status| status.conditions.as_slice());
+    let since = |condition: &Condition| {
+        let before = old
+            .unwrap_or_default()
+            .iter()
+            .find(|old| old.type_ == condition.kind.as_str() && old.status == condition.status.as_str());
+        // Whole seconds, as the API server keeps it.
+        let now = || Time(Timestamp::from_second(now.as_second()).unwrap_or(now));
+        before.map_or_else(now, |before| before.last_transition_time.clone())
+    };
+    status.conditions = conditions
+        .iter()
+        .map(|condition| StoredCondition {
+            type_: condition.kind.as_str().to_owned(),
+            status: condition.status.as_str().to_owned(),
+            reason: condition.reason.to_owned(),
+            message: shortened(&condition.message, LONGEST_MESSAGE),
+            observed_generation: registry.metadata.generation,
+            last_transition_time: since(condition),
+        })
+        .collect();
+    status
+}
+
+/// The status where nothing could be done: what was known stays, and Ready says why.
+pub fn refused(registry: &Registry, reason: &'static str, message: String, now: Timestamp) -> RegistryStatus {
+    let old = registry.status.clone().unwrap_or_default();
+    let kept = old.conditions.clone();
+    let condition = Condition {
+        kind: ConditionType::Ready,
+        status: ConditionStatus::False,
+        reason,
+        message,
+    };
+    let mut status = with_conditions(old, &[condition], registry, now);
+    status.conditions.extend(
+        kept.into_iter()
+            .filter(|kept| kept.type_ != ConditionType::Ready.as_str()),
+    );
+    status
+}
+
+/// Writes the status if it differs, and an Event for each condition that does.
+pub async fn write(
+    context: &Context,
+    registry: &Registry,
+    status: RegistryStatus,
+) -> Result<bool, kube::Error> {
+    if registry.status.as_ref() == Some(&status) {
+        return Ok(false);
+    }
+    let id = RegistryId::of(registry);
+    let api: Api<Registry> = Api::namespaced(context.client.clone(), &id.namespace);
+    let patch = json!({
+        "apiVersion": Registry::api_version(&()),
+        "kind": Registry::kind(&()),
+        "metadata": {"name": id.name, "uid": id.uid},
+        "status": status,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    api.patch_status(&id.name, &parameters, &Patch::Apply(patch))
+        .await?;
+    let reference = registry.object_ref(&());
+    for event in events(registry.status.as_ref(), &status) {
+        tell(context, &reference, event).await;
+    }
+    Ok(true)
+}
+
+/// Writes an Event; it is no failure if that fails.
+async fn tell(context: &Context, reference: &ObjectReference, event: Event) {
+    if let Err(error) = context.recorder.publish(&event, reference).await {
+        tracing::warn!(%error, reason = event.reason, "cannot write an Event");
+    }
+}
+
+fn events(old: Option<&RegistryStatus>, new: &RegistryStatus) -> Vec<Event> {
+    let old = old.map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let is_new = |condition: &&StoredCondition| {
+        let before = old.iter().find(|before| before.type_ == condition.type_);
+        before.is_none_or(|before| (&before.status, &before.reason) != (&condition.status, &condition.reason))
+    };
+    let event = |condition: &StoredCondition| {
+        let note = format!("{}={}: {}", condition.type_, condition.status, condition.message);
+        Event {
+            type_: event_type(condition),
+            reason: condition.reason.clone(),
+            note: Some(shortened(&note, LONGEST_NOTE)),
+            action: condition.type_.clone(),
+            secondary: None,
+        }
+    };
+    new.conditions.iter().filter(is_new).map(event).collect()
+}
+
+fn event_type(condition: &StoredCondition) -> EventType {
+    // What is on its way is no warning.
+    const UNDER_WAY: &[&str] = &[
+        "Progressing",
+        "Issuing",
+        "ClaimPending",
+        "Pending",
+        "PodsNotReady",
+        "WaitingForCleanup",
+    ];
+    const WORTH_A_LOOK: &[&str] = &[
+        "HostnameNotAllowed",
+        "HostnameConflict",
+        "RotationForced",
+        "ExpiresSoon",
+        "Weak",
+    ];
+    let reason = condition.reason.as_str();
+    let holds = condition.status == ConditionStatus::True.as_str();
+    if (holds && !WORTH_A_LOOK.contains(&reason)) || UNDER_WAY.contains(&reason) {
+        EventType::Normal
+    } else {
+        EventType::Warning
+    }
+}
+
+fn shortened(text: &str, longest: usize) -> String {
+    if text.len() <= longest {
+        return text.to_owned();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(longest - 3)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn registry() -> Registry {
+        let spec = serde_json::from_value(json!({"storage": {"emptyDir": {}}})).expect("it is a spec");
+        let mut registry = Registry::new("images", spec);
+        registry.metadata.generation = Some(3);
+        registry
+    }
+
+    fn condition(status: ConditionStatus, message: &str) -> Condition {
+        Condition {
+            kind: ConditionType::Ready,
+            status,
+            reason: "Serving",
+            message: message.into(),
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("it is a time")
+    }
+
+    fn status_of(condition: Condition, registry: &Registry, now: Timestamp) -> RegistryStatus {
+        with_conditions(RegistryStatus::default(), &[condition], registry, now)
+    }
+
+    #[test]
+    fn a_condition_keeps_its_time_until_its_status_changes() {
+        let mut registry = registry();
+        let mut put = |status, message, now| {
+            let status = status_of(condition(status, message), &registry, at(now));
+            registry.status = Some(status.clone());
+            status.conditions[0].last_transition_time.0
+        };
+        assert_eq!(put(ConditionStatus::True, "1 of 1", 10), at(10));
+        assert_eq!(put(ConditionStatus::True, "2 of 2", 20), at(10));
+        assert_eq!(put(ConditionStatus::False, "0 of 2", 30), at(30));
+    }
+
+    #[test]
+    fn a_refusal_leaves_the_other_conditions_as_they_were() {
+        let mut registry = registry();
+        let kept = Condition {
+            kind: ConditionType::AuthReady,
+            ..condition(ConditionStatus::True, "fine")
+        };
+        registry.status = Some(status_of(kept, &registry, at(10)));
+        let status = refused(&registry, "NameConflict", "in the way".into(), at(20));
+        let told: Vec<_> = status
+            .conditions
+            .iter()
+            .map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
+            .collect();
+        assert_eq!(told, [("Ready", "NameConflict"), ("AuthReady", "Serving")]);
+    }
+
+    #[test]
+    fn only_what_changed_becomes_an_event() {
+        let registry = registry();
+        let put = |message| status_of(condition(ConditionStatus::True, message), &registry, at(10));
+        assert_eq!(events(None, &put("1 of 1")).len(), 1);
+        assert_eq!(events(Some(&put("1 of 1")), &put("2 of 2")).len(), 0);
+    }
+
+    #[test]
+    fn a_long_message_ends_between_characters() {
+        let short = shortened(&"é".repeat(2000), LONGEST_NOTE);
+        assert!(short.len() <= LONGEST_NOTE && short.ends_with("..."));
+    }
+}

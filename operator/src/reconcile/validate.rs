@@ -1,0 +1,175 @@
+//! Validate: from what was observed to what can be built.
+//!
+//! Nothing past this point looks at a spec, a person's Secret or an object's owner again. What is wrong with a
+//! person's input becomes a [`Finding`] and leaves what runs as it is; only an object that stands in the way
+//! stops everything ([`Refusal`]).
+
+mod certificates;
+mod hostname;
+mod ownership;
+mod storage;
+mod users;
+
+pub use certificates::{AuthorityState, Certificates, External, Previous, Serving};
+pub(super) use certificates::{PREVIOUS_CA, PREVIOUS_UNTIL, content};
+pub use ownership::Refusal;
+pub use storage::{OwnClaim, Storage};
+pub use users::{Account, Users};
+
+use super::observe::{Keys, Observed};
+use crate::names::{Host, Hosts, RegistryId};
+use crate::nodes::{HostContent, Tally};
+use crate::settings::Settings;
+use k8s_openapi::api::core::v1 as core;
+use roadstead_api::registry::{ConditionStatus, ConditionType, DeletionPolicy, Pod, Service};
+use std::net::IpAddr;
+
+/// What can be built, and what is to be said about the rest.
+pub struct Validated {
+    pub id: RegistryId,
+    pub keys: Keys,
+    pub hosts: Hosts,
+    pub replicas: i32,
+    pub service: Service,
+    pub addresses: Addresses,
+    pub storage: Storage,
+    pub delete_data: bool,
+    pub pod: Pod,
+    pub users: Users,
+    pub certificates: Certificates,
+    /// Whether nodes are to trust it at all.
+    pub node_trust: bool,
+    /// The hosts that nodes are to trust, with what they dial.
+    pub node_hosts: Vec<NodeHost>,
+    pub findings: Vec<Finding>,
+}
+
+/// The addresses of the Service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// As the Service has them now; empty before it is made.
+    pub current: Vec<IpAddr>,
+    /// What to ask for: what it has, or had before somebody deleted it.
+    pub requested: Vec<String>,
+}
+
+/// A host that nodes are to trust.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeHost {
+    pub host: Host,
+    /// What the node dials; absent: the host's own name.
+    pub server: Option<String>,
+}
+
+/// Something to tell about a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    pub condition: ConditionType,
+    pub status: ConditionStatus,
+    pub reason: &'static str,
+    pub message: String,
+}
+
+impl Finding {
+    pub fn failure(condition: ConditionType, reason: &'static str, message: String) -> Self {
+        Self {
+            condition,
+            status: ConditionStatus::False,
+            reason,
+            message,
+        }
+    }
+}
+
+/// Asks how many nodes carry some content; `None` where there are no agents to ask.
+pub type Acknowledged<'a> = &'a dyn Fn(&[HostContent]) -> Option<Tally>;
+
+/// Checks everything that was observed.
+pub fn validate(
+    observed: &Observed,
+    settings: &Settings,
+    acknowledged: Acknowledged<'_>,
+) -> Result<Validated, Refusal> {
+    let keys = Keys::of(&observed.id, settings);
+    let spec = &observed.registry.spec;
+    let mut findings = Vec::new();
+
+    let storage = storage::storage(observed, &keys, &mut findings);
+    let external_on_nodes = hostname::on_nodes(observed, settings, &mut findings);
+    ownership::check(observed, settings, &keys, &storage, external_on_nodes)?;
+
+    let addresses = addresses(observed, &keys);
+    let node_hosts = node_hosts(observed, &addresses, external_on_nodes);
+    let users = users::users(observed, &keys, &mut findings);
+    let certificates = certificates::certificates(
+        observed,
+        &keys,
+        &addresses,
+        external_on_nodes,
+        acknowledged,
+        &mut findings,
+    );
+    Ok(Validated {
+        id: observed.id.clone(),
+        keys,
+        hosts: observed.hosts.clone(),
+        replicas: storage.replicas(spec.replicas),
+        service: spec.service.clone(),
+        addresses,
+        storage,
+        delete_data: spec.deletion_policy == DeletionPolicy::Delete,
+        pod: spec.pod.clone().unwrap_or_default(),
+        users,
+        certificates,
+        node_trust: spec.node_trust.enabled,
+        node_hosts,
+        findings,
+    })
+}
+
+fn addresses(observed: &Observed, keys: &Keys) -> Addresses {
+    let service: Option<core::Service> = observed.live.get(&keys.service);
+    let live = service
+        .and_then(|service| service.spec)
+        .and_then(|spec| spec.cluster_ips)
+        .unwrap_or_default();
+    let status = observed.registry.status.as_ref();
+    let known = status
+        .map(|status| status.cluster_ips.clone())
+        .unwrap_or_default();
+    Addresses {
+        current: live.iter().filter_map(|address| address.parse().ok()).collect(),
+        requested: if live.is_empty() { known } else { live },
+    }
+}
+
+fn node_hosts(observed: &Observed, addresses: &Addresses, external_on_nodes: bool) -> Vec<NodeHost> {
+    if !observed.registry.spec.node_trust.enabled {
+        return Vec::new();
+    }
+    let hosts = &observed.hosts;
+    // Nodes cannot resolve the names of Services: they dial the address, which the internal certificate carries.
+    let mut on_nodes: Vec<_> = addresses
+        .current
+        .first()
+        .map(|address| std::net::SocketAddr::new(*address, hosts.service.port).to_string())
+        .into_iter()
+        .flat_map(|server| {
+            [&hosts.service, &hosts.qualified].map(|host| NodeHost {
+                host: host.clone(),
+                server: Some(server.clone()),
+            })
+        })
+        .collect();
+    on_nodes.extend(
+        hosts
+            .external
+            .iter()
+            .filter(|_| external_on_nodes)
+            .map(|host| NodeHost {
+                host: host.clone(),
+                server: None,
+            }),
+    );
+    on_nodes
+}

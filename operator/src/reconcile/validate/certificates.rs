@@ -1,0 +1,90 @@
+//! Which certificates the registry serves, and which CAs its clients need.
+//!
+//! - `internal`: the operator's own CA and the certificate that nodes and pods rely on
+//! - `external`: the people's certificate, which takes effect when it is valid and the nodes are ready for it
+
+mod external;
+mod internal;
+
+pub use external::{External, Previous, Serving};
+pub(in crate::reconcile) use external::{PREVIOUS_CA, PREVIOUS_UNTIL};
+pub use internal::AuthorityState;
+
+use super::{Acknowledged, Addresses, Finding};
+use crate::nodes::HostContent;
+use crate::reconcile::observe::{Keys, Observed};
+use jiff::{SignedDuration, Timestamp};
+use roadstead_api::trust::{RegistryReference, TrustBundleSpec};
+use roadstead_pki::certificate::{Certificate, bundle};
+use roadstead_pki::server::ServerCertificate;
+
+/// The certificates of a registry.
+pub struct Certificates {
+    pub authority: AuthorityState,
+    /// The internal certificate as it is, if it can stay.
+    pub leaf: Option<ServerCertificate>,
+    /// What the internal certificate has to cover.
+    pub names: Vec<String>,
+    pub leaf_lifetime: SignedDuration,
+    pub external: External,
+    /// All CAs that clients need, in PEM; `None`: there is none yet.
+    pub ca_bundle: Option<String>,
+    /// When time alone changes something here: a renewal, an end of life.
+    pub next_change: Option<Timestamp>,
+}
+
+pub(super) fn certificates(
+    observed: &Observed,
+    keys: &Keys,
+    addresses: &Addresses,
+    external_on_nodes: bool,
+    acknowledged: Acknowledged<'_>,
+    findings: &mut Vec<Finding>,
+) -> Certificates {
+    let internal = internal::internal(observed, keys, addresses, findings);
+    let bundle_of = |own: &[Certificate]| {
+        let all: Vec<_> = internal.trusted.iter().chain(own).collect();
+        (!all.is_empty()).then(|| bundle(all))
+    };
+    // Nodes that carry the internal CA but not yet the people's new one would refuse the new certificate.
+    let behind = |own: &[Certificate]| {
+        let host = observed.hosts.external.as_ref().filter(|_| external_on_nodes);
+        match (host, bundle_of(own)) {
+            (Some(host), Some(ca)) => acknowledged(&[content(&host.to_string(), ca, None)])
+                .map(|tally| tally.behind)
+                .unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    };
+    let external = external::external(observed, keys, &behind, findings);
+    let changes = [internal.next_change, external.next_change];
+    Certificates {
+        authority: internal.authority,
+        leaf: internal.leaf,
+        names: internal.names,
+        leaf_lifetime: internal.leaf_lifetime,
+        ca_bundle: bundle_of(&external.trusted),
+        external: external.action,
+        next_change: changes.into_iter().flatten().min(),
+    }
+}
+
+/// What a node has to carry for a host. Who asks for it is no part of that.
+pub(in crate::reconcile) fn content(host: &str, ca: String, server: Option<String>) -> HostContent {
+    let nobody = RegistryReference {
+        namespace: String::new(),
+        name: String::new(),
+        uid: String::new(),
+    };
+    let spec = TrustBundleSpec {
+        installation: String::new(),
+        host: host.to_owned(),
+        ca,
+        server,
+        registry: nobody,
+    };
+    HostContent {
+        host: spec.host.clone(),
+        content: spec.content_hash(),
+    }
+}

@@ -1,0 +1,306 @@
+//! The people's certificate.
+//!
+//! Pods mount a copy that the operator wrote, so that a source that is missing or broken changes nothing. The copy
+//! also carries the CA that came with it. A source whose CA the nodes do not know yet waits until they do; the CA
+//! before it stays in the bundle for a while, for pods and clients that are slower.
+
+use super::super::Finding;
+use super::super::users::text;
+use crate::reconcile::observe::{Keys, Observed, Source};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use roadstead_api::registry::{ConditionStatus, ConditionType};
+use roadstead_pki::certificate::{Certificate, parse_certificates};
+use roadstead_pki::problem::Problem;
+use roadstead_pki::server::ServerCertificate;
+
+/// How long the CA before stays trusted. The kubelet brings a changed Secret to a pod within two minutes.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// How often nodes that hold up a change are looked at again without a word from them.
+const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
+/// On the copy: until when the CA before stays trusted.
+pub(in crate::reconcile) const PREVIOUS_UNTIL: &str = "roadstead.dev/previous-ca-until";
+/// In the copy: the CA before.
+pub(in crate::reconcile) const PREVIOUS_CA: &str = "previous-ca.crt";
+
+/// What becomes of the copy of the people's certificate.
+pub enum External {
+    /// None is asked for.
+    Remove,
+    /// It stays as it is, or stays away.
+    Keep,
+    Serve(Box<Serving>),
+}
+
+/// What pods are to serve.
+#[derive(Debug)]
+pub struct Serving {
+    pub certificate: ServerCertificate,
+    pub ca: Vec<Certificate>,
+    pub previous: Option<Previous>,
+}
+
+/// A CA that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Previous {
+    pub ca: Vec<Certificate>,
+    pub until: Timestamp,
+}
+
+pub(super) struct Outcome {
+    pub(super) action: External,
+    pub(super) trusted: Vec<Certificate>,
+    pub(super) next_change: Option<Timestamp>,
+}
+
+type Refused = (&'static str, String);
+
+/// `behind`: the live nodes that do not trust these CAs yet.
+pub(super) fn external(
+    observed: &Observed,
+    keys: &Keys,
+    behind: &dyn Fn(&[Certificate]) -> Vec<String>,
+    findings: &mut Vec<Finding>,
+) -> Outcome {
+    let Some(source) = &observed.tls_source else {
+        return Outcome {
+            action: External::Remove,
+            trusted: Vec::new(),
+            next_change: None,
+        };
+    };
+    let now = observed.now;
+    let current = observed
+        .live
+        .get::<Secret>(&keys.external_tls)
+        .as_ref()
+        .and_then(copy);
+    let candidate = match read(source) {
+        Ok(candidate) => candidate,
+        Err((reason, message)) => {
+            findings.push(failure(reason, message));
+            return keep(current, now);
+        }
+    };
+    let problems = problems(source, &candidate, observed);
+    let refused = problems
+        .iter()
+        .any(|finding| finding.status == ConditionStatus::False);
+    findings.extend(problems);
+    if refused {
+        return keep(current, now);
+    }
+    take_effect(source, candidate, current, now, behind, findings)
+}
+
+/// What is wrong with a certificate that can be read. Whatever some client would stumble over is refused: what runs
+/// is better. A weak key or signature is for its owner to judge.
+fn problems(source: &Source<Secret>, candidate: &Serving, observed: &Observed) -> Vec<Finding> {
+    let name = &source.name;
+    let mut findings: Vec<_> = candidate
+        .certificate
+        .findings(&candidate.ca, observed.now)
+        .into_iter()
+        .map(|problem| {
+            let told = failure(problem.reason(), format!("Secret {name}: {problem}"));
+            match problem {
+                Problem::Weak { .. } => Finding {
+                    status: ConditionStatus::True,
+                    ..told
+                },
+                _ => told,
+            }
+        })
+        .collect();
+    let leaf = candidate.certificate.leaf();
+    if let Some(host) = &observed.hosts.external
+        && !leaf.covers(&host.name)
+    {
+        let names = leaf.names().join(", ");
+        let message = format!(
+            "Secret {name}: the certificate covers {names}, not spec.hostname {}: issue it for that name as well",
+            host.name
+        );
+        findings.push(failure("HostnameNotCovered", message));
+    }
+    findings
+}
+
+fn failure(reason: &'static str, message: String) -> Finding {
+    Finding::failure(ConditionType::CertificateValid, reason, message)
+}
+
+fn take_effect(
+    source: &Source<Secret>,
+    candidate: Serving,
+    current: Option<Serving>,
+    now: Timestamp,
+    behind: &dyn Fn(&[Certificate]) -> Vec<String>,
+    findings: &mut Vec<Finding>,
+) -> Outcome {
+    let known: Vec<Certificate> = current.iter().flat_map(Serving::trusted).cloned().collect();
+    let mut both = known.clone();
+    both.extend(candidate.ca.iter().filter(|ca| !known.contains(ca)).cloned());
+    if both.len() > known.len() {
+        let behind = behind(&both);
+        let forced = current.as_ref().is_some_and(|current| now > current.last_call());
+        if !behind.is_empty() && !forced {
+            findings.push(Finding {
+                condition: ConditionType::CertificateValid,
+                status: ConditionStatus::True,
+                reason: "WaitingForNodes",
+                message: format!(
+                    "Secret {} has a new CA; it is served when these nodes trust it: {}",
+                    source.name,
+                    some_of(&behind)
+                ),
+            });
+            return Outcome {
+                action: External::Keep,
+                trusted: both,
+                next_change: now.checked_add(PATIENCE).ok(),
+            };
+        }
+        if !behind.is_empty() {
+            findings.push(Finding {
+                condition: ConditionType::CertificateValid,
+                status: ConditionStatus::True,
+                reason: "RotationForced",
+                message: format!(
+                    "Secret {} is served although these nodes do not trust its CA yet, because the certificate before it nears its end: {}",
+                    source.name,
+                    some_of(&behind)
+                ),
+            });
+        }
+    }
+    let serving = Serving {
+        previous: previous(&candidate, current.as_ref(), now),
+        ..candidate
+    };
+    let changes = [
+        serving.previous.as_ref().map(|previous| previous.until),
+        Some(serving.certificate.leaf().not_after()),
+    ];
+    Outcome {
+        trusted: serving.trusted().cloned().collect(),
+        next_change: changes.into_iter().flatten().filter(|at| *at > now).min(),
+        action: External::Serve(Box::new(serving)),
+    }
+}
+
+fn keep(current: Option<Serving>, now: Timestamp) -> Outcome {
+    Outcome {
+        action: External::Keep,
+        next_change: current
+            .as_ref()
+            .map(|current| current.certificate.leaf().not_after())
+            .filter(|end| *end > now),
+        trusted: current.iter().flat_map(Serving::trusted).cloned().collect(),
+    }
+}
+
+/// The CA before, while it still counts or when it is just being replaced.
+fn previous(candidate: &Serving, current: Option<&Serving>, now: Timestamp) -> Option<Previous> {
+    let current = current?;
+    let lost: Vec<_> = current
+        .ca
+        .iter()
+        .filter(|ca| !candidate.ca.contains(ca))
+        .cloned()
+        .collect();
+    if lost.is_empty() {
+        return current.previous.clone().filter(|previous| now < previous.until);
+    }
+    Some(Previous {
+        ca: lost,
+        // Whole seconds, as the annotation has it.
+        until: Timestamp::from_second((now + OVERLAP).as_second()).unwrap_or(now),
+    })
+}
+
+impl Serving {
+    fn trusted(&self) -> impl Iterator<Item = &Certificate> {
+        self.ca
+            .iter()
+            .chain(self.previous.iter().flat_map(|previous| &previous.ca))
+    }
+
+    /// After 80 % of its life nobody is waited for.
+    fn last_call(&self) -> Timestamp {
+        let leaf = self.certificate.leaf();
+        leaf.not_before() + leaf.not_after().duration_since(leaf.not_before()) / 5 * 4
+    }
+}
+
+fn read(source: &Source<Secret>) -> Result<Serving, Refused> {
+    let name = &source.name;
+    let Some(secret) = &source.object else {
+        return Err((
+            "SecretNotFound",
+            format!(
+                "Secret {name} (spec.tls.secretRef) does not exist: kubectl create secret tls {name} --cert=FILE --key=FILE"
+            ),
+        ));
+    };
+    let key = |key: &str| {
+        text(secret, key).ok_or_else(|| {
+            (
+                "KeyMissing",
+                format!("Secret {name} has no text under the key {key}"),
+            )
+        })
+    };
+    let refused = |problem: Problem| (problem.reason(), format!("Secret {name}: {problem}"));
+    let (chain, private_key) = (key("tls.crt")?, key("tls.key")?);
+    let certificate = ServerCertificate::parse(chain.as_bytes(), private_key.as_bytes()).map_err(refused)?;
+    let mut ca = match text(secret, "ca.crt").filter(|pem| !pem.trim().is_empty()) {
+        Some(pem) => parse_certificates(pem.as_bytes())
+            .map_err(|problem| (problem.reason(), format!("Secret {name}, key ca.crt: {problem}")))?,
+        None => Vec::new(),
+    };
+    // A root at the end of the chain is the CA that its owner means.
+    let roots = certificate.chain().iter().filter(|one| one.is_issued_by(one));
+    ca.extend(
+        roots
+            .filter(|root| !ca.contains(root))
+            .cloned()
+            .collect::<Vec<_>>(),
+    );
+    Ok(Serving {
+        certificate,
+        ca,
+        previous: None,
+    })
+}
+
+fn copy(secret: &Secret) -> Option<Serving> {
+    let certificates = |key: &str| {
+        text(secret, key)
+            .and_then(|pem| parse_certificates(pem.as_bytes()).ok())
+            .unwrap_or_default()
+    };
+    let until = secret.metadata.annotations.as_ref()?.get(PREVIOUS_UNTIL);
+    let previous = until.and_then(|until| until.parse().ok()).map(|until| Previous {
+        ca: certificates(PREVIOUS_CA),
+        until,
+    });
+    Some(Serving {
+        certificate: ServerCertificate::parse(
+            text(secret, "tls.crt")?.as_bytes(),
+            text(secret, "tls.key")?.as_bytes(),
+        )
+        .ok()?,
+        ca: certificates("ca.crt"),
+        previous,
+    })
+}
+
+/// Names are for people: a few of many are enough.
+fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0..=SHOWN => names.join(", "),
+        many => format!("{} and {} more", names[..SHOWN].join(", "), many - SHOWN),
+    }
+}

@@ -1,0 +1,202 @@
+//! The operator's own CA for one Registry, and the certificate that nodes and pods rely on.
+
+use super::super::users::text;
+use super::super::{Addresses, Finding};
+use crate::reconcile::live::Key;
+use crate::reconcile::observe::{Keys, Observed};
+use jiff::fmt::friendly::SpanParser;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Secret;
+use roadstead_api::registry::ConditionType;
+use roadstead_pki::authority::Authority;
+use roadstead_pki::certificate::{Certificate, parse_certificates};
+use roadstead_pki::server::ServerCertificate;
+use std::collections::BTreeSet;
+
+/// 90 days.
+const DEFAULT_LIFETIME: SignedDuration = SignedDuration::from_hours(2160);
+/// Certificates begin a little in the past; what is longer than asked for by more than this is renewed.
+const TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
+
+/// The CA of a Registry.
+pub enum AuthorityState {
+    /// Still to be made.
+    Missing,
+    /// There, but unusable: nothing can be issued, and what is served goes on.
+    Broken,
+    Usable(Box<Authority>),
+}
+
+pub(super) struct Internal {
+    pub(super) authority: AuthorityState,
+    pub(super) leaf: Option<ServerCertificate>,
+    pub(super) names: Vec<String>,
+    pub(super) leaf_lifetime: SignedDuration,
+    /// The CA certificates that vouch for what is served.
+    pub(super) trusted: Vec<Certificate>,
+    pub(super) next_change: Option<Timestamp>,
+}
+
+pub(super) fn internal(
+    observed: &Observed,
+    keys: &Keys,
+    addresses: &Addresses,
+    findings: &mut Vec<Finding>,
+) -> Internal {
+    let authority = authority(observed, &keys.authority, findings);
+    let names = names(observed, addresses);
+    let leaf_lifetime = lifetime(observed);
+    let secret: Option<Secret> = observed.live.get(&keys.internal_tls);
+    let served = secret.as_ref().and_then(pair);
+    let trusted = match &authority {
+        AuthorityState::Usable(authority) => vec![authority.certificate().clone()],
+        AuthorityState::Missing | AuthorityState::Broken => secret
+            .as_ref()
+            .and_then(|secret| text(secret, "ca.crt"))
+            .and_then(|pem| parse_certificates(pem.as_bytes()).ok())
+            .unwrap_or_default(),
+    };
+    let leaf = served.filter(|leaf| match &authority {
+        AuthorityState::Usable(authority) => {
+            can_stay(leaf, authority.certificate(), &names, leaf_lifetime, observed.now)
+        }
+        AuthorityState::Missing => false,
+        AuthorityState::Broken => true,
+    });
+    Internal {
+        next_change: leaf.as_ref().map(renewal),
+        authority,
+        leaf,
+        names,
+        leaf_lifetime,
+        trusted,
+    }
+}
+
+fn authority(observed: &Observed, key: &Key, findings: &mut Vec<Finding>) -> AuthorityState {
+    let Some(secret) = observed.live.get::<Secret>(key) else {
+        return AuthorityState::Missing;
+    };
+    let (certificate, private_key) = (text(&secret, "tls.crt"), text(&secret, "tls.key"));
+    match Authority::parse(
+        certificate.as_deref().unwrap_or_default(),
+        private_key.as_deref().unwrap_or_default(),
+    ) {
+        Ok(authority) => AuthorityState::Usable(Box::new(authority)),
+        Err(problem) => {
+            findings.push(Finding::failure(
+                ConditionType::CertificateValid,
+                "AuthorityUnusable",
+                format!("{key}, which holds the CA of this Registry, is unusable: {problem}; restore it, or delete it to have a new CA made"),
+            ));
+            AuthorityState::Broken
+        }
+    }
+}
+
+/// Pods and nodes dial by these; the people's own name is covered here only while they bring no certificate for it.
+fn names(observed: &Observed, addresses: &Addresses) -> Vec<String> {
+    let hosts = &observed.hosts;
+    let external = hosts.external.as_ref().filter(|_| observed.tls_source.is_none());
+    hosts
+        .derived()
+        .into_iter()
+        .chain(external)
+        .map(|host| host.name.clone())
+        .chain(addresses.current.iter().map(ToString::to_string))
+        .collect()
+}
+
+fn lifetime(observed: &Observed) -> SignedDuration {
+    let tls = observed.registry.spec.tls.as_ref();
+    tls.and_then(|tls| tls.self_signed.as_ref()?.leaf_lifetime.as_deref())
+        .and_then(|text| SpanParser::new().parse_duration(text).ok())
+        .filter(SignedDuration::is_positive)
+        .unwrap_or(DEFAULT_LIFETIME)
+}
+
+fn pair(secret: &Secret) -> Option<ServerCertificate> {
+    let (chain, key) = (text(secret, "tls.crt")?, text(secret, "tls.key")?);
+    ServerCertificate::parse(chain.as_bytes(), key.as_bytes()).ok()
+}
+
+fn can_stay(
+    served: &ServerCertificate,
+    authority: &Certificate,
+    names: &[String],
+    lifetime: SignedDuration,
+    now: Timestamp,
+) -> bool {
+    let leaf = served.leaf();
+    let covered: BTreeSet<_> = leaf.names().iter().collect();
+    let wanted: BTreeSet<_> = names.iter().collect();
+    let life = leaf.not_after().duration_since(leaf.not_before());
+    covered == wanted
+        && leaf.is_issued_by(authority)
+        && served.findings(std::slice::from_ref(authority), now).is_empty()
+        && life <= lifetime + TOLERANCE
+        && now < renewal(served)
+}
+
+/// Two thirds of its life.
+fn renewal(served: &ServerCertificate) -> Timestamp {
+    let leaf = served.leaf();
+    let life = leaf.not_after().duration_since(leaf.not_before());
+    leaf.not_before() + life / 3 * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+    fn authority(now: Timestamp) -> Authority {
+        Authority::create("a CA", DAY * 3650, now).expect("a CA is made")
+    }
+
+    fn names() -> Vec<String> {
+        vec!["images.registry.svc".into(), "10.96.0.7".into()]
+    }
+
+    fn stays(change: impl FnOnce(&mut Vec<String>, &mut SignedDuration, &mut Timestamp)) -> bool {
+        let (mut names, mut lifetime, mut now) = (names(), DAY * 90, Timestamp::UNIX_EPOCH);
+        let authority = authority(now);
+        let leaf = authority
+            .issue_server(&names, lifetime, now)
+            .expect("a leaf is issued");
+        change(&mut names, &mut lifetime, &mut now);
+        can_stay(&leaf, authority.certificate(), &names, lifetime, now)
+    }
+
+    #[test]
+    fn a_leaf_stays_until_two_thirds_of_its_life() {
+        assert!(stays(|_, _, _| ()));
+        assert!(stays(|_, _, now| *now += DAY * 59));
+        assert!(!stays(|_, _, now| *now += DAY * 61));
+    }
+
+    #[test]
+    fn the_order_of_names_is_no_reason_to_renew() {
+        assert!(stays(|names, _, _| names.reverse()));
+    }
+
+    #[test]
+    fn another_address_is_a_reason_to_renew() {
+        assert!(!stays(|names, _, _| names[1] = "10.96.0.8".into()));
+    }
+
+    #[test]
+    fn a_shorter_lifetime_is_a_reason_to_renew() {
+        assert!(!stays(|_, lifetime, _| *lifetime = DAY));
+    }
+
+    #[test]
+    fn a_leaf_of_another_ca_does_not_stay() {
+        let now = Timestamp::UNIX_EPOCH;
+        let leaf = authority(now)
+            .issue_server(&names(), DAY, now)
+            .expect("a leaf is issued");
+        assert!(!can_stay(&leaf, authority(now).certificate(), &names(), DAY, now));
+    }
+}

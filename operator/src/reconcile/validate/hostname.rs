@@ -1,0 +1,152 @@
+//! Whether `spec.hostname` may be brought to nodes.
+//!
+//! What stands on a node decides where every pod of that node gets its images from, so a namespaced object alone
+//! must not: the installation has to name the host, and hosts that half the world pulls from are out of reach.
+
+use super::Finding;
+use super::ownership::{Ownership, ownership};
+use crate::reconcile::live::{Key, Kind};
+use crate::reconcile::observe::Observed;
+use crate::settings::Settings;
+use roadstead_api::registry::{ConditionStatus, ConditionType};
+use std::net::IpAddr;
+
+/// Registries that clusters pull from anyway; each stands for its subdomains as well.
+const PUBLIC: &[&str] = &[
+    "azurecr.io",
+    "amazonaws.com",
+    "cgr.dev",
+    "docker.com",
+    "docker.elastic.co",
+    "docker.io",
+    "ecr.aws",
+    "gcr.io",
+    "ghcr.io",
+    "icr.io",
+    "k8s.io",
+    "lscr.io",
+    "mcr.microsoft.com",
+    "nvcr.io",
+    "pkg.dev",
+    "quay.io",
+    "redhat.com",
+    "redhat.io",
+    "registry.gitlab.com",
+    "registry.opensuse.org",
+    "registry.suse.com",
+    "xpkg.upbound.io",
+];
+
+/// Whether the external host goes to nodes; if it is asked for and does not, a finding says why.
+pub(super) fn on_nodes(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding>) -> bool {
+    let Some(host) = observed.hosts.external.as_ref() else {
+        return false;
+    };
+    if !observed.registry.spec.node_trust.enabled {
+        return false;
+    }
+    match refusal(observed, settings, &host.name) {
+        None => true,
+        Some((reason, why)) => {
+            findings.push(Finding {
+                condition: ConditionType::NodesTrusted,
+                // The pods' own name of this registry is on the nodes all the same.
+                status: ConditionStatus::True,
+                reason,
+                message: format!("{} is not brought to nodes: {why}", host.name),
+            });
+            false
+        }
+    }
+}
+
+fn refusal(observed: &Observed, settings: &Settings, hostname: &str) -> Option<(&'static str, String)> {
+    if let Some(why) = never(hostname, &settings.cluster_domain) {
+        return Some(("HostnameNotAllowed", why.to_owned()));
+    }
+    let namespace = &observed.id.namespace;
+    if !settings.allows(namespace, hostname) {
+        let why = format!(
+            "the installation has to allow it, in the chart's nodeTrust.allowedHostnames for namespace {namespace}"
+        );
+        return Some(("HostnameNotAllowed", why));
+    }
+    if let Some(other) = &observed.earlier_claimant {
+        return Some(("HostnameConflict", format!("Registry {other} had it first")));
+    }
+    let key = Key::new(
+        Kind::TrustBundle,
+        &settings.agent_namespace,
+        &observed.hosts.external.as_ref()?.bundle_name(),
+    );
+    let bundle = observed.live.value(&key)?;
+    let foreign = ownership(bundle, &key, &observed.id, &settings.installation) == Ownership::Foreign;
+    foreign.then(|| {
+        let of = &bundle["spec"]["registry"];
+        let (namespace, name) = (of["namespace"].as_str(), of["name"].as_str());
+        let other = format!("{}/{}", namespace.unwrap_or("?"), name.unwrap_or("?"));
+        ("HostnameConflict", format!("Registry {other} has it"))
+    })
+}
+
+/// Hosts that no setting allows.
+fn never(hostname: &str, cluster_domain: &str) -> Option<&'static str> {
+    let within = |domain: &str| {
+        hostname
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+    };
+    if hostname.parse::<IpAddr>().is_ok() || !hostname.contains('.') {
+        return Some("it must be a full DNS name");
+    }
+    if within("svc") || within(cluster_domain) {
+        return Some("names inside the cluster belong to the Services that they come from");
+    }
+    PUBLIC
+        .iter()
+        .any(|domain| within(domain))
+        .then_some("it is a public registry, which this cluster must go on reaching")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn public_registries_and_their_subdomains_are_out_of_reach() {
+        for hostname in [
+            "docker.io",
+            "registry-1.docker.io",
+            "ghcr.io",
+            "quay.io",
+            "gcr.io",
+            "eu.gcr.io",
+            "registry.k8s.io",
+            "public.ecr.aws",
+            "mcr.microsoft.com",
+            "123.dkr.ecr.eu-west-1.amazonaws.com",
+        ] {
+            assert!(never(hostname, "cluster.local").is_some(), "{hostname}");
+        }
+    }
+
+    #[test]
+    fn names_inside_the_cluster_and_addresses_are_out_of_reach() {
+        for hostname in [
+            "other.team.svc",
+            "other.team.svc.cluster.local",
+            "10.0.0.1",
+            "_default",
+            "localhost",
+        ] {
+            assert!(never(hostname, "cluster.local").is_some(), "{hostname}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_ones_own_is_left_to_the_settings() {
+        for hostname in ["registry.example.com", "notdocker.io", "docker.io.example.com"] {
+            assert_eq!(never(hostname, "cluster.local"), None, "{hostname}");
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! Whether an object that stands under one of our names is this Registry's.
+
+use super::storage::Storage;
+use crate::names::{FIELD_MANAGER, MANAGED_BY_LABEL, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};
+use crate::reconcile::live::{Key, Kind};
+use crate::reconcile::observe::{Keys, Observed};
+use crate::settings::Settings;
+use serde_json::Value;
+
+/// Why nothing at all is written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "{0} exists and is not this Registry's: rename one of the two, or delete the other if nothing needs it"
+    )]
+    NameConflict(Key),
+    /// Of an earlier Registry of this name: the garbage collector is about to remove it.
+    #[error("waiting for {0} of an earlier Registry of this name to be gone")]
+    Leaving(Key),
+}
+
+impl Refusal {
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NameConflict(_) => "NameConflict",
+            Self::Leaving(_) => "WaitingForCleanup",
+        }
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ownership {
+    Ours,
+    Foreign,
+    Leaving,
+}
+
+/// Refuses if anything that would be written belongs to somebody else.
+pub(super) fn check(
+    observed: &Observed,
+    settings: &Settings,
+    keys: &Keys,
+    storage: &Storage,
+    external_on_nodes: bool,
+) -> Result<(), Refusal> {
+    let external_bundle = observed.hosts.external.as_ref().map(|host| host.bundle_name());
+    let written = |key: &Key| match key.kind {
+        // An external host that is not ours to bring to nodes is a finding of its own, and no reason to stop.
+        Kind::TrustBundle if Some(&key.name) == external_bundle.as_ref() => external_on_nodes,
+        Kind::PersistentVolumeClaim => *key == keys.data && matches!(storage, Storage::Own(_)),
+        _ => true,
+    };
+    for (key, object) in observed.live.iter().filter(|(key, _)| written(key)) {
+        match ownership(object, key, &observed.id, &settings.installation) {
+            Ownership::Ours => {}
+            Ownership::Foreign => return Err(Refusal::NameConflict(key.clone())),
+            Ownership::Leaving => return Err(Refusal::Leaving(key.clone())),
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn ownership(object: &Value, key: &Key, id: &RegistryId, installation: &str) -> Ownership {
+    let metadata = &object["metadata"];
+    let label = |name: &str| metadata["labels"][name].as_str();
+    let labelled = label(MANAGED_BY_LABEL) == Some(FIELD_MANAGER)
+        && label(REGISTRY_LABEL) == Some(&id.name)
+        && (key.namespace == id.namespace || label(REGISTRY_NAMESPACE_LABEL) == Some(&id.namespace));
+    let bundle_of_another = key.kind == Kind::TrustBundle
+        && (object["spec"]["installation"] != *installation
+            || object["spec"]["registry"]["namespace"] != *id.namespace
+            || object["spec"]["registry"]["name"] != *id.name);
+    if !labelled || bundle_of_another {
+        return Ownership::Foreign;
+    }
+    let owners = metadata["ownerReferences"].as_array();
+    let controller = owners
+        .into_iter()
+        .flatten()
+        .find(|owner| owner["controller"] == true);
+    match controller {
+        Some(owner) if owner["uid"] == *id.uid => Ownership::Ours,
+        Some(owner) if owner["kind"] == "Registry" => Ownership::Leaving,
+        Some(_) => Ownership::Foreign,
+        None if metadata["deletionTimestamp"].is_string() => Ownership::Leaving,
+        None => Ownership::Ours,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn id() -> RegistryId {
+        RegistryId {
+            namespace: "registry".into(),
+            name: "images".into(),
+            uid: "u".into(),
+        }
+    }
+
+    fn judge(object: &Value) -> Ownership {
+        let key = Key::new(Kind::Service, "registry", "images");
+        ownership(object, &key, &id(), "a/b")
+    }
+
+    fn labels() -> Value {
+        json!({MANAGED_BY_LABEL: FIELD_MANAGER, REGISTRY_LABEL: "images"})
+    }
+
+    #[test]
+    fn an_object_without_our_labels_is_foreign() {
+        assert_eq!(
+            judge(&json!({"metadata": {"name": "images"}})),
+            Ownership::Foreign
+        );
+    }
+
+    #[test]
+    fn an_object_of_an_earlier_registry_of_that_name_is_waited_for() {
+        let object = json!({"metadata": {"labels": labels(),
+            "ownerReferences": [{"kind": "Registry", "uid": "old", "controller": true}]}});
+        assert_eq!(judge(&object), Ownership::Leaving);
+    }
+
+    #[test]
+    fn an_object_that_lost_its_owner_is_taken_up() {
+        assert_eq!(judge(&json!({"metadata": {"labels": labels()}})), Ownership::Ours);
+    }
+
+    #[test]
+    fn an_object_under_another_controller_is_foreign() {
+        let object = json!({"metadata": {"labels": labels(),
+            "ownerReferences": [{"kind": "Certificate", "uid": "x", "controller": true}]}});
+        assert_eq!(judge(&object), Ownership::Foreign);
+    }
+
+    #[test]
+    fn an_object_elsewhere_must_name_our_namespace() {
+        let key = Key::new(Kind::Secret, "roadstead-system", "ca.registry.images");
+        let mut object = json!({"metadata": {"labels": labels()}});
+        assert_eq!(ownership(&object, &key, &id(), "a/b"), Ownership::Foreign);
+        object["metadata"]["labels"][REGISTRY_NAMESPACE_LABEL] = json!("registry");
+        assert_eq!(ownership(&object, &key, &id(), "a/b"), Ownership::Ours);
+    }
+
+    #[test]
+    fn a_bundle_of_another_installation_is_foreign() {
+        let key = Key::new(Kind::TrustBundle, "nodes", "images.registry.svc.5000");
+        let mut object = json!({"metadata": {"labels": labels()}, "spec": {"installation": "other/one",
+            "registry": {"namespace": "registry", "name": "images"}}});
+        object["metadata"]["labels"][REGISTRY_NAMESPACE_LABEL] = json!("registry");
+        assert_eq!(ownership(&object, &key, &id(), "a/b"), Ownership::Foreign);
+        object["spec"]["installation"] = json!("a/b");
+        assert_eq!(ownership(&object, &key, &id(), "a/b"), Ownership::Ours);
+    }
+}

@@ -1,0 +1,195 @@
+//! Who may use the registry: the people's lines, and the two users that the operator makes.
+
+use super::Finding;
+use crate::names::{PULL_USER, PUSH_USER};
+use crate::reconcile::live::Key;
+use crate::reconcile::observe::{Keys, Observed, Source};
+use k8s_openapi::api::core::v1::Secret;
+use roadstead_api::registry::ConditionType;
+use roadstead_pki::htpasswd::{Htpasswd, check_line};
+
+/// The shortest password of a generated user that is left as it is.
+const SHORTEST: usize = 16;
+
+/// Everything that the htpasswd file is made from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Users {
+    /// The people's lines, checked.
+    pub people: Vec<String>,
+    pub push: Account,
+    pub pull: Account,
+}
+
+/// A generated user, as far as there is one already.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Account {
+    pub password: Option<String>,
+    /// The line of htpasswd that goes with the password. Kept, because each hashing gives another one.
+    pub line: Option<String>,
+}
+
+pub(super) fn users(observed: &Observed, keys: &Keys, findings: &mut Vec<Finding>) -> Users {
+    let merged = merged_lines(observed, keys);
+    let people = match &observed.htpasswd_source {
+        None => Vec::new(),
+        Some(source) => people(source).unwrap_or_else(|(reason, message)| {
+            findings.push(Finding::failure(ConditionType::AuthReady, reason, message));
+            // What runs keeps running.
+            merged.iter().filter(|line| !is_ours(line)).cloned().collect()
+        }),
+    };
+    Users {
+        people,
+        push: account(observed, &keys.push, PUSH_USER, &merged),
+        pull: account(observed, &keys.pull, PULL_USER, &merged),
+    }
+}
+
+fn merged_lines(observed: &Observed, keys: &Keys) -> Vec<String> {
+    let secret: Option<Secret> = observed.live.get(&keys.htpasswd);
+    let text = secret
+        .and_then(|secret| text(&secret, "htpasswd"))
+        .unwrap_or_default();
+    lines(&text).map(|(_, line)| line.to_owned()).collect()
+}
+
+fn people(source: &Source<Secret>) -> Result<Vec<String>, (&'static str, String)> {
+    let name = &source.name;
+    let Some(secret) = &source.object else {
+        return Err((
+            "SecretNotFound",
+            format!(
+                "Secret {name} (spec.auth.htpasswd.secretRef) does not exist: create it with the key htpasswd"
+            ),
+        ));
+    };
+    let Some(text) = text(secret, "htpasswd") else {
+        return Err((
+            "KeyMissing",
+            format!(
+                "Secret {name} has no text under the key htpasswd: kubectl create secret generic {name} --from-file=htpasswd"
+            ),
+        ));
+    };
+    if let Err(problems) = Htpasswd::parse(&text) {
+        let told: Vec<_> = problems.iter().take(3).map(ToString::to_string).collect();
+        let more = match problems.len().saturating_sub(told.len()) {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        return Err((
+            "InvalidHtpasswd",
+            format!("Secret {name}, key htpasswd: {}{more}", told.join("; ")),
+        ));
+    }
+    if let Some((number, line)) = lines(&text).find(|(_, line)| is_ours(line)) {
+        let user = line.split(':').next().unwrap_or_default();
+        return Err((
+            "ReservedUser",
+            format!(
+                "Secret {name}, key htpasswd: line {number}: the user {user} is made by the operator; choose another name"
+            ),
+        ));
+    }
+    Ok(lines(&text).map(|(_, line)| line.to_owned()).collect())
+}
+
+fn account(observed: &Observed, key: &Key, user: &str, merged: &[String]) -> Account {
+    let secret: Option<Secret> = observed.live.get(key);
+    let password = secret
+        .filter(|secret| text(secret, "username").as_deref() == Some(user))
+        .and_then(|secret| text(&secret, "password"))
+        .filter(|password| password.len() >= SHORTEST && !password.contains(char::is_control));
+    let line = password.as_ref().and_then(|password| {
+        let line = merged.iter().find(|line| user_of(line) == Some(user))?;
+        let fits = Htpasswd::parse(line).is_ok_and(|htpasswd| htpasswd.verify(user, password));
+        fits.then(|| line.clone())
+    });
+    Account { password, line }
+}
+
+fn is_ours(line: &str) -> bool {
+    user_of(line).is_some_and(|user| user == PUSH_USER || user == PULL_USER)
+}
+
+fn user_of(line: &str) -> Option<&str> {
+    check_line(line).ok().map(|(user, _)| user)
+}
+
+/// The lines that count, with their numbers.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line.trim()))
+        .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
+}
+
+pub(super) fn text(secret: &Secret, key: &str) -> Option<String> {
+    let bytes = &secret.data.as_ref()?.get(key)?.0;
+    String::from_utf8(bytes.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::ByteString;
+
+    fn source(text: &str) -> Source<Secret> {
+        let data = [("htpasswd".to_owned(), ByteString(text.as_bytes().to_vec()))];
+        Source {
+            name: "images-auth".into(),
+            object: Some(Secret {
+                data: Some(data.into()),
+                ..Secret::default()
+            }),
+        }
+    }
+
+    fn line(user: &str) -> String {
+        roadstead_pki::htpasswd::hash_line(user, "a password", 4).expect("the name is usable")
+    }
+
+    #[test]
+    fn comments_and_empty_lines_do_not_travel() {
+        let (ada, bob) = (line("ada"), line("bob"));
+        let text = format!("# people\n\n{ada}\n  {bob}\n");
+        assert_eq!(people(&source(&text)), Ok(vec![ada, bob]));
+    }
+
+    #[test]
+    fn a_bad_line_is_named_by_its_number() {
+        let (reason, message) =
+            people(&source(&format!("{}\nbob:{{SHA}}x\n", line("ada")))).expect_err("SHA is refused");
+        assert_eq!(reason, "InvalidHtpasswd");
+        assert!(
+            message.contains("images-auth") && message.contains("line 2"),
+            "{message}"
+        );
+        assert!(
+            !message.contains("{SHA}x"),
+            "no part of a password is told: {message}"
+        );
+    }
+
+    #[test]
+    fn a_user_named_like_ours_is_refused_with_its_line() {
+        let text = format!("# first\n{}\n", line("roadstead-pull"));
+        let (reason, message) = people(&source(&text)).expect_err("the name is ours");
+        assert_eq!(reason, "ReservedUser");
+        assert!(message.contains("line 2: the user roadstead-pull"), "{message}");
+    }
+
+    #[test]
+    fn a_missing_secret_and_a_missing_key_say_how_to_make_them() {
+        let missing = Source {
+            name: "images-auth".into(),
+            object: None,
+        };
+        assert_eq!(people(&missing).expect_err("it is missing").0, "SecretNotFound");
+        let empty = Source {
+            name: "images-auth".into(),
+            object: Some(Secret::default()),
+        };
+        assert_eq!(people(&empty).expect_err("it is empty").0, "KeyMissing");
+    }
+}

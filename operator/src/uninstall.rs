@@ -1,0 +1,173 @@
+//! What has to go before the operator itself does: bundles, so that nodes clean up while their agents still run, and
+//! finalizers that nobody would serve any more.
+//!
+//! It raises the flag first, so that no operator puts back what is removed here. It says which nodes are not clean
+//! and how to clean them, and gives up waiting rather than holding up the uninstall.
+
+use crate::names::{FIELD_MANAGER, FINALIZER};
+use crate::settings::Settings;
+use anyhow::Context as _;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams};
+use kube::core::PartialObjectMeta;
+use kube::{Client, ResourceExt as _};
+use roadstead_api::registry::Registry;
+use roadstead_api::trust::{NodeTrust, TrustBundle, set_hash};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// An operator that was in the middle of a round writes for this long at most after the flag is up.
+const ROUND_IN_FLIGHT: Duration = Duration::from_secs(2);
+
+/// Takes everything back; with `keep`, nodes are left as they are.
+pub async fn uninstall(
+    client: Client,
+    settings: &Settings,
+    patience: Duration,
+    keep: bool,
+) -> anyhow::Result<()> {
+    let deadline = Instant::now() + patience;
+    raise_flag(&client, settings).await?;
+    if !keep {
+        remove_bundles(&client, settings).await?;
+    }
+    sleep(ROUND_IN_FLIGHT).await;
+    strip_finalizers(&client).await?;
+    if keep {
+        tracing::info!("nodes keep what they have");
+        return Ok(());
+    }
+    remove_bundles(&client, settings).await?;
+    loop {
+        let unclean = unclean(&client, settings).await?;
+        if unclean.is_empty() {
+            tracing::info!("every node is clean");
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            return tell(&client, settings, &unclean).await;
+        }
+        sleep(LOOK_AGAIN).await;
+        remove_bundles(&client, settings).await?;
+    }
+}
+
+/// The flag belongs to the operator's Deployment and goes with it, or the next installation would find it.
+async fn raise_flag(client: &Client, settings: &Settings) -> anyhow::Result<()> {
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &settings.namespace);
+    let name = &settings.operator_deployment;
+    let Some(deployment) = deployments.get_opt(name).await? else {
+        tracing::warn!(deployment = name, "there is no operator to stop");
+        return Ok(());
+    };
+    let flag = ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(settings.uninstall_flag.clone()),
+            owner_references: Some(vec![OwnerReference {
+                api_version: "apps/v1".to_owned(),
+                kind: "Deployment".to_owned(),
+                name: name.clone(),
+                uid: deployment.uid().unwrap_or_default(),
+                ..OwnerReference::default()
+            }]),
+            ..ObjectMeta::default()
+        },
+        ..ConfigMap::default()
+    };
+    let flags: Api<ConfigMap> = Api::namespaced(client.clone(), &settings.namespace);
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    flags
+        .patch(&settings.uninstall_flag, &parameters, &Patch::Apply(flag))
+        .await
+        .with_context(|| format!("cannot make the ConfigMap {}", settings.uninstall_flag))?;
+    Ok(())
+}
+
+async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<()> {
+    let bundles: Api<TrustBundle> = Api::namespaced(client.clone(), &settings.agent_namespace);
+    let ours = bundles.list(&ListParams::default()).await?.items.into_iter();
+    for bundle in ours.filter(|bundle| bundle.spec.installation == settings.installation) {
+        match bundles
+            .delete(&bundle.name_any(), &DeleteParams::background())
+            .await
+        {
+            Ok(_) => tracing::info!(host = bundle.spec.host, "withdrew a host from the nodes"),
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => {
+                return Err(error).context(format!("cannot delete TrustBundle {}", bundle.name_any()));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn strip_finalizers(client: &Client) -> anyhow::Result<()> {
+    let all: Api<Registry> = Api::all(client.clone());
+    for registry in all.list_metadata(&ListParams::default()).await? {
+        if let Err(error) = strip(client, &registry).await {
+            tracing::error!(registry = registry.name_any(), namespace = registry.namespace(), %error,
+                "cannot take the finalizer off: kubectl patch registry NAME --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'");
+        }
+    }
+    Ok(())
+}
+
+async fn strip(client: &Client, registry: &PartialObjectMeta<Registry>) -> Result<(), kube::Error> {
+    if !registry
+        .finalizers()
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER)
+    {
+        return Ok(());
+    }
+    let left: Vec<_> = registry
+        .finalizers()
+        .iter()
+        .filter(|finalizer| *finalizer != FINALIZER)
+        .collect();
+    let patch = json!({"metadata": {"finalizers": left, "resourceVersion": registry.resource_version()}});
+    let api: Api<Registry> = Api::namespaced(client.clone(), &registry.namespace().unwrap_or_default());
+    let patched = api
+        .patch_metadata(
+            &registry.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await;
+    match patched {
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Nodes that do not say that they carry nothing.
+async fn unclean(client: &Client, settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let nothing = set_hash::<&str, &str>([]);
+    let trusts: Api<NodeTrust> = Api::namespaced(client.clone(), &settings.agent_namespace);
+    let trusts = trusts.list(&ListParams::default()).await?;
+    let unclean = trusts
+        .iter()
+        .filter(|trust| trust.spec.installation == settings.installation && trust.spec.set != nothing);
+    Ok(unclean.map(|trust| trust.name_any()).collect())
+}
+
+async fn tell(client: &Client, settings: &Settings, unclean: &[String]) -> anyhow::Result<()> {
+    let daemon_sets: Api<DaemonSet> = Api::namespaced(client.clone(), &settings.agent_namespace);
+    let image = daemon_sets
+        .get_opt(&settings.agent_daemon_set)
+        .await?
+        .and_then(|agents| agents.spec?.template.spec?.containers.into_iter().next()?.image)
+        .unwrap_or_else(|| "AGENT-IMAGE".to_owned());
+    for node in unclean {
+        tracing::error!(
+            node,
+            "this node still has what was written for registries; once it is back: \
+             kubectl debug node/{node} --profile=sysadmin --image={image} -- /usr/bin/roadstead-agent clean --host-root /host"
+        );
+    }
+    Ok(())
+}
