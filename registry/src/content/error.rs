@@ -26,7 +26,10 @@ pub enum Error {
         id: UploadId,
     },
     #[error("content has digest {actual}, not {expected}")]
-    DigestInvalid { expected: Digest, actual: Digest },
+    DigestInvalid {
+        expected: Box<Digest>,
+        actual: Box<Digest>,
+    },
     #[error("manifest {reference} is not in repository {repository}")]
     ManifestUnknown {
         repository: RepositoryName,
@@ -55,6 +58,15 @@ pub enum Error {
     Body(#[from] BodyError),
     #[error("the store failed")]
     Storage(#[source] storage::Error),
+}
+
+impl From<storage::Error> for Error {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            full @ storage::Error::NoSpace { .. } => Self::NoSpace(full),
+            other @ (storage::Error::NotFound(_) | storage::Error::Io { .. }) => Self::Storage(other),
+        }
+    }
 }
 
 fn join(digests: &[Digest]) -> String {

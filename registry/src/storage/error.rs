@@ -4,16 +4,35 @@ use std::io;
 
 use thiserror::Error;
 
+use super::Key;
+
 #[derive(Debug, Error)]
 pub enum Error {
     #[error("{0} is not in the store")]
-    NotFound(String),
-    #[error("no space left in the store for {key}")]
-    NoSpace { key: String, source: io::Error },
+    NotFound(Key),
+    #[error("no space left in the store to {action} {key}")]
+    NoSpace {
+        action: &'static str,
+        key: Key,
+        source: io::Error,
+    },
     #[error("cannot {action} {key} in the store")]
     Io {
         action: &'static str,
-        key: String,
+        key: Key,
         source: io::Error,
     },
+}
+
+impl Error {
+    pub(super) fn new(action: &'static str, key: &Key, source: io::Error) -> Self {
+        let key = key.clone();
+        match source.kind() {
+            io::ErrorKind::NotFound => Self::NotFound(key),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                Self::NoSpace { action, key, source }
+            }
+            _ => Self::Io { action, key, source },
+        }
+    }
 }

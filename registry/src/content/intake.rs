@@ -1,0 +1,108 @@
+//! Taking in a body: hashed and written, off the async threads, while the next bytes arrive.
+
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::future::{join, try_join};
+use tokio::task::spawn_blocking;
+
+use super::error::{BodyError, Error};
+use super::hasher::Hasher;
+use super::{Body, Content};
+use crate::storage::{Buffer, Key, Transfer, Writer};
+
+/// Hashing less than this takes less time than changing threads would.
+const HASHED_IN_PLACE: usize = 16 << 10;
+
+/// What came of a body.
+pub(super) struct Intake {
+    /// How many bytes were written. None at all: there is no object.
+    pub(super) bytes: u64,
+    pub(super) hasher: Hasher,
+    /// Whether the body came to its end.
+    pub(super) ended: Result<(), BodyError>,
+}
+
+impl Content {
+    /// Writes the body as a new object `to`, flushed, as far as it comes.
+    pub(super) async fn take_in(
+        &self,
+        to: &Key,
+        mut hasher: Hasher,
+        body: impl Body,
+    ) -> Result<Intake, Error> {
+        let mut source = Source {
+            body,
+            rest: Bytes::new(),
+            ended: None,
+        };
+        let transfer = self.0.buffers.transfer();
+        let mut piece = source.fill(&transfer).await;
+        if piece.is_empty() {
+            return Ok(Intake {
+                bytes: 0,
+                hasher,
+                ended: source.ended.unwrap_or(Ok(())),
+            });
+        }
+        let mut writer = self.storage().writer(to).await?;
+        let mut bytes = 0;
+        while !piece.is_empty() {
+            bytes += piece.filled().len() as u64;
+            let (stored, next) = join(store(&mut *writer, hasher, piece), source.fill(&transfer)).await;
+            (hasher, piece) = (stored?, next);
+        }
+        writer.finish().await?;
+        Ok(Intake {
+            bytes,
+            hasher,
+            ended: source.ended.unwrap_or(Ok(())),
+        })
+    }
+}
+
+struct Source<B> {
+    body: B,
+    rest: Bytes,
+    ended: Option<Result<(), BodyError>>,
+}
+
+impl<B: Body> Source<B> {
+    /// The next full buffer; not full, or empty, at the end.
+    async fn fill(&mut self, transfer: &Transfer) -> Buffer {
+        let mut buffer = transfer.buffer();
+        loop {
+            buffer.fill_from(&mut self.rest);
+            if buffer.is_full() || self.ended.is_some() {
+                return buffer;
+            }
+            match self.body.next().await {
+                Some(Ok(bytes)) => self.rest = bytes,
+                Some(Err(error)) => self.ended = Some(Err(error)),
+                None => self.ended = Some(Ok(())),
+            }
+        }
+    }
+}
+
+async fn store(writer: &mut dyn Writer, hasher: Hasher, piece: Buffer) -> Result<Hasher, Error> {
+    let piece = piece.freeze();
+    let write = async { writer.write(piece.clone()).await.map_err(Error::from) };
+    let hash = async { Ok(hash(hasher, piece.clone()).await) };
+    let ((), hasher) = try_join(write, hash).await?;
+    Ok(hasher)
+}
+
+/// Adds the bytes to the hash, on a blocking thread if that takes long.
+pub(super) async fn hash(mut hasher: Hasher, bytes: Bytes) -> Hasher {
+    if bytes.len() <= HASHED_IN_PLACE {
+        hasher.update(&bytes);
+        return hasher;
+    }
+    let job = move || {
+        hasher.update(&bytes);
+        hasher
+    };
+    spawn_blocking(job)
+        .await
+        .expect("hashing does not panic, and a server that shuts down lets its requests end")
+}

@@ -1,0 +1,206 @@
+//! Where everything lies. The only file that makes keys.
+//!
+//! ```text
+//! docker/registry/v2/                                    registry:2's layout, byte for byte
+//!   blobs/<alg>/<hh>/<hex>/data                            bytes of a layer, config or manifest
+//!   repositories/<name>/
+//!     _layers/<alg>/<hex>/link                             "sha256:<hex>": the repository has this blob
+//!     _manifests/revisions/<alg>/<hex>/link                the repository has this manifest
+//!     _manifests/tags/<tag>/current/link                   what the tag points at
+//!     _manifests/tags/<tag>/index/<alg>/<hex>/link         what the tag ever pointed at
+//!     _uploads/<uuid>/startedat                            RFC 3339; without it there is no such upload
+//!     _uploads/<uuid>/sha512                               the client announced sha512              (ours)
+//!     _uploads/<uuid>/seg-<offset>-<attempt>               the bytes of one request, from offset on (ours)
+//!     _uploads/<uuid>/state-<offset>                       which of them counts, and its hash       (ours)
+//! roadstead/                                             ours: registry:2 does not look here
+//!   tmp/<uuid>                                             objects on their way to their place
+//!   gc/<batch>                                             what a collection is about to delete
+//!   referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>     derived: who refers to the subject
+//!   referrers/<name>/_examined                             derived: which manifests the above covers
+//! ```
+//! The links are the truth. What is derived can be deleted at any time and comes back.
+
+use roadstead_oci::{Algorithm, Digest, RepositoryName, Tag};
+use uuid::Uuid;
+
+use super::UploadId;
+use crate::storage::{Entry, FilesystemStorage, Key};
+
+const BLOBS: &str = "docker/registry/v2/blobs";
+const REPOSITORIES: &str = "docker/registry/v2/repositories";
+const CONDEMNED: &str = "roadstead/gc";
+const REFERRERS: &str = "roadstead/referrers";
+
+/// In a repository's folder: the uploads on their way.
+pub(super) const UPLOADS: &str = "_uploads";
+/// A repository is there when its folder has one of these.
+const MARKS_OF_A_REPOSITORY: [&str; 2] = ["_layers", "_manifests"];
+
+pub(super) fn blob_data(digest: &Digest) -> Key {
+    let hex = digest.hex();
+    key(format!("{BLOBS}/{}/{}/{hex}/data", digest.algorithm(), &hex[..2]))
+}
+
+/// Everything of all repositories; below it, folders named with a leading `_` are no repositories.
+pub(super) fn repositories() -> Key {
+    key(REPOSITORIES.to_owned())
+}
+
+pub(super) fn repository(name: &str) -> Key {
+    key(format!("{REPOSITORIES}/{name}"))
+}
+
+pub(super) fn marks_a_repository(entry: &Entry) -> bool {
+    entry.is_folder && MARKS_OF_A_REPOSITORY.contains(&entry.name.as_str())
+}
+
+pub(super) fn layers(name: &RepositoryName) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_layers"))
+}
+
+pub(super) fn layer_link(name: &RepositoryName, digest: &Digest) -> Key {
+    key(format!(
+        "{REPOSITORIES}/{name}/_layers/{}/link",
+        folder_of(digest)
+    ))
+}
+
+pub(super) fn revisions(name: &RepositoryName) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_manifests/revisions"))
+}
+
+pub(super) fn revisions_by(name: &RepositoryName, algorithm: Algorithm) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_manifests/revisions/{algorithm}"))
+}
+
+pub(super) fn revision_link(name: &RepositoryName, digest: &Digest) -> Key {
+    key(format!(
+        "{REPOSITORIES}/{name}/_manifests/revisions/{}/link",
+        folder_of(digest)
+    ))
+}
+
+pub(super) fn tags(name: &RepositoryName) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_manifests/tags"))
+}
+
+pub(super) fn tag_link(name: &RepositoryName, tag: &Tag) -> Key {
+    key(format!(
+        "{REPOSITORIES}/{name}/_manifests/tags/{tag}/current/link"
+    ))
+}
+
+pub(super) fn tag_history(name: &RepositoryName, tag: &Tag) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_manifests/tags/{tag}/index"))
+}
+
+pub(super) fn tag_history_link(name: &RepositoryName, tag: &Tag, digest: &Digest) -> Key {
+    key(format!(
+        "{REPOSITORIES}/{name}/_manifests/tags/{tag}/index/{}/link",
+        folder_of(digest)
+    ))
+}
+
+pub(super) fn uploads(name: &str) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_uploads"))
+}
+
+pub(super) fn upload(name: &RepositoryName, id: &UploadId) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_uploads/{id}"))
+}
+
+pub(super) fn temporaries() -> Key {
+    key(FilesystemStorage::TEMPORARY.to_owned())
+}
+
+pub(super) fn new_temporary() -> Key {
+    key(format!("{}/{}", FilesystemStorage::TEMPORARY, Uuid::new_v4()))
+}
+
+pub(super) fn condemned() -> Key {
+    key(CONDEMNED.to_owned())
+}
+
+pub(super) fn referrers(name: &RepositoryName, subject: &Digest) -> Key {
+    key(format!("{REFERRERS}/{name}/_subjects/{}", folder_of(subject)))
+}
+
+pub(super) fn all_referrers(name: &RepositoryName) -> Key {
+    key(format!("{REFERRERS}/{name}/_subjects"))
+}
+
+pub(super) fn referrer(name: &RepositoryName, subject: &Digest, referrer: &Digest) -> Key {
+    key(format!(
+        "{REFERRERS}/{name}/_subjects/{}/{}",
+        folder_of(subject),
+        referrer_entry(referrer)
+    ))
+}
+
+/// The name of a referrer in its subject's folder: ordered as the digests are.
+pub(super) fn referrer_entry(referrer: &Digest) -> String {
+    format!("{}-{}", referrer.algorithm(), referrer.hex())
+}
+
+pub(super) fn examined(name: &RepositoryName) -> Key {
+    key(format!("{REFERRERS}/{name}/_examined"))
+}
+
+/// A file or folder right below one of the above; `None` if somebody put a name there that cannot be.
+pub(super) fn below(folder: &Key, name: &str) -> Option<Key> {
+    folder.join(name).ok()
+}
+
+fn folder_of(digest: &Digest) -> String {
+    format!("{}/{}", digest.algorithm(), digest.hex())
+}
+
+fn key(path: String) -> Key {
+    path.parse()
+        .expect("repository names, tags, digests and ids are made of safe characters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_those_of_registry_2() {
+        let name: RepositoryName = "team/app".parse().unwrap();
+        let tag: Tag = "v1".parse().unwrap();
+        let hex = "ab".repeat(32);
+        let digest: Digest = format!("sha256:{hex}").parse().unwrap();
+        let root = "docker/registry/v2";
+        let cases = [
+            (blob_data(&digest), format!("{root}/blobs/sha256/ab/{hex}/data")),
+            (
+                layer_link(&name, &digest),
+                format!("{root}/repositories/team/app/_layers/sha256/{hex}/link"),
+            ),
+            (
+                revision_link(&name, &digest),
+                format!("{root}/repositories/team/app/_manifests/revisions/sha256/{hex}/link"),
+            ),
+            (
+                tag_link(&name, &tag),
+                format!("{root}/repositories/team/app/_manifests/tags/v1/current/link"),
+            ),
+            (
+                tag_history_link(&name, &tag, &digest),
+                format!("{root}/repositories/team/app/_manifests/tags/v1/index/sha256/{hex}/link"),
+            ),
+        ];
+        for (key, path) in cases {
+            assert_eq!(key.as_str(), path);
+        }
+    }
+
+    #[test]
+    fn the_longest_names_still_make_keys() {
+        let name: RepositoryName = "a".repeat(255).parse().unwrap();
+        let tag: Tag = "a".repeat(128).parse().unwrap();
+        let digest = Digest::sha512([0; 64]);
+        tag_history_link(&name, &tag, &digest);
+        referrer(&name, &digest, &digest);
+    }
+}

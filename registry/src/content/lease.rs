@@ -1,0 +1,76 @@
+//! Writers and collections, without a lock.
+//!
+//! A collection publishes what it is about to delete, and then looks at the links once more. A writer writes its
+//! link, always anew, and then looks at what is published. So one of them always sees the other: either the
+//! collection finds the new link and spares what it names, or the writer finds the collection, waits for its end,
+//! and looks whether its content is still there.
+
+use std::time::{Duration, SystemTime};
+
+use roadstead_oci::Digest;
+use tracing::debug;
+
+use super::error::Error;
+use super::{Content, layout, link};
+use crate::storage::{Key, Stat};
+
+/// How long a link protects what it names, counted from its modification time.
+pub(super) const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
+/// A published batch ends before half of the grace; a quarter of an hour later it is void.
+const BATCH_IS_VOID: Duration = Duration::from_secs(12 * 60 * 60 + 15 * 60);
+const POLL: Duration = Duration::from_millis(250);
+
+impl Content {
+    /// After writing a link: waits for the end of a collection that may not have seen it. `true`: there was one,
+    /// so look again.
+    pub(super) async fn collection_passed(&self) -> Result<bool, Error> {
+        let mut waited = false;
+        while self.is_collecting().await? {
+            waited = true;
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(waited)
+    }
+
+    /// Renews a link that was written long ago, for a caller who will rely on it. `false`: what it names went away
+    /// meanwhile. A store that cannot be written still has what it has.
+    pub(super) async fn renew(&self, at: &Key, digest: &Digest) -> Result<bool, Error> {
+        let Some(Stat { size: _, modified }) = self.storage().stat(at).await? else {
+            return Ok(false);
+        };
+        if self.options().read_only || is_younger(modified, GRACE / 2) {
+            return Ok(true);
+        }
+        if let Err(error) = link::write(self.storage(), at, digest).await {
+            debug!(link = %at, %error, "lease not renewed");
+            return Ok(true);
+        }
+        if !self.collection_passed().await? {
+            return Ok(true);
+        }
+        Ok(self.storage().stat(&layout::blob_data(digest)).await?.is_some()
+            && self.storage().stat(at).await?.is_some())
+    }
+
+    async fn is_collecting(&self) -> Result<bool, Error> {
+        let folder = layout::condemned();
+        for entry in self.storage().list(&folder, None, usize::MAX).await? {
+            let Some(batch) = layout::below(&folder, &entry.name) else {
+                continue;
+            };
+            let found = self.storage().stat(&batch).await?;
+            if found.is_some_and(|batch| is_younger(batch.modified, BATCH_IS_VOID)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// A time in the future counts as young: clocks differ, and sparing is the safe side.
+pub(super) fn is_younger(time: SystemTime, age: Duration) -> bool {
+    SystemTime::now()
+        .duration_since(time)
+        .is_ok_and(|elapsed| elapsed < age)
+        || time > SystemTime::now()
+}

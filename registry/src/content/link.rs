@@ -1,0 +1,34 @@
+//! Links: small objects that hold a digest. The truth of the store.
+
+use bytes::Bytes;
+use roadstead_oci::Digest;
+use tracing::warn;
+
+use super::error::Error;
+use crate::storage::{Key, Storage};
+
+/// More than any digest, so that an oversized link is seen as torn.
+const LIMIT: usize = 256;
+
+/// What the link points at. A torn or empty one, left by a crash of another program, counts as absent.
+pub(super) async fn read(storage: &dyn Storage, key: &Key) -> Result<Option<Digest>, Error> {
+    let Some(bytes) = storage.read(key, LIMIT).await? else {
+        return Ok(None);
+    };
+    let digest = std::str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.trim_end().parse().ok());
+    if digest.is_none() {
+        warn!(link = %key, "link is torn or empty and counts as absent; the next push mends it");
+    }
+    Ok(digest)
+}
+
+pub(super) async fn write(storage: &dyn Storage, key: &Key, digest: &Digest) -> Result<(), Error> {
+    Ok(storage.write(key, text(digest)).await?)
+}
+
+/// As registry:2 writes it: no newline.
+pub(super) fn text(digest: &Digest) -> Bytes {
+    digest.to_string().into()
+}

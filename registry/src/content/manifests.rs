@@ -1,0 +1,235 @@
+//! Manifests: by digest, and by the tags that point at them.
+
+use bytes::Bytes;
+use futures::future::{try_join, try_join_all};
+use roadstead_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag, stored_media_type};
+use tracing::warn;
+
+use super::error::Error;
+use super::hasher::{digest_of, same_digest};
+use super::manifest_cache::CachedManifest;
+use super::{Content, layout, link};
+
+/// Manifests larger than this are not read, whoever stored them.
+const READ_LIMIT: usize = 32 << 20;
+/// What a stored manifest of no known type is served as.
+const UNKNOWN_TYPE: &str = "application/octet-stream";
+
+/// A manifest as it is served: byte for byte as it was pushed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredManifest {
+    pub digest: Digest,
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+}
+
+/// What a manifest push answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pushed {
+    pub digest: Digest,
+    /// For `OCI-Subject`: the manifest refers to this one.
+    pub subject: Option<Digest>,
+}
+
+impl Content {
+    pub async fn manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<StoredManifest, Error> {
+        let unknown = || Error::ManifestUnknown {
+            repository: repository.clone(),
+            reference: reference.clone(),
+        };
+        let digest = match reference {
+            Reference::Digest(digest) => *digest,
+            Reference::Tag(tag) => self.tag(repository, tag).await?.ok_or_else(unknown)?,
+        };
+        // A tag counts only as long as the repository has the manifest: deleting begins with the revision.
+        let target = self.revision(repository, &digest).await?.ok_or_else(unknown)?;
+        let CachedManifest { media_type, bytes } = self.load(&target).await?.ok_or_else(unknown)?;
+        Ok(StoredManifest {
+            digest,
+            media_type,
+            bytes,
+        })
+    }
+
+    /// As [`Self::manifest`], for a caller who may push and takes the answer as "no need to send it again": renews
+    /// the lease. For HEAD.
+    pub async fn manifest_for_push(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+    ) -> Result<StoredManifest, Error> {
+        let manifest = self.manifest(repository, reference).await?;
+        let at = layout::revision_link(repository, &manifest.digest);
+        match self.revision(repository, &manifest.digest).await? {
+            Some(target) if self.renew(&at, &target).await? => Ok(manifest),
+            _ => Err(Error::ManifestUnknown {
+                repository: repository.clone(),
+                reference: reference.clone(),
+            }),
+        }
+    }
+
+    /// Stores a manifest under its digest, and under `reference` if that is a tag, and under all of `tags`.
+    pub async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        tags: &[Tag],
+        content_type: Option<&str>,
+        bytes: Bytes,
+    ) -> Result<Pushed, Error> {
+        self.check_writable()?;
+        let limit = self.options().max_manifest_bytes;
+        if bytes.len() > limit {
+            return Err(Error::TooLarge { limit });
+        }
+        let digest = verified_digest(reference, &bytes)?;
+        let manifest = Manifest::parse(&bytes, content_type)?;
+        self.check_references(repository, &manifest).await?;
+        let named = match reference {
+            Reference::Tag(tag) => Some(tag),
+            Reference::Digest(_) => None,
+        };
+        let tags: Vec<&Tag> = named.into_iter().chain(tags).collect();
+        self.store_manifest(repository, &digest, &manifest, &bytes, &tags)
+            .await?;
+        try_join_all(tags.iter().map(|tag| self.point_tag(repository, tag, &digest))).await?;
+        let media_type = manifest.media_type().as_str();
+        self.0
+            .manifests
+            .insert(digest, CachedManifest { media_type, bytes });
+        Ok(Pushed {
+            digest,
+            subject: manifest.subject().map(|subject| subject.digest),
+        })
+    }
+
+    /// Deletes a manifest and every tag that points at it. Who refers to it stays, as does what it refers to.
+    pub async fn delete_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+        self.check_deletable()?;
+        let target = self
+            .revision(repository, digest)
+            .await?
+            .ok_or_else(|| Error::ManifestUnknown {
+                repository: repository.clone(),
+                reference: Reference::Digest(*digest),
+            })?;
+        let subject = self.subject_of(&target).await?;
+        // From here on it is gone: tags that still point at it are not followed.
+        let revision = layout::revision_link(repository, digest);
+        self.storage()
+            .delete(&revision, &layout::revisions(repository))
+            .await?;
+        self.untag(repository, digest).await?;
+        if let Some(subject) = subject {
+            let entry = layout::referrer(repository, &subject, digest);
+            self.storage()
+                .delete(&entry, &layout::all_referrers(repository))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What the repository's link for this manifest names, if it has one.
+    pub(super) async fn revision(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<Digest>, Error> {
+        link::read(self.storage(), &layout::revision_link(repository, digest)).await
+    }
+
+    /// The bytes of a manifest, whichever repository it is in.
+    pub(super) async fn load(&self, digest: &Digest) -> Result<Option<CachedManifest>, Error> {
+        if let Some(cached) = self.0.manifests.get(digest) {
+            return Ok(Some(cached));
+        }
+        let Some(bytes) = self
+            .storage()
+            .read(&layout::blob_data(digest), READ_LIMIT)
+            .await?
+        else {
+            warn!(%digest, "manifest is linked but its data is gone; the next push mends it");
+            return Ok(None);
+        };
+        if digest_of(digest.algorithm(), &bytes) != *digest {
+            warn!(%digest, "manifest is damaged and not served; the next push mends it");
+            return Ok(None);
+        }
+        let media_type = stored_media_type(&bytes).map_or(UNKNOWN_TYPE, |media_type| media_type.as_str());
+        let manifest = CachedManifest { media_type, bytes };
+        self.0.manifests.insert(*digest, manifest.clone());
+        Ok(Some(manifest))
+    }
+
+    async fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, Error> {
+        let manifest = self
+            .load(digest)
+            .await?
+            .and_then(|stored| Manifest::parse(&stored.bytes, None).ok());
+        Ok(manifest.and_then(|manifest| manifest.subject().map(|subject| subject.digest)))
+    }
+
+    /// Data first, then the link: nothing is visible that is not whole. Then looks for a collection that did not
+    /// see the link, and if there was one, whether all is still there.
+    async fn store_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        manifest: &Manifest,
+        bytes: &Bytes,
+        tags: &[&Tag],
+    ) -> Result<(), Error> {
+        // A repository without layers would be invisible to registry:2, and its manifests would be swept there.
+        self.storage().make_folder(&layout::layers(repository)).await?;
+        if let Some(subject) = manifest.subject() {
+            self.add_referrer(repository, &subject.digest, digest, manifest, bytes.len())
+                .await?;
+        }
+        let revision = layout::revision_link(repository, digest);
+        loop {
+            self.write_data(digest, bytes).await?;
+            let histories = tags.iter().map(|tag| self.remember_tag(repository, tag, digest));
+            try_join(
+                link::write(self.storage(), &revision, digest),
+                try_join_all(histories),
+            )
+            .await?;
+            if !self.collection_passed().await? {
+                return Ok(());
+            }
+            if let Err(error) = self.check_references(repository, manifest).await {
+                self.storage()
+                    .delete(&revision, &layout::revisions(repository))
+                    .await?;
+                return Err(error);
+            }
+            let is_there = self.storage().stat(&layout::blob_data(digest)).await?.is_some();
+            if is_there && self.storage().stat(&revision).await?.is_some() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Writes the manifest's bytes, unless the very same are there: reading a few KiB costs less than two flushes.
+    async fn write_data(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
+        let data = layout::blob_data(digest);
+        let found = self.storage().read(&data, bytes.len() + 1).await?;
+        if found.as_ref() == Some(bytes) {
+            return Ok(());
+        }
+        Ok(self.storage().write(&data, bytes.clone()).await?)
+    }
+}
+
+/// The digest that the manifest is stored under: the one it is pushed by, else its sha256.
+fn verified_digest(reference: &Reference, bytes: &[u8]) -> Result<Digest, Error> {
+    match reference {
+        Reference::Tag(_) => Ok(digest_of(Algorithm::Sha256, bytes)),
+        Reference::Digest(expected) => same_digest(expected, digest_of(expected.algorithm(), bytes)),
+    }
+}

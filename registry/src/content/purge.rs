@@ -1,0 +1,84 @@
+//! What was left over: abandoned uploads, and temporary objects of processes that died.
+
+use std::time::{Duration, SystemTime};
+
+use tracing::{info, warn};
+
+use super::error::Error;
+use super::session::started_at;
+use super::{Content, layout};
+use crate::storage::Key;
+
+/// What [`Content::purge_uploads`] removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    pub uploads: usize,
+    pub temporary_objects: usize,
+}
+
+impl Content {
+    /// Removes uploads that were started longer ago than `age`, also those of registry:2, and temporary objects
+    /// that old. What cannot be removed is left for the next time.
+    pub async fn purge_uploads(&self, age: Duration) -> Result<Purged, Error> {
+        self.check_writable()?;
+        let Some(before) = SystemTime::now().checked_sub(age) else {
+            return Ok(Purged::default());
+        };
+        let mut purged = Purged {
+            temporary_objects: self.purge_temporaries(before).await?,
+            uploads: 0,
+        };
+        let mut folders = vec![layout::repositories()];
+        while let Some(folder) = folders.pop() {
+            for entry in self.storage().list(&folder, None, usize::MAX).await? {
+                let Some(below) = layout::below(&folder, &entry.name).filter(|_| entry.is_folder) else {
+                    continue;
+                };
+                match entry.name.as_str() {
+                    layout::UPLOADS => purged.uploads += self.purge_folder(&below, before).await?,
+                    name if name.starts_with('_') => {}
+                    _ => folders.push(below),
+                }
+            }
+        }
+        Ok(purged)
+    }
+
+    async fn purge_folder(&self, uploads: &Key, before: SystemTime) -> Result<usize, Error> {
+        let mut purged = 0;
+        for entry in self.storage().list(uploads, None, usize::MAX).await? {
+            let Some(upload) = layout::below(uploads, &entry.name) else {
+                continue;
+            };
+            // One that does not say when it was started may be starting now, or may be registry:2's to judge.
+            let started = started_at(self.storage(), &upload).await?.map(SystemTime::from);
+            if started.is_none_or(|started| started >= before) {
+                continue;
+            }
+            match self.storage().delete_folder(&upload, uploads).await {
+                Ok(()) => purged += 1,
+                Err(error) => warn!(%upload, %error, "abandoned upload not purged"),
+            }
+        }
+        if purged > 0 {
+            info!(%uploads, purged, "purged abandoned uploads");
+        }
+        Ok(purged)
+    }
+
+    async fn purge_temporaries(&self, before: SystemTime) -> Result<usize, Error> {
+        let folder = layout::temporaries();
+        let mut purged = 0;
+        for entry in self.storage().list(&folder, None, usize::MAX).await? {
+            let Some(temporary) = layout::below(&folder, &entry.name) else {
+                continue;
+            };
+            let found = self.storage().stat(&temporary).await?;
+            if found.is_some_and(|found| found.modified < before) {
+                self.storage().delete(&temporary, &folder).await?;
+                purged += 1;
+            }
+        }
+        Ok(purged)
+    }
+}

@@ -1,0 +1,68 @@
+//! What a manifest refers to must be in its repository.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use roadstead_oci::{Descriptor, Digest, Manifest, RepositoryName};
+
+use super::error::Error;
+use super::{Content, MissingReferences, layout, link};
+
+/// References that are looked up at the same time.
+const AT_ONCE: usize = 16;
+
+enum Kind {
+    Blob,
+    Manifest,
+}
+
+impl Content {
+    /// Config and layers must be blobs of the repository, children of an index its manifests, each of the size that
+    /// the descriptor says. The subject may be missing: a referrer may come first.
+    pub(super) async fn check_references(
+        &self,
+        repository: &RepositoryName,
+        manifest: &Manifest,
+    ) -> Result<(), Error> {
+        if self.options().missing_references == MissingReferences::Allow {
+            return Ok(());
+        }
+        let blobs = manifest
+            .blobs()
+            .filter(|blob| !blob.is_foreign())
+            .map(|blob| (Kind::Blob, blob));
+        let children = manifest.manifests().iter().map(|child| (Kind::Manifest, child));
+        let references: Vec<(Kind, Descriptor)> = blobs
+            .chain(children)
+            .map(|(kind, descriptor)| (kind, descriptor.clone()))
+            .collect();
+        let looks = references.into_iter().map(|(kind, descriptor)| async move {
+            let is_here = self.has_reference(repository, &kind, &descriptor).await?;
+            Ok::<_, Error>((!is_here).then_some(descriptor.digest))
+        });
+        let missing: Vec<Option<Digest>> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
+        let missing: Vec<Digest> = missing.into_iter().flatten().collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        Err(Error::ManifestBlobUnknown {
+            repository: repository.clone(),
+            missing,
+        })
+    }
+
+    async fn has_reference(
+        &self,
+        repository: &RepositoryName,
+        kind: &Kind,
+        descriptor: &Descriptor,
+    ) -> Result<bool, Error> {
+        let at = match kind {
+            Kind::Blob => layout::layer_link(repository, &descriptor.digest),
+            Kind::Manifest => layout::revision_link(repository, &descriptor.digest),
+        };
+        let Some(target) = link::read(self.storage(), &at).await? else {
+            return Ok(false);
+        };
+        let data = self.storage().stat(&layout::blob_data(&target)).await?;
+        Ok(data.is_some_and(|data| data.size == descriptor.size))
+    }
+}

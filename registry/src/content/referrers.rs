@@ -1,0 +1,203 @@
+//! Referrers: the manifests whose subject is a given one.
+//!
+//! The list is derived and lies where registry:2 does not look. An entry is added before the manifest becomes
+//! visible and removed after it is gone, and each is checked against the manifest's link when it is read, so that
+//! a crash at any point leaves at most an entry that is not shown. What registry:2 wrote without telling us is
+//! found at each process's first question about a repository.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+use roadstead_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName};
+use tokio::sync::OnceCell;
+use tracing::{debug, warn};
+
+use super::error::Error;
+use super::{Content, Page, layout};
+
+/// Entries read from the store at a time, at least.
+const BATCH: usize = 256;
+/// A descriptor with all its annotations; a manifest's own are bounded by its size.
+const ENTRY_LIMIT: usize = 8 << 20;
+const EXAMINED_LIMIT: usize = 1 << 30;
+/// Manifests that are examined at the same time.
+const AT_ONCE: usize = 16;
+
+/// The repositories whose index has been compared with their manifests by this process.
+#[derive(Debug, Default)]
+pub(super) struct Examined(Mutex<HashMap<RepositoryName, Arc<OnceCell<()>>>>);
+
+impl Examined {
+    fn of(&self, repository: &RepositoryName) -> Arc<OnceCell<()>> {
+        let mut examined = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(examined.entry(repository.clone()).or_default())
+    }
+}
+
+impl Content {
+    /// The manifests whose subject is this one, in the order of their digests, after `last`, at most `n` of them.
+    /// A subject or repository that is not known has none.
+    pub async fn referrers(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        artifact_type: Option<&str>,
+        n: Option<usize>,
+        last: Option<&str>,
+    ) -> Result<Page<Descriptor>, Error> {
+        self.examine_once(repository).await?;
+        let mut page = Page::of(n);
+        let mut after = last
+            .and_then(|last| last.parse().ok())
+            .map(|last: Digest| layout::referrer_entry(&last));
+        while page.wants_more() {
+            let batch = self
+                .referrer_entries(repository, subject, after.as_deref(), n)
+                .await?;
+            let Some(end) = batch.last() else { break };
+            after = Some(end.clone());
+            for entry in &batch {
+                if !page.wants_more() {
+                    break;
+                }
+                let Some(descriptor) = self.referrer(repository, subject, entry).await? else {
+                    continue;
+                };
+                if artifact_type.is_none_or(|wanted| descriptor.artifact_type.as_deref() == Some(wanted)) {
+                    page.add(descriptor);
+                }
+            }
+        }
+        Ok(page.finish(|descriptor| descriptor.digest.to_string()))
+    }
+
+    pub(super) async fn add_referrer(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        digest: &Digest,
+        manifest: &Manifest,
+        size: usize,
+    ) -> Result<(), Error> {
+        let mut descriptor = Descriptor::new(manifest.media_type().as_str(), *digest, size as u64);
+        descriptor.artifact_type = manifest.artifact_type().map(str::to_owned);
+        descriptor.annotations = manifest.annotations().clone();
+        let entry = serde_json::to_vec(&descriptor).expect("texts and numbers are always JSON");
+        Ok(self
+            .storage()
+            .write(&layout::referrer(repository, subject, digest), entry.into())
+            .await?)
+    }
+
+    async fn referrer_entries(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        after: Option<&str>,
+        n: Option<usize>,
+    ) -> Result<Vec<String>, Error> {
+        let limit = n.map_or(usize::MAX, |n| n.saturating_add(1).max(BATCH));
+        let folder = layout::referrers(repository, subject);
+        let entries = self.storage().list(&folder, after, limit).await?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// What the entry says, if it is one and the repository has that manifest.
+    async fn referrer(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        entry: &str,
+    ) -> Result<Option<Descriptor>, Error> {
+        let Some(at) = layout::below(&layout::referrers(repository, subject), entry) else {
+            return Ok(None);
+        };
+        let Some(bytes) = self.storage().read(&at, ENTRY_LIMIT).await? else {
+            return Ok(None);
+        };
+        let Ok(descriptor) = serde_json::from_slice::<Descriptor>(&bytes) else {
+            warn!(entry = %at, "referrer entry is torn and left out; delete the folder roadstead/referrers to rebuild");
+            return Ok(None);
+        };
+        Ok(self
+            .revision(repository, &descriptor.digest)
+            .await?
+            .map(|_| descriptor))
+    }
+
+    async fn examine_once(&self, repository: &RepositoryName) -> Result<(), Error> {
+        if !self.repository_exists(repository).await? {
+            // Not remembered: names that nobody has pushed to must not use memory.
+            return Ok(());
+        }
+        let examined = self.0.examined.of(repository);
+        examined
+            .get_or_try_init(|| self.examine(repository))
+            .await
+            .copied()
+    }
+
+    /// Reads the manifests that nobody has examined yet, and adds those that have a subject.
+    async fn examine(&self, repository: &RepositoryName) -> Result<(), Error> {
+        let present = self.revisions(repository).await?;
+        let at = layout::examined(repository);
+        let known = self.storage().read(&at, EXAMINED_LIMIT).await?;
+        let known = known.map(|bytes| parse_examined(&bytes)).unwrap_or_default();
+        let unknown: Vec<Digest> = present.difference(&known).copied().collect();
+        if unknown.is_empty() && known.len() == present.len() {
+            return Ok(());
+        }
+        let examinations = unknown
+            .iter()
+            .map(|digest| self.examine_manifest(repository, digest));
+        stream::iter(examinations)
+            .buffer_unordered(AT_ONCE)
+            .try_collect::<()>()
+            .await?;
+        let text: String = present.iter().map(|digest| format!("{digest}\n")).collect();
+        if let Err(error) = self.storage().write(&at, text.into()).await {
+            debug!(%repository, %error, "cannot keep what was examined; the next process examines again");
+        }
+        Ok(())
+    }
+
+    async fn examine_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+        let Some(target) = self.revision(repository, digest).await? else {
+            return Ok(());
+        };
+        let Some(stored) = self.load(&target).await? else {
+            return Ok(());
+        };
+        let Ok(manifest) = Manifest::parse(&stored.bytes, None) else {
+            return Ok(());
+        };
+        let Some(subject) = manifest.subject() else {
+            return Ok(());
+        };
+        self.add_referrer(repository, &subject.digest, digest, &manifest, stored.bytes.len())
+            .await
+    }
+
+    async fn revisions(&self, repository: &RepositoryName) -> Result<BTreeSet<Digest>, Error> {
+        let mut revisions = BTreeSet::new();
+        for algorithm in Algorithm::ALL {
+            let folder = layout::revisions_by(repository, algorithm);
+            let entries = self.storage().list(&folder, None, usize::MAX).await?;
+            revisions.extend(
+                entries
+                    .iter()
+                    .filter_map(|entry| Digest::from_parts(algorithm, &entry.name).ok()),
+            );
+        }
+        Ok(revisions)
+    }
+}
+
+/// One digest a line. A line that is torn is a manifest to examine again.
+fn parse_examined(bytes: &[u8]) -> BTreeSet<Digest> {
+    String::from_utf8_lossy(bytes)
+        .lines()
+        .filter_map(|line| line.parse().ok())
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! Tags: registers that the last writer wins.
+
+use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
+
+use super::error::Error;
+use super::{Content, Page, layout, link};
+
+/// Names read from the store at a time, at least.
+const BATCH: usize = 256;
+
+impl Content {
+    /// Tags in lexical order, after `last`, at most `n` of them.
+    pub async fn tags(
+        &self,
+        repository: &RepositoryName,
+        n: Option<usize>,
+        last: Option<&str>,
+    ) -> Result<Page<Tag>, Error> {
+        if !self.repository_exists(repository).await? {
+            return Err(Error::NameUnknown(repository.clone()));
+        }
+        let mut page = Page::of(n);
+        let mut after = last.map(str::to_owned);
+        while page.wants_more() {
+            let batch = self.tag_names(repository, after.as_deref(), n).await?;
+            let Some(end) = batch.last() else { break };
+            after = Some(end.clone());
+            for name in &batch {
+                let Ok(tag) = name.parse() else { continue };
+                if page.wants_more() && self.live_tag(repository, &tag).await?.is_some() {
+                    page.add(tag);
+                }
+            }
+        }
+        Ok(page.finish(Tag::to_string))
+    }
+
+    /// Deletes a tag. The manifest stays.
+    pub async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
+        self.check_deletable()?;
+        if self.live_tag(repository, tag).await?.is_none() {
+            let reference = Reference::Tag(tag.clone());
+            return Err(Error::ManifestUnknown {
+                repository: repository.clone(),
+                reference,
+            });
+        }
+        self.storage()
+            .delete(&layout::tag_link(repository, tag), &layout::tags(repository))
+            .await?;
+        self.forget_tag_history(repository, tag).await
+    }
+
+    /// What the tag points at, whether or not the repository still has it.
+    pub(super) async fn tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Error> {
+        link::read(self.storage(), &layout::tag_link(repository, tag)).await
+    }
+
+    pub(super) async fn point_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        link::write(self.storage(), &layout::tag_link(repository, tag), digest).await
+    }
+
+    /// registry:2 keeps a link for every manifest that a tag ever pointed at, written before the tag itself.
+    pub(super) async fn remember_tag(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        link::write(
+            self.storage(),
+            &layout::tag_history_link(repository, tag, digest),
+            digest,
+        )
+        .await
+    }
+
+    /// Deletes every tag that points at this manifest. A tag that is moved meanwhile stays with its new value.
+    pub(super) async fn untag(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+        for name in self.tag_names(repository, None, None).await? {
+            let Ok(tag) = name.parse() else { continue };
+            if self.tag(repository, &tag).await? != Some(*digest) {
+                continue;
+            }
+            let at = layout::tag_link(repository, &tag);
+            self.storage()
+                .delete_if(&at, &layout::tags(repository), &link::text(digest))
+                .await?;
+            if self.tag(repository, &tag).await?.is_none() {
+                self.forget_tag_history(repository, &tag).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn live_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Error> {
+        match self.tag(repository, tag).await? {
+            Some(digest) => self.revision(repository, &digest).await,
+            None => Ok(None),
+        }
+    }
+
+    /// registry:2 lists a tag as long as its folder is there. A push that brings the tag back at this moment may
+    /// lose its entry of the history, never the tag.
+    async fn forget_tag_history(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
+        let history = layout::tag_history(repository, tag);
+        Ok(self
+            .storage()
+            .delete_folder(&history, &layout::tags(repository))
+            .await?)
+    }
+
+    async fn tag_names(
+        &self,
+        repository: &RepositoryName,
+        after: Option<&str>,
+        n: Option<usize>,
+    ) -> Result<Vec<String>, Error> {
+        let limit = n.map_or(usize::MAX, |n| n.saturating_add(1).max(BATCH));
+        let entries = self
+            .storage()
+            .list(&layout::tags(repository), after, limit)
+            .await?;
+        Ok(entries.into_iter().map(|entry| entry.name).collect())
+    }
+}

@@ -1,0 +1,246 @@
+use std::fs;
+
+use super::*;
+
+#[tokio::test]
+async fn a_pushed_blob_reads_as_it_was_sent() {
+    let (registry, name) = (registry(), repository("team/app"));
+    for length in [0, 1, 20_000, 256 << 10, 1_000_003] {
+        let bytes = noise(length);
+        let digest = push_blob(&registry, &name, bytes.clone().into()).await;
+        assert_eq!(registry.blob(&name, &digest).await.unwrap().size(), length as u64);
+        assert!(registry.bytes_of(&name, &digest).await == bytes, "{length} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_range_gives_exactly_its_bytes() {
+    let (registry, name) = (registry(), repository("app"));
+    let bytes = noise(600_000);
+    let digest = push_blob(&registry, &name, bytes.clone().into()).await;
+    for range in [
+        0..0,
+        0..1,
+        5..10,
+        262_143..262_145,
+        599_999..600_000,
+        0..600_000,
+        300_000..600_000,
+    ] {
+        let blob = registry.blob(&name, &digest).await.unwrap();
+        let expected = &bytes[range.start as usize..range.end as usize];
+        assert!(read(blob, range.clone()).await == expected, "{range:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_blob_that_shrinks_while_it_is_read_ends_as_broken() {
+    let (registry, name) = (registry(), repository("app"));
+    let digest = push_blob(&registry, &name, noise(600_000).into()).await;
+    let blob = registry.blob(&name, &digest).await.unwrap();
+    let data = registry.path(&layout::blob_data(&digest));
+    fs::File::options()
+        .write(true)
+        .open(data)
+        .unwrap()
+        .set_len(1000)
+        .unwrap();
+    let read: Result<Vec<Bytes>, _> = blob.read(0..600_000).try_collect().await;
+    assert_eq!(read.unwrap_err().kind(), std::io::ErrorKind::UnexpectedEof);
+}
+
+#[tokio::test]
+async fn a_blob_is_visible_only_where_it_was_pushed() {
+    let registry = registry();
+    let digest = push_blob(&registry, &repository("one"), Bytes::from_static(b"x")).await;
+    let error = registry.blob(&repository("two"), &digest).await.unwrap_err();
+    assert!(matches!(error, Error::BlobUnknown { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_wrong_digest_leaves_nothing_behind() {
+    let (registry, name) = (registry(), repository("app"));
+    let wrong = sha256(b"something else");
+    let error = registry
+        .push_blob(&name, &wrong, body("content"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, Error::DigestInvalid { actual, .. } if **actual == sha256(b"content")),
+        "{error}"
+    );
+    assert!(matches!(
+        registry.blob(&name, &wrong).await,
+        Err(Error::BlobUnknown { .. })
+    ));
+    let files = registry.files();
+    assert_eq!(files.keys().collect::<Vec<_>>(), ["roadstead/tmp/"]);
+}
+
+#[tokio::test]
+async fn a_body_cut_off_leaves_nothing_behind() {
+    let (registry, name) = (registry(), repository("app"));
+    let digest = sha256(b"content");
+    let error = registry
+        .push_blob(&name, &digest, cut_off("content"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Body(_)), "{error}");
+    assert_eq!(registry.files().keys().collect::<Vec<_>>(), ["roadstead/tmp/"]);
+}
+
+#[tokio::test]
+async fn sha512_is_stored_under_its_own_name() {
+    let (registry, name) = (registry(), repository("app"));
+    let digest = sha512(b"content");
+    registry.push_blob(&name, &digest, body("content")).await.unwrap();
+    assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
+    let link = fs::read_to_string(registry.path(&layout::layer_link(&name, &digest))).unwrap();
+    assert_eq!(link, digest.to_string());
+}
+
+#[tokio::test]
+async fn sha512_as_registry_2_stored_it_is_read() {
+    let (registry, name) = (registry(), repository("app"));
+    let data = push_blob(&registry, &name, Bytes::from_static(b"content")).await;
+    let digest = sha512(b"content");
+    let link = registry.path(&layout::layer_link(&name, &digest));
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    fs::write(link, data.to_string()).unwrap();
+    let blob = registry.blob(&name, &digest).await.unwrap();
+    assert_eq!(blob.digest(), &digest);
+    assert_eq!(read(blob, 0..7).await, b"content");
+}
+
+#[tokio::test]
+async fn a_mount_makes_the_blob_visible_and_copies_nothing() {
+    let registry = registry();
+    let (one, two) = (repository("one"), repository("two"));
+    let digest = push_blob(&registry, &one, Bytes::from_static(b"x")).await;
+    let before = registry.files().len();
+    assert!(registry.mount(&two, &digest, &one).await.unwrap());
+    assert_eq!(registry.bytes_of(&two, &digest).await, b"x");
+    assert_eq!(registry.files().len(), before + 1);
+}
+
+#[tokio::test]
+async fn a_mount_of_what_is_not_there_asks_for_an_upload() {
+    let registry = registry();
+    let (one, two) = (repository("one"), repository("two"));
+    assert!(!registry.mount(&two, &sha256(b"x"), &one).await.unwrap());
+    assert!(
+        !registry
+            .mount_from_any(&two, &sha256(b"x"), |_| true)
+            .await
+            .unwrap()
+    );
+    let digest = push_blob(&registry, &one, Bytes::from_static(b"x")).await;
+    fs::remove_file(registry.path(&layout::blob_data(&digest))).unwrap();
+    assert!(!registry.mount(&two, &digest, &one).await.unwrap());
+    assert!(matches!(
+        registry.blob(&two, &digest).await,
+        Err(Error::BlobUnknown { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_mount_from_anywhere_looks_only_where_the_caller_may_pull() {
+    let registry = registry();
+    let (secret, open) = (repository("secret/app"), repository("open/app"));
+    let digest = push_blob(&registry, &secret, Bytes::from_static(b"x")).await;
+    let target = repository("target");
+    let may_pull = |name: &RepositoryName| name.as_str().starts_with("open/");
+    assert!(!registry.mount_from_any(&target, &digest, may_pull).await.unwrap());
+    push_blob(&registry, &open, Bytes::from_static(b"x")).await;
+    assert!(registry.mount_from_any(&target, &digest, may_pull).await.unwrap());
+    assert_eq!(registry.bytes_of(&target, &digest).await, b"x");
+}
+
+#[tokio::test]
+async fn a_deleted_blob_is_gone_from_its_repository_only() {
+    let registry = registry();
+    let (one, two) = (repository("one"), repository("two"));
+    let digest = push_blob(&registry, &one, Bytes::from_static(b"x")).await;
+    registry.mount(&two, &digest, &one).await.unwrap();
+    registry.delete_blob(&one, &digest).await.unwrap();
+    assert!(matches!(
+        registry.blob(&one, &digest).await,
+        Err(Error::BlobUnknown { .. })
+    ));
+    assert!(matches!(
+        registry.delete_blob(&one, &digest).await,
+        Err(Error::BlobUnknown { .. })
+    ));
+    assert_eq!(registry.bytes_of(&two, &digest).await, b"x");
+}
+
+#[tokio::test]
+async fn a_repository_keeps_its_layers_folder_when_the_last_blob_is_deleted() {
+    let (registry, name) = (registry(), repository("one"));
+    let digest = push_blob(&registry, &name, Bytes::from_static(b"x")).await;
+    registry.delete_blob(&name, &digest).await.unwrap();
+    assert!(registry.path(&layout::layers(&name)).is_dir());
+    assert_eq!(
+        registry.repositories(None, None, |_| true).await.unwrap().items,
+        [name]
+    );
+}
+
+#[tokio::test]
+async fn a_damaged_blob_is_mended_by_the_next_push() {
+    let (registry, name) = (registry(), repository("one"));
+    let digest = push_blob(&registry, &name, Bytes::from_static(b"content")).await;
+    fs::write(registry.path(&layout::blob_data(&digest)), "con").unwrap();
+    push_blob(&registry, &name, Bytes::from_static(b"content")).await;
+    assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
+}
+
+#[tokio::test]
+async fn deleting_is_refused_where_it_is_off_and_every_write_where_it_is_read_only() {
+    let name = repository("app");
+    let off = registry_with(Options::default());
+    let pushed = image().push(&off, "app", "v1").await;
+    let refused = [
+        off.delete_blob(&name, &sha256(b"{}")).await,
+        off.delete_manifest(&name, &pushed.digest).await,
+        off.delete_tag(&name, &tag("v1")).await,
+    ];
+    assert!(
+        refused
+            .iter()
+            .all(|result| matches!(result, Err(Error::Unsupported(_)))),
+        "{refused:?}"
+    );
+
+    let read_only = open(
+        off.folder.path(),
+        Options {
+            read_only: true,
+            ..options()
+        },
+    );
+    let id = UploadId::random();
+    let refused = [
+        read_only.delete_blob(&name, &sha256(b"{}")).await,
+        read_only.push_blob(&name, &sha256(b"x"), body("x")).await,
+        read_only
+            .mount(&repository("b"), &sha256(b"{}"), &name)
+            .await
+            .map(|_| ()),
+        read_only.start_upload(&name, None).await.map(|_| ()),
+        read_only.append(&name, &id, None, body("x")).await.map(|_| ()),
+        read_only
+            .finish_upload(&name, &id, &sha256(b"x"), None, body("x"))
+            .await,
+        read_only.cancel_upload(&name, &id).await,
+        put(&read_only, &name, "v2", image().manifest()).await.map(|_| ()),
+    ];
+    assert!(
+        refused
+            .iter()
+            .all(|result| matches!(result, Err(Error::Unsupported(_)))),
+        "{refused:?}"
+    );
+    assert!(read_only.manifest(&name, &by_tag("v1")).await.is_ok());
+    assert!(read_only.blob_for_push(&name, &sha256(b"{}")).await.is_ok());
+}

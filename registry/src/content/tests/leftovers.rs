@@ -1,0 +1,208 @@
+//! What a crash, of this program or of another, leaves between two steps.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use super::*;
+use crate::storage::Key;
+
+async fn pushed() -> (Registry, RepositoryName, Image) {
+    let registry = registry();
+    let image = image().layer("layer");
+    image.push(&registry, "app", "v1").await;
+    (registry, repository("app"), image)
+}
+
+#[tokio::test]
+async fn an_empty_or_torn_link_counts_as_absent_and_is_mended_by_a_push() {
+    for torn in ["", "sha256:", "sha256:0123", "garbage\u{fffd}"] {
+        let (registry, name, image) = pushed().await;
+        let (layer, manifest) = (sha256(b"layer"), image.digest());
+        let links: [Key; 3] = [
+            layout::layer_link(&name, &layer),
+            layout::revision_link(&name, &manifest),
+            layout::tag_link(&name, &tag("v1")),
+        ];
+        for link in &links {
+            fs::write(registry.path(link), torn).unwrap();
+        }
+        assert!(matches!(
+            registry.blob(&name, &layer).await,
+            Err(Error::BlobUnknown { .. })
+        ));
+        assert!(matches!(
+            registry.manifest(&name, &by_tag("v1")).await,
+            Err(Error::ManifestUnknown { .. })
+        ));
+        let by_digest = Reference::Digest(manifest);
+        assert!(matches!(
+            registry.manifest(&name, &by_digest).await,
+            Err(Error::ManifestUnknown { .. })
+        ));
+        assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+        image.push(&registry, "app", "v1").await;
+        assert!(registry.manifest(&name, &by_tag("v1")).await.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn a_link_with_a_newline_is_a_link() {
+    let (registry, name, image) = pushed().await;
+    fs::write(
+        registry.path(&layout::tag_link(&name, &tag("v1"))),
+        format!("{}\n", image.digest()),
+    )
+    .unwrap();
+    assert!(registry.manifest(&name, &by_tag("v1")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_link_without_data_is_unknown() {
+    let (registry, name, _image) = pushed().await;
+    fs::remove_file(registry.path(&layout::blob_data(&sha256(b"layer")))).unwrap();
+    assert!(matches!(
+        registry.blob(&name, &sha256(b"layer")).await,
+        Err(Error::BlobUnknown { .. })
+    ));
+}
+
+/// Deleting a manifest stopped after its commit point.
+#[tokio::test]
+async fn a_tag_without_its_revision_is_not_followed_or_listed() {
+    let (registry, name, image) = pushed().await;
+    fs::remove_file(registry.path(&layout::revision_link(&name, &image.digest()))).unwrap();
+    assert!(matches!(
+        registry.manifest(&name, &by_tag("v1")).await,
+        Err(Error::ManifestUnknown { .. })
+    ));
+    assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+    assert!(matches!(
+        registry.delete_tag(&name, &tag("v1")).await,
+        Err(Error::ManifestUnknown { .. })
+    ));
+}
+
+#[tokio::test]
+async fn a_push_renews_every_link_it_relies_on() {
+    let (registry, name, image) = pushed().await;
+    let links = [
+        layout::layer_link(&name, &sha256(b"layer")),
+        layout::revision_link(&name, &image.digest()),
+        layout::tag_link(&name, &tag("v1")),
+    ];
+    for link in &links {
+        age(&registry, link);
+    }
+    image.push(&registry, "app", "v1").await;
+    for link in &links {
+        assert!(is_new(&registry, link), "{link}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_by_one_who_may_push_renews_an_old_lease_and_leaves_a_young_one() {
+    let (registry, name, image) = pushed().await;
+    let blob = layout::layer_link(&name, &sha256(b"layer"));
+    let manifest = layout::revision_link(&name, &image.digest());
+    for link in [&blob, &manifest] {
+        age(&registry, link);
+    }
+    registry.blob(&name, &sha256(b"layer")).await.unwrap();
+    registry.manifest(&name, &by_tag("v1")).await.unwrap();
+    assert!(
+        !is_new(&registry, &blob) && !is_new(&registry, &manifest),
+        "a pull renews nothing"
+    );
+    registry.blob_for_push(&name, &sha256(b"layer")).await.unwrap();
+    registry.manifest_for_push(&name, &by_tag("v1")).await.unwrap();
+    assert!(is_new(&registry, &blob) && is_new(&registry, &manifest));
+    let before = fs::metadata(registry.path(&blob)).unwrap().modified().unwrap();
+    registry.blob_for_push(&name, &sha256(b"layer")).await.unwrap();
+    assert_eq!(
+        fs::metadata(registry.path(&blob)).unwrap().modified().unwrap(),
+        before
+    );
+}
+
+#[tokio::test]
+async fn a_push_waits_for_a_collection_and_looks_again() {
+    let (registry, name, image) = pushed().await;
+    let batch = layout::below(&layout::condemned(), "batch").unwrap();
+    registry
+        .storage()
+        .write(&batch, Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let layer = layout::layer_link(&name, &sha256(b"layer"));
+    let (content, path, layer_path) = (registry.another(), registry.path(&batch), registry.path(&layer));
+    let push = tokio::spawn(async move { put(&content, &repository("app"), "v2", image.manifest()).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!push.is_finished());
+    // The collection had found the layer unused before this push began, and takes it.
+    fs::remove_file(layer_path).unwrap();
+    fs::remove_file(path).unwrap();
+    let error = push.await.unwrap().unwrap_err();
+    assert!(matches!(error, Error::ManifestBlobUnknown { missing, .. } if missing == [sha256(b"layer")]));
+    assert!(registry.manifest(&name, &by_tag("v2")).await.is_err());
+}
+
+#[tokio::test]
+async fn an_upload_stores_its_bytes_again_if_a_collection_took_them() {
+    let registry = registry();
+    let name = repository("app");
+    let batch = layout::below(&layout::condemned(), "batch").unwrap();
+    registry
+        .storage()
+        .write(&batch, Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let digest = sha256(b"content");
+    let (content, data) = (registry.another(), registry.path(&layout::blob_data(&digest)));
+    let target = name.clone();
+    let push = tokio::spawn(async move {
+        content
+            .push_blob(&target, &sha256(b"content"), body("content"))
+            .await
+    });
+    while !data.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!push.is_finished());
+    fs::remove_file(&data).unwrap();
+    fs::remove_file(registry.path(&batch)).unwrap();
+    push.await.unwrap().unwrap();
+    assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
+}
+
+#[tokio::test]
+async fn a_batch_that_a_dead_collection_left_stops_nobody() {
+    let registry = registry();
+    let batch = layout::below(&layout::condemned(), "batch").unwrap();
+    registry
+        .storage()
+        .write(&batch, Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    age(&registry, &batch);
+    let image = image();
+    let push = image.push(&registry, "app", "v1");
+    tokio::time::timeout(Duration::from_secs(20), push).await.unwrap();
+}
+
+fn age(registry: &Registry, key: &Key) {
+    let then = SystemTime::now() - Duration::from_secs(30 * 3600);
+    fs::File::options()
+        .write(true)
+        .open(registry.path(key))
+        .unwrap()
+        .set_modified(then)
+        .unwrap();
+}
+
+fn is_new(registry: &Registry, key: &Key) -> bool {
+    let modified = fs::metadata(registry.path(key)).unwrap().modified().unwrap();
+    modified
+        .elapsed()
+        .is_ok_and(|age| age < Duration::from_secs(3600))
+}

@@ -1,0 +1,107 @@
+//! The tree that a push makes is the one that registry:2 makes.
+
+use super::*;
+
+#[tokio::test]
+async fn a_push_writes_what_registry_2_would_write() {
+    let registry = registry();
+    let image = image().layer("layer");
+    let name = repository("team/app");
+    for (bytes, chunked) in [(&b"{}"[..], false), (b"layer", true)] {
+        if chunked {
+            let id = registry.start_upload(&name, None).await.unwrap();
+            registry.append(&name, &id, None, body(bytes)).await.unwrap();
+            registry
+                .finish_upload(&name, &id, &sha256(bytes), None, no_body())
+                .await
+                .unwrap();
+        } else {
+            push_blob(&registry, &name, Bytes::from_static(bytes)).await;
+        }
+    }
+    put(&registry, &name, "v1", image.manifest()).await.unwrap();
+
+    let (config, layer, manifest) = (sha256(b"{}"), sha256(b"layer"), image.digest());
+    let root = "docker/registry/v2";
+    let data = |digest: &Digest| format!("{root}/blobs/sha256/{}/{}/data", &digest.hex()[..2], digest.hex());
+    let ours = format!("{root}/repositories/team/app");
+    let link = |digest: &Digest| digest.to_string().into_bytes();
+    let expected: BTreeMap<String, Vec<u8>> = [
+        (data(&config), b"{}".to_vec()),
+        (data(&layer), b"layer".to_vec()),
+        (data(&manifest), image.manifest().to_vec()),
+        (
+            format!("{ours}/_layers/sha256/{}/link", config.hex()),
+            link(&config),
+        ),
+        (
+            format!("{ours}/_layers/sha256/{}/link", layer.hex()),
+            link(&layer),
+        ),
+        (
+            format!("{ours}/_manifests/revisions/sha256/{}/link", manifest.hex()),
+            link(&manifest),
+        ),
+        (format!("{ours}/_manifests/tags/v1/current/link"), link(&manifest)),
+        (
+            format!("{ours}/_manifests/tags/v1/index/sha256/{}/link", manifest.hex()),
+            link(&manifest),
+        ),
+        (format!("{ours}/_uploads/"), Vec::new()),
+        ("roadstead/tmp/".to_owned(), Vec::new()),
+    ]
+    .into();
+    assert_eq!(registry.files(), expected);
+}
+
+#[tokio::test]
+async fn what_registry_2_wrote_is_served() {
+    let registry = registry();
+    let image = image().layer("layer");
+    let root = registry.folder.path().join("docker/registry/v2");
+    let write = |path: String, bytes: &[u8]| {
+        let path = root.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+    };
+    let manifest = image.manifest();
+    for bytes in [&b"{}"[..], b"layer", &manifest] {
+        let hex = sha256(bytes).hex();
+        write(format!("blobs/sha256/{}/{hex}/data", &hex[..2]), bytes);
+    }
+    for bytes in [&b"{}"[..], b"layer"] {
+        let digest = sha256(bytes);
+        write(
+            format!("repositories/app/_layers/sha256/{}/link", digest.hex()),
+            digest.to_string().as_bytes(),
+        );
+    }
+    let digest = image.digest();
+    let (hex, link) = (digest.hex(), digest.to_string());
+    write(
+        format!("repositories/app/_manifests/revisions/sha256/{hex}/link"),
+        link.as_bytes(),
+    );
+    write(
+        format!("repositories/app/_manifests/tags/v1/index/sha256/{hex}/link"),
+        link.as_bytes(),
+    );
+    write(
+        "repositories/app/_manifests/tags/v1/current/link".to_owned(),
+        link.as_bytes(),
+    );
+
+    let name = repository("app");
+    assert_eq!(
+        registry.manifest(&name, &by_tag("v1")).await.unwrap().bytes,
+        manifest
+    );
+    assert_eq!(registry.bytes_of(&name, &sha256(b"layer")).await, b"layer");
+    assert_eq!(
+        registry.repositories(None, None, |_| true).await.unwrap().items,
+        std::slice::from_ref(&name)
+    );
+    assert_eq!(registry.tags(&name, None, None).await.unwrap().items, [tag("v1")]);
+    registry.delete_manifest(&name, &digest).await.unwrap();
+    assert!(registry.manifest(&name, &by_tag("v1")).await.is_err());
+}

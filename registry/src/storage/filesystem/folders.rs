@@ -1,0 +1,274 @@
+//! Folders whose entries are durable, with as few flushes as that takes.
+//!
+//! A name in a folder survives a power cut when the folder has been flushed after the name was made, and so has
+//! every folder above it that is new. Two things save flushes: folders that this program knows to be durable are
+//! not flushed again, and all who wait for the same folder share the next flush.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+/// More known folders than this are forgotten, which costs flushes and nothing else.
+const KNOWN_FOLDERS: usize = 16 << 10;
+/// A folder may be removed by somebody, as empty, between being made and being used.
+const ATTEMPTS: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Folders {
+    root: PathBuf,
+    known: Mutex<HashSet<PathBuf>>,
+    flushes: Mutex<HashMap<PathBuf, Arc<Flush>>>,
+}
+
+impl Folders {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self {
+            root,
+            known: Mutex::default(),
+            flushes: Mutex::default(),
+        }
+    }
+
+    /// Makes the folder of `path`, lets `put` make the name `path` in it, and flushes what has to be.
+    pub(super) fn place<T>(&self, path: &Path, put: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        let folder = parent(path);
+        let (placed, new) = self.attempt(folder, put)?;
+        self.flush_if_there(folder)?;
+        self.flush_parents(new)?;
+        Ok(placed)
+    }
+
+    /// As [`Self::place`], without flushing anything.
+    pub(super) fn place_unflushed<T>(&self, path: &Path, put: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        self.attempt(parent(path), put).map(|(placed, _)| placed)
+    }
+
+    pub(super) fn make(&self, folder: &Path) -> io::Result<()> {
+        let (_, new) = self.attempt(folder, || Ok(()))?;
+        self.flush_parents(new)
+    }
+
+    /// Removes the folder and those above it as long as they are empty, but nothing outside `within`. Gives the
+    /// first that stays.
+    pub(super) fn remove_empty<'a>(&self, folder: &'a Path, within: &Path) -> &'a Path {
+        let mut folder = folder;
+        while folder != within && folder.starts_with(within) {
+            // First forgotten, then removed: whoever makes it again flushes it again.
+            lock(&self.known).remove(folder);
+            match fs::remove_dir(folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => break,
+                _ => folder = parent(folder),
+            }
+        }
+        folder
+    }
+
+    /// Returns when a flush of this folder that began after this call has ended.
+    pub(super) fn flush(&self, folder: &Path) -> io::Result<()> {
+        let flush = Arc::clone(lock(&self.flushes).entry(folder.to_owned()).or_default());
+        let result = flush.join(|| File::open(folder)?.sync_all());
+        drop(flush);
+        let mut flushes = lock(&self.flushes);
+        if flushes
+            .get(folder)
+            .is_some_and(|flush| Arc::strong_count(flush) == 1)
+        {
+            flushes.remove(folder);
+        }
+        result
+    }
+
+    /// Somebody may have deleted what was just made, and the folder with it: then there is nothing to keep.
+    fn flush_if_there(&self, folder: &Path) -> io::Result<()> {
+        match self.flush(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
+    }
+
+    fn flush_parents(&self, new: Vec<PathBuf>) -> io::Result<()> {
+        for folder in &new {
+            self.flush_if_there(parent(folder))?;
+        }
+        self.remember(new);
+        Ok(())
+    }
+
+    fn attempt<T>(&self, folder: &Path, put: impl Fn() -> io::Result<T>) -> io::Result<(T, Vec<PathBuf>)> {
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            let new = self.make_unknown(folder);
+            match new.and_then(|new| Ok((put()?, new))) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound && left > 0 => self.forget(folder),
+                result => return result,
+            }
+        }
+    }
+
+    /// Makes what is missing of the way to `folder`, and gives the folders not known to be durable, deepest first.
+    fn make_unknown(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        let unknown: Vec<PathBuf> = {
+            let known = lock(&self.known);
+            let way = folder.ancestors().take_while(|folder| *folder != self.root);
+            way.take_while(|folder| !known.contains(*folder))
+                .map(Path::to_owned)
+                .collect()
+        };
+        for folder in unknown.iter().rev() {
+            match fs::create_dir(folder) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(unknown)
+    }
+
+    fn remember(&self, folders: Vec<PathBuf>) {
+        let mut known = lock(&self.known);
+        if known.len() + folders.len() > KNOWN_FOLDERS {
+            known.clear();
+        }
+        known.extend(folders);
+    }
+
+    fn forget(&self, folder: &Path) {
+        let mut known = lock(&self.known);
+        for folder in folder.ancestors() {
+            known.remove(folder);
+        }
+    }
+}
+
+/// The flushes of one folder: one at a time, each for all who came before it began.
+#[derive(Debug, Default)]
+struct Flush {
+    state: Mutex<FlushState>,
+    ended: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct FlushState {
+    running: bool,
+    begun: u64,
+    /// The last flush that ended well; one that failed tells all who wait for it.
+    succeeded: u64,
+    failed: Option<(u64, io::ErrorKind)>,
+}
+
+impl Flush {
+    fn join(&self, flush: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+        let mut state = lock(&self.state);
+        let mine = state.begun + 1;
+        loop {
+            if state.succeeded >= mine {
+                return Ok(());
+            }
+            if let Some((number, kind)) = state.failed
+                && number >= mine
+            {
+                return Err(kind.into());
+            }
+            if !state.running {
+                break;
+            }
+            state = self.ended.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.running = true;
+        state.begun += 1;
+        let number = state.begun;
+        drop(state);
+        let result = flush();
+        let mut state = lock(&self.state);
+        state.running = false;
+        match &result {
+            Ok(()) => state.succeeded = number,
+            Err(error) => state.failed = Some((number, error.kind())),
+        }
+        self.ended.notify_all();
+        result
+    }
+}
+
+pub(super) fn parent(path: &Path) -> &Path {
+    path.parent()
+        .expect("every path of the store lies below its root")
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Barrier, mpsc};
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn all_who_wait_while_a_flush_runs_share_the_next_one() {
+        let flush = Flush::default();
+        let flushes = AtomicUsize::new(0);
+        let (running, is_running) = mpsc::channel();
+        let go_on = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                flush.join(|| {
+                    flushes.fetch_add(1, Ordering::SeqCst);
+                    running.send(()).unwrap();
+                    go_on.wait();
+                    Ok(())
+                })
+            });
+            is_running.recv().unwrap();
+            let count = || {
+                flush.join(|| {
+                    flushes.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                })
+            };
+            let waiting: Vec<_> = (0..8).map(|_| scope.spawn(count)).collect();
+            thread::sleep(std::time::Duration::from_millis(50));
+            // Nobody may return on a flush that began before they came.
+            assert!(waiting.iter().all(|one| !one.is_finished()));
+            go_on.wait();
+        });
+        assert_eq!(flushes.into_inner(), 2);
+    }
+
+    #[test]
+    fn a_failed_flush_fails_for_all_who_share_it_and_the_next_one_may_succeed() {
+        let flush = Flush::default();
+        assert!(flush.join(|| Err(io::ErrorKind::StorageFull.into())).is_err());
+        assert!(flush.join(|| Ok(())).is_ok());
+    }
+
+    #[test]
+    fn a_folder_removed_behind_our_back_is_made_again() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = Folders::new(root.path().to_owned());
+        let path = root.path().join("a/b/c");
+        let put = || fs::write(&path, "x");
+        folders.place(&path, put).unwrap();
+        fs::remove_dir_all(root.path().join("a")).unwrap();
+        folders.place(&path, put).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"x");
+    }
+
+    #[test]
+    fn empty_folders_are_removed_up_to_the_bound() {
+        let root = tempfile::tempdir().unwrap();
+        let folders = Folders::new(root.path().to_owned());
+        let deep = root.path().join("keep/a/b");
+        folders.make(&deep).unwrap();
+        folders.make(&root.path().join("keep/a/other")).unwrap();
+        folders.remove_empty(&deep, &root.path().join("keep"));
+        assert!(root.path().join("keep/a/other").is_dir() && !deep.exists());
+        folders.remove_empty(&root.path().join("keep/a/other"), &root.path().join("keep"));
+        assert!(root.path().join("keep").is_dir() && !root.path().join("keep/a").exists());
+    }
+}

@@ -1,0 +1,165 @@
+//! The store as a folder on a disk or a network share, as registry:2's `filesystem` driver has it.
+//!
+//! ```text
+//! tree.rs        paths, temporary files          lookup.rs   answers from the kernel's caches, without waiting
+//! folders.rs     durable folders, shared fsync   object.rs   reading    writer.rs  writing
+//! placement.rs   making objects, durably         listing.rs  names      removal.rs  deleting
+//! ```
+//! Whatever may wait for a disk runs on a blocking thread.
+
+mod folders;
+mod listing;
+mod lookup;
+mod object;
+mod placement;
+mod removal;
+mod tree;
+mod writer;
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::FutureExt;
+
+use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Writer};
+use lookup::Lookup;
+use tree::Tree;
+
+/// A store in a folder. Several programs, this one or registry:2, may have the same folder open.
+#[derive(Debug)]
+pub struct FilesystemStorage {
+    tree: Arc<Tree>,
+}
+
+impl FilesystemStorage {
+    /// Where objects on their way to their place lie: on the same filesystem, where registry:2 does not look.
+    pub const TEMPORARY: &str = "roadstead/tmp";
+
+    /// Opens the folder that registry:2 calls `storage.filesystem.rootdirectory`, and makes it if it is not
+    /// there. Blocking: for the start of the program.
+    pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
+        Ok(Self {
+            tree: Arc::new(Tree::open(root.into())?),
+        })
+    }
+
+    /// Runs a job that may wait for the disk where waiting harms nobody.
+    fn blocking<'a, T: Send + 'static>(
+        &self,
+        action: &'static str,
+        key: &'a Key,
+        job: impl FnOnce(&Tree, &Key) -> io::Result<T> + Send + 'static,
+    ) -> Answer<'a, T> {
+        let tree = Arc::clone(&self.tree);
+        let owned = key.clone();
+        async move {
+            let result = off_thread(move || job(&tree, &owned)).await;
+            result.map_err(|source| Error::new(action, key, source))
+        }
+        .boxed()
+    }
+}
+
+impl Storage for FilesystemStorage {
+    fn stat<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stat>> {
+        match self.tree.stat_cached(key) {
+            Lookup::Found(stat) => std::future::ready(Ok(Some(stat))).boxed(),
+            Lookup::Absent => std::future::ready(Ok(None)).boxed(),
+            Lookup::Unknown => self.blocking("look at", key, |tree, key| absent_as_none(tree.stat(key))),
+        }
+    }
+
+    fn read<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<Bytes>> {
+        match self.tree.read_cached(key, limit) {
+            Lookup::Found(bytes) => std::future::ready(Ok(Some(bytes))).boxed(),
+            Lookup::Absent => std::future::ready(Ok(None)).boxed(),
+            Lookup::Unknown => self.blocking("read", key, move |tree, key| tree.read(key, limit)),
+        }
+    }
+
+    fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>> {
+        match self.tree.open_cached(key) {
+            Lookup::Found(object) => std::future::ready(Ok(Some(object))).boxed(),
+            Lookup::Absent => std::future::ready(Ok(None)).boxed(),
+            Lookup::Unknown => self.blocking("open", key, |tree, key| absent_as_none(tree.open_object(key))),
+        }
+    }
+
+    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
+        self.blocking("write", key, move |tree, key| tree.write(key, &bytes))
+    }
+
+    fn create<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, bool> {
+        self.blocking("create", key, move |tree, key| tree.create(key, &bytes))
+    }
+
+    fn writer<'a>(&'a self, key: &'a Key) -> Answer<'a, Box<dyn Writer>> {
+        self.blocking("create", key, writer::begin)
+    }
+
+    fn publish<'a>(&'a self, parts: &'a [Key], to: &'a Key) -> Answer<'a, ()> {
+        let parts = parts.to_vec();
+        self.blocking("publish", to, move |tree, to| tree.publish(&parts, to))
+    }
+
+    fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
+        self.blocking("make folder", folder, Tree::make_folder)
+    }
+
+    fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<Entry>> {
+        let after = after.map(str::to_owned);
+        self.blocking("list", folder, move |tree, folder| {
+            tree.list(folder, after.as_deref(), limit)
+        })
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()> {
+        let within = within.clone();
+        self.blocking("delete", key, move |tree, key| tree.delete(key, &within))
+    }
+
+    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, expected: &'a [u8]) -> Answer<'a, ()> {
+        let (within, expected) = (within.clone(), expected.to_vec());
+        self.blocking("delete", key, move |tree, key| {
+            tree.delete_if(key, &within, &expected)
+        })
+    }
+
+    fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()> {
+        let within = within.clone();
+        self.blocking("delete", folder, move |tree, folder| {
+            tree.delete_folder(folder, &within)
+        })
+    }
+}
+
+fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        // A file where a folder should be is as good as nothing there.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn off_thread<T: Send + 'static>(
+    job: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    match tokio::task::spawn_blocking(job).await {
+        Ok(result) => result,
+        // Only a panic of the job, or a runtime that is shutting down, ends here.
+        Err(ended) => Err(io::Error::other(ended)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The contract, and what only a folder can show.
+
+use std::fs;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::storage::contract::contract_tests;
+
+fn fresh() -> (Arc<dyn Storage>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    (Arc::new(FilesystemStorage::open(folder.path()).unwrap()), folder)
+}
+
+contract_tests!(fresh());
+
+fn key(text: &str) -> Key {
+    text.parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_value_left_aside_by_a_crash_is_still_read_and_can_be_deleted() {
+    let (storage, folder) = fresh();
+    let link = key("tags/v1/current/link");
+    storage.write(&link, Bytes::from_static(b"value")).await.unwrap();
+    let current = folder.path().join("tags/v1/current");
+    let aside = current.join(format!("{}link~0123", removal::SET_ASIDE));
+    fs::rename(current.join("link"), &aside).unwrap();
+    assert_eq!(
+        storage.read(&link, 100).await.unwrap().as_deref(),
+        Some(&b"value"[..])
+    );
+    storage.delete(&link, &key("tags")).await.unwrap();
+    assert_eq!(storage.read(&link, 100).await.unwrap(), None);
+    assert!(folder.path().join("tags").is_dir() && !current.exists());
+}
+
+#[tokio::test]
+async fn a_value_left_aside_by_a_crash_does_not_hide_a_newer_one() {
+    let (storage, folder) = fresh();
+    let link = key("tags/v1/current/link");
+    storage.write(&link, Bytes::from_static(b"new")).await.unwrap();
+    let aside = folder
+        .path()
+        .join("tags/v1/current")
+        .join(format!("{}link~0123", removal::SET_ASIDE));
+    fs::write(aside, "old").unwrap();
+    assert_eq!(
+        storage.read(&link, 100).await.unwrap().as_deref(),
+        Some(&b"new"[..])
+    );
+    storage.delete(&link, &key("tags")).await.unwrap();
+    assert_eq!(storage.read(&link, 100).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_temporary_folder_may_be_removed_below_a_running_server() {
+    let (storage, folder) = fresh();
+    fs::remove_dir_all(folder.path().join("roadstead")).unwrap();
+    storage.write(&key("a"), Bytes::from_static(b"x")).await.unwrap();
+    assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"x");
+}
+
+#[tokio::test]
+async fn a_torn_write_is_never_seen_under_its_name() {
+    let (storage, folder) = fresh();
+    let link = key("a/link");
+    storage.write(&link, Bytes::from_static(b"whole")).await.unwrap();
+    fs::write(folder.path().join("roadstead/tmp/left-by-a-crash"), "ha").unwrap();
+    assert_eq!(
+        storage.read(&link, 100).await.unwrap().as_deref(),
+        Some(&b"whole"[..])
+    );
+}
+
+#[test]
+fn a_full_disk_is_told_apart_from_a_broken_one() {
+    let full = Error::new("write", &key("a"), io::ErrorKind::StorageFull.into());
+    assert!(matches!(full, Error::NoSpace { .. }), "{full}");
+    let broken = Error::new("write", &key("a"), io::ErrorKind::PermissionDenied.into());
+    assert!(matches!(broken, Error::Io { .. }), "{broken}");
+}
