@@ -1,7 +1,20 @@
 //! A private container registry, drop-in for registry:2.
+//!
+//! ```text
+//! config ─► what is wanted        log, metrics ─► what happens
+//!
+//! http ─► auth       who is asking, what they may do
+//!   │ └─► content ─► storage
+//!   │     what a registry means; bytes by key
+//!  tls    certificates by name, reloaded
+//! ```
 
 pub mod auth;
 pub mod config;
 pub mod content;
+pub mod http;
+pub mod log;
+pub mod metrics;
 pub mod storage;
+pub mod tls;
 mod watch;

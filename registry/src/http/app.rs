@@ -1,0 +1,187 @@
+//! A request's way: route, caller, right, handler. There is no other way to a handler.
+
+use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use http::header::{AUTHORIZATION, CONTENT_LENGTH};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+
+use super::body::{RequestBody, ResponseBody};
+use super::error::Error;
+use super::handlers::{Asked, Handlers};
+use super::observe::{Observation, RequestId};
+use super::route::{self, Links, Need, Route};
+use crate::auth::Auth;
+use crate::auth::access::{Action, Identity};
+use crate::content::Content;
+use crate::metrics::Metrics;
+
+const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// What the configuration says about answers.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Begins and ends with a slash.
+    pub prefix: String,
+    pub origin: Option<String>,
+    /// Added to every answer.
+    pub headers: HeaderMap,
+    pub access_log: bool,
+}
+
+/// Everything that answers are made of.
+pub struct State {
+    pub content: Content,
+    pub auth: Arc<Auth>,
+    pub metrics: Arc<Metrics>,
+    pub settings: Settings,
+}
+
+/// The API. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    handlers: Handlers,
+    auth: Arc<Auth>,
+    metrics: Arc<Metrics>,
+    settings: Settings,
+}
+
+impl App {
+    pub fn new(state: State) -> Self {
+        let State {
+            content,
+            auth,
+            metrics,
+            settings,
+        } = state;
+        let links = Links::new(settings.origin.as_deref(), &settings.prefix);
+        let handlers = Handlers {
+            content,
+            links,
+            auth: Arc::clone(&auth),
+            metrics: Arc::clone(&metrics),
+        };
+        App(Arc::new(Inner {
+            handlers,
+            auth,
+            metrics,
+            settings,
+        }))
+    }
+
+    /// Answers; whatever goes wrong is an answer too.
+    pub async fn respond(
+        &self,
+        request: Request<RequestBody>,
+        peer: Option<IpAddr>,
+    ) -> Response<ResponseBody> {
+        let (parts, body) = request.into_parts();
+        let id = RequestId::of(&parts.headers);
+        let log = self.0.settings.access_log;
+        let mut observation = Box::new(Observation::begin(&self.0.metrics, &parts, peer, id.clone(), log));
+        let answer = AssertUnwindSafe(self.0.answer(&parts, body, &mut observation))
+            .catch_unwind()
+            .await;
+        let mut response = answer.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
+            if let Some(cause) = error.cause() {
+                tracing::error!(http.request.id = id.as_str(), cause, "a request failed");
+            }
+            error.into_response(id.as_str())
+        });
+        self.finish(&parts, &id, &mut response);
+        observation.answered(response.status());
+        response.map(|body| {
+            let body = if parts.method == Method::HEAD {
+                ResponseBody::empty()
+            } else {
+                body
+            };
+            body.observed(observation)
+        })
+    }
+
+    /// What every answer has.
+    fn finish(&self, parts: &Parts, id: &RequestId, response: &mut Response<ResponseBody>) {
+        if parts.method == Method::HEAD {
+            // The length of the body that GET would send; handlers that know better have said so.
+            let length = response.body().length();
+            response
+                .headers_mut()
+                .entry(CONTENT_LENGTH)
+                .or_insert_with(|| length.into());
+        }
+        let headers = response.headers_mut();
+        headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
+        headers.insert(REQUEST_ID, id.header());
+        for (name, value) in &self.0.settings.headers {
+            headers.append(name, value.clone());
+        }
+    }
+}
+
+impl Inner {
+    async fn answer(
+        &self,
+        parts: &Parts,
+        body: RequestBody,
+        observation: &mut Observation,
+    ) -> Result<Response<ResponseBody>, Error> {
+        let route = route::parse(&self.settings.prefix, &parts.method, &parts.uri)?;
+        observation.routed(route.name());
+        let identity = self.admit(&route, &parts.headers, observation).await?;
+        let pieces = body.pieces(observation);
+        let asked = Asked {
+            head: parts.method == Method::HEAD,
+            headers: &parts.headers,
+            identity,
+            body: pieces,
+        };
+        self.handlers.handle(route, asked).await
+    }
+
+    /// Lets the caller through, or says why not.
+    async fn admit(
+        &self,
+        route: &Route,
+        headers: &HeaderMap,
+        observation: &mut Observation,
+    ) -> Result<Identity, Error> {
+        let need = route.need();
+        if need == Need::Nothing {
+            return Ok(Identity::Anonymous);
+        }
+        let header = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
+        let identity = self.auth.authenticate(header).await.map_err(|refusal| {
+            self.metrics.refused(refusal);
+            Error::Refused {
+                refusal,
+                realm: self.auth.realm().unwrap_or_default().to_owned(),
+            }
+        })?;
+        if let Some(user) = identity.user() {
+            observation.user(user);
+        }
+        match need {
+            Need::Nothing | Need::Identity => Ok(identity),
+            Need::Right(repository, action) if self.auth.authorize(&identity, repository, action) => {
+                Ok(identity)
+            }
+            Need::Right(repository, action) => Err(self.denied(&identity, repository.as_str(), action)),
+        }
+    }
+
+    fn denied(&self, identity: &Identity, repository: &str, action: Action) -> Error {
+        self.metrics.denied();
+        Error::Denied {
+            user: identity.user().map(str::to_owned),
+            action: action.as_str(),
+            repository: repository.to_owned(),
+        }
+    }
+}

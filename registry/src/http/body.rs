@@ -1,0 +1,220 @@
+//! What comes in and what goes out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures::Stream;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::BodyExt as _;
+use http_body_util::combinators::BoxBody;
+use tokio::time::{Instant, Sleep};
+
+use super::observe::Observation;
+use crate::content::{BlobStream, BodyError};
+
+/// How long a client may send nothing while a body is expected of it.
+const SILENCE: Duration = Duration::from_secs(60);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The body of a request. Most have none, and cost nothing.
+pub struct RequestBody(Option<BoxBody<Bytes, BoxError>>);
+
+impl RequestBody {
+    pub fn new<B>(body: B) -> Self
+    where
+        B: Body<Data = Bytes> + Send + Sync + 'static,
+        B::Error: Into<BoxError>,
+    {
+        RequestBody((!body.is_end_stream()).then(|| body.map_err(Into::into).boxed()))
+    }
+
+    /// Pieces as they come. A client that falls silent has come to its end.
+    pub(super) fn pieces(self, observation: &Observation) -> Pieces {
+        Pieces {
+            body: self.0,
+            silence: None,
+            received: observation.received(),
+        }
+    }
+}
+
+/// The client sent nothing for too long.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing came for {} seconds", SILENCE.as_secs())]
+pub(super) struct TooSlow;
+
+/// A request's body as a stream.
+pub(super) struct Pieces {
+    body: Option<BoxBody<Bytes, BoxError>>,
+    /// Runs only while nothing comes.
+    silence: Option<Pin<Box<Sleep>>>,
+    received: super::observe::Received,
+}
+
+impl Pieces {
+    /// The whole body, unless it is longer than `limit`.
+    pub(super) async fn collect(mut self, limit: usize) -> Result<Option<Bytes>, BodyError> {
+        use futures::StreamExt as _;
+        let mut whole = BytesMut::new();
+        while let Some(piece) = self.next().await {
+            let piece = piece?;
+            if whole.len() + piece.len() > limit {
+                return Ok(None);
+            }
+            whole.extend_from_slice(&piece);
+        }
+        Ok(Some(whole.freeze()))
+    }
+
+    fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let silence = self
+            .silence
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+        silence.as_mut().poll(context)
+    }
+}
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        loop {
+            return match Pin::new(&mut *body).poll_frame(context) {
+                Poll::Ready(None) => {
+                    self.body = None;
+                    Poll::Ready(None)
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    self.body = None;
+                    Poll::Ready(Some(Err(BodyError(error))))
+                }
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(piece) => {
+                        self.received.add(piece.len());
+                        if let Some(silence) = &mut self.silence {
+                            silence.as_mut().reset(Instant::now() + SILENCE);
+                        }
+                        Poll::Ready(Some(Ok(piece)))
+                    }
+                    // Trailers mean nothing here.
+                    Err(_) => continue,
+                },
+                Poll::Pending => match self.poll_silence(context) {
+                    Poll::Pending => Poll::Pending,
+                    Poll::Ready(()) => {
+                        self.body = None;
+                        Poll::Ready(Some(Err(BodyError(Box::new(TooSlow)))))
+                    }
+                },
+            };
+        }
+    }
+}
+
+/// The body of an answer.
+pub struct ResponseBody {
+    content: Content,
+    /// Tells, when the body is gone, what became of the request.
+    observation: Option<Box<Observation>>,
+}
+
+enum Content {
+    Empty,
+    Whole(Bytes),
+    Blob { stream: BlobStream, left: u64 },
+}
+
+impl ResponseBody {
+    pub(super) fn empty() -> Self {
+        ResponseBody {
+            content: Content::Empty,
+            observation: None,
+        }
+    }
+
+    pub(super) fn whole(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let content = if bytes.is_empty() {
+            Content::Empty
+        } else {
+            Content::Whole(bytes)
+        };
+        ResponseBody {
+            content,
+            observation: None,
+        }
+    }
+
+    pub(super) fn blob(stream: BlobStream, length: u64) -> Self {
+        ResponseBody {
+            content: Content::Blob { stream, left: length },
+            observation: None,
+        }
+    }
+
+    pub(super) fn observed(mut self, observation: Box<Observation>) -> Self {
+        self.observation = Some(observation);
+        self
+    }
+
+    pub(super) fn length(&self) -> u64 {
+        match &self.content {
+            Content::Empty => 0,
+            Content::Whole(bytes) => bytes.len() as u64,
+            Content::Blob { left, .. } => *left,
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        if let Some(observation) = &mut self.observation {
+            observation.sent(bytes);
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::io::Error>>> {
+        match &mut self.content {
+            Content::Empty => Poll::Ready(None),
+            Content::Whole(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.content = Content::Empty;
+                self.sent(bytes.len());
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Content::Blob { stream, left } => match std::task::ready!(Pin::new(stream).poll_next(context)) {
+                Some(Ok(piece)) => {
+                    *left = left.saturating_sub(piece.len() as u64);
+                    self.sent(piece.len());
+                    Poll::Ready(Some(Ok(Frame::data(piece))))
+                }
+                Some(Err(error)) => {
+                    tracing::error!(%error, "a blob could not be read to its end; the connection is cut");
+                    Poll::Ready(Some(Err(error)))
+                }
+                None => Poll::Ready(None),
+            },
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.content, Content::Empty | Content::Blob { left: 0, .. })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.length())
+    }
+}

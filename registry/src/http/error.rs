@@ -1,0 +1,285 @@
+//! The one place that knows which status number and which code goes with what went wrong.
+
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use roadstead_oci::{Digest, ErrorCode};
+use serde_json::{Value, json};
+
+use super::body::{ResponseBody, TooSlow};
+use super::route::RouteError;
+use crate::auth::Refusal;
+use crate::content;
+
+/// Why a request is not answered as it was meant.
+#[derive(Debug)]
+pub(super) enum Error {
+    Route(RouteError),
+    /// Who is asking is not known.
+    Refused {
+        refusal: Refusal,
+        realm: String,
+    },
+    /// Who is asking may not do this.
+    Denied {
+        user: Option<String>,
+        action: &'static str,
+        repository: String,
+    },
+    /// A part of an upload that does not go where the upload ends.
+    OutOfOrder {
+        received: u64,
+        headers: Box<HeaderMap>,
+    },
+    /// A `Content-Range` that is no range, or not the body's.
+    BadRange(String),
+    /// A `Range` that lies outside of the blob.
+    Unsatisfiable {
+        size: u64,
+    },
+    Content(Box<content::Error>),
+    /// The handler died.
+    Panic,
+}
+
+impl From<RouteError> for Error {
+    fn from(error: RouteError) -> Self {
+        Error::Route(error)
+    }
+}
+
+impl From<content::Error> for Error {
+    fn from(error: content::Error) -> Self {
+        Error::Content(Box::new(error))
+    }
+}
+
+impl From<content::BodyError> for Error {
+    fn from(error: content::BodyError) -> Self {
+        content::Error::from(error).into()
+    }
+}
+
+/// What a client gets to see.
+struct Shape {
+    status: StatusCode,
+    code: ErrorCode,
+    message: String,
+    detail: Value,
+    headers: HeaderMap,
+}
+
+impl Shape {
+    fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
+        Shape {
+            status,
+            code,
+            message: message.into(),
+            detail: Value::Null,
+            headers: HeaderMap::new(),
+        }
+    }
+
+    fn bad(code: ErrorCode, message: impl Into<String>) -> Self {
+        Shape::new(StatusCode::BAD_REQUEST, code, message)
+    }
+
+    fn unknown(code: ErrorCode, message: impl Into<String>) -> Self {
+        Shape::new(StatusCode::NOT_FOUND, code, message)
+    }
+
+    fn broken(status: StatusCode, code: ErrorCode) -> Self {
+        Shape::new(status, code, code.default_message())
+    }
+
+    fn with(mut self, name: HeaderName, value: &str) -> Self {
+        // Every value here is made of names that are known to be plain text.
+        if let Ok(value) = HeaderValue::from_str(value) {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    fn detail(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+impl Error {
+    /// What is worth a line in the log, with its causes: only what an operator has to look after.
+    pub(super) fn cause(&self) -> Option<String> {
+        match self {
+            Error::Content(error) => match **error {
+                content::Error::Storage(_) | content::Error::NoSpace(_) => Some(chain(error)),
+                _ => None,
+            },
+            Error::Panic => Some("a request handler panicked".to_owned()),
+            _ => None,
+        }
+    }
+
+    pub(super) fn into_response(self, request_id: &str) -> Response<ResponseBody> {
+        let codes = missing(&self);
+        let shape = self.shape();
+        let item = |detail: &Value| match detail {
+            Value::Null => json!({"code": shape.code.as_str(), "message": shape.message}),
+            detail => json!({"code": shape.code.as_str(), "message": shape.message, "detail": detail}),
+        };
+        let errors: Vec<Value> = if codes.is_empty() {
+            let detail = if shape.status.is_server_error() {
+                json!({"requestId": request_id})
+            } else {
+                shape.detail.clone()
+            };
+            vec![item(&detail)]
+        } else {
+            // One entry for each missing blob, as registry:2 has it.
+            codes
+                .iter()
+                .map(|digest| item(&json!({"digest": digest})))
+                .collect()
+        };
+        let mut response = Response::new(ResponseBody::whole(json!({"errors": errors}).to_string()));
+        *response.status_mut() = shape.status;
+        *response.headers_mut() = shape.headers;
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+
+    fn shape(self) -> Shape {
+        match self {
+            Error::Route(error) => route(error),
+            Error::Refused { refusal, realm } => refused(refusal, &realm),
+            Error::Denied {
+                user,
+                action,
+                repository,
+            } => {
+                let user = user.as_deref().unwrap_or("anonymous");
+                let message = format!(
+                    "{user} may not {action} in {repository}; ask the registry's operator for access"
+                );
+                Shape::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+                    .detail(json!({"repository": repository, "action": action}))
+            }
+            Error::OutOfOrder { received, headers } => {
+                let message = format!("the upload has {received} bytes; continue with byte {received}");
+                Shape {
+                    headers: *headers,
+                    ..Shape::new(
+                        StatusCode::RANGE_NOT_SATISFIABLE,
+                        ErrorCode::RangeInvalid,
+                        message,
+                    )
+                }
+            }
+            Error::BadRange(message) => Shape::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                ErrorCode::RangeInvalid,
+                message,
+            ),
+            Error::Unsatisfiable { size } => {
+                let message = format!("the range lies outside of the blob, which has {size} bytes");
+                Shape::new(
+                    StatusCode::RANGE_NOT_SATISFIABLE,
+                    ErrorCode::RangeInvalid,
+                    message,
+                )
+                .with(http::header::CONTENT_RANGE, &format!("bytes */{size}"))
+            }
+            Error::Content(error) => of_content(*error),
+            Error::Panic => Shape::broken(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+        }
+    }
+}
+
+fn route(error: RouteError) -> Shape {
+    let message = error.to_string();
+    match error {
+        RouteError::NoSuchPlace(_) => Shape::unknown(ErrorCode::Unsupported, message),
+        RouteError::TooLong(_) => Shape::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, message),
+        RouteError::Method(allowed) => {
+            Shape::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message).with(ALLOW, allowed)
+        }
+        RouteError::Name(_) => Shape::bad(ErrorCode::NameInvalid, message),
+        RouteError::Tag(_) => Shape::bad(ErrorCode::TagInvalid, message),
+        RouteError::Digest(_) => Shape::bad(ErrorCode::DigestInvalid, message),
+        RouteError::Upload(_) => Shape::unknown(ErrorCode::BlobUploadUnknown, message),
+        RouteError::Number(_) => Shape::bad(ErrorCode::PaginationNumberInvalid, message),
+    }
+}
+
+fn refused(refusal: Refusal, realm: &str) -> Shape {
+    let message = match refusal {
+        Refusal::NoCredentials => "authentication required; log in first",
+        Refusal::Unreadable => "the Authorization header cannot be read; send Basic credentials",
+        Refusal::WrongCredentials => "the user name or the password is wrong",
+        Refusal::Busy => {
+            let message = "too many logins are being checked; try again in a moment";
+            return Shape::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+                .with(RETRY_AFTER, "2");
+        }
+    };
+    let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
+    Shape::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
+        .with(WWW_AUTHENTICATE, &format!("Basic realm=\"{realm}\""))
+}
+
+fn of_content(error: content::Error) -> Shape {
+    use content::Error as E;
+    let message = error.to_string();
+    match error {
+        E::BlobUnknown { digest, .. } => {
+            Shape::unknown(ErrorCode::BlobUnknown, message).detail(json!({"digest": digest}))
+        }
+        E::BlobUploadUnknown { .. } => Shape::unknown(ErrorCode::BlobUploadUnknown, message),
+        E::DigestInvalid { expected, actual } => Shape::bad(ErrorCode::DigestInvalid, message)
+            .detail(json!({"expected": expected, "actual": actual})),
+        E::ManifestUnknown { .. } => Shape::unknown(ErrorCode::ManifestUnknown, message),
+        E::ManifestInvalid(_) => Shape::bad(ErrorCode::ManifestInvalid, message),
+        E::ManifestBlobUnknown { .. } => Shape::bad(ErrorCode::ManifestBlobUnknown, message),
+        E::NameUnknown(_) => Shape::unknown(ErrorCode::NameUnknown, message),
+        E::RangeInvalid { .. } => Shape::new(
+            StatusCode::RANGE_NOT_SATISFIABLE,
+            ErrorCode::RangeInvalid,
+            message,
+        ),
+        E::Unsupported(_) => Shape::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
+            .with(ALLOW, "GET, HEAD"),
+        E::TooLarge { .. } => Shape::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
+        E::NoSpace(_) => {
+            let message = "the storage of the registry is full";
+            Shape::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)
+        }
+        E::Body(error) if error.0.is::<TooSlow>() => Shape::new(
+            StatusCode::REQUEST_TIMEOUT,
+            ErrorCode::BlobUploadInvalid,
+            chain(&error),
+        ),
+        E::Body(_) => Shape::bad(ErrorCode::SizeInvalid, message),
+        E::Storage(_) => Shape::broken(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+    }
+}
+
+fn missing(error: &Error) -> Vec<Digest> {
+    match error {
+        Error::Content(error) => match &**error {
+            content::Error::ManifestBlobUnknown { missing, .. } => missing.clone(),
+            _ => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// An error and all that lies under it, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! Manifests: read, pushed, deleted, by tag and by digest.
+
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use roadstead_oci::{Reference, RepositoryName, Tag};
+
+use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain};
+use crate::auth::access::Action;
+use crate::content;
+use crate::http::body::ResponseBody;
+use crate::http::range;
+
+/// The most that a manifest may have: what every registry takes, and few come near.
+const LARGEST: usize = 4 << 20;
+
+impl Handlers {
+    pub(super) async fn read_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        asked: &Asked<'_>,
+    ) -> Answer {
+        let manifest = if asked.head && self.may(asked, repository, Action::Push) {
+            self.content.manifest_for_push(repository, reference).await?
+        } else {
+            self.content.manifest(repository, reference).await?
+        };
+        let etag = etag(&manifest.digest);
+        let mut response = if range::is_known(asked.headers, &etag) {
+            empty(StatusCode::NOT_MODIFIED)
+        } else {
+            Response::new(ResponseBody::whole(manifest.bytes))
+        };
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(manifest.media_type));
+        headers.insert(DIGEST, plain(&manifest.digest.to_string()));
+        headers.insert(ETAG, plain(&etag));
+        if matches!(reference, Reference::Digest(_)) {
+            headers.insert(CACHE_CONTROL, FOREVER);
+        }
+        Ok(response)
+    }
+
+    pub(super) async fn put_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        tags: &[Tag],
+        asked: Asked<'_>,
+    ) -> Answer {
+        let too_large = || content::Error::TooLarge { limit: LARGEST };
+        let announced = asked
+            .headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        // Said before the client has sent it all.
+        if announced.is_some_and(|length| length > LARGEST as u64) {
+            return Err(too_large().into());
+        }
+        let content_type = asked
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok());
+        let bytes = asked.body.collect(LARGEST).await?.ok_or_else(too_large)?;
+        let pushed = self
+            .content
+            .put_manifest(repository, reference, tags, content_type, bytes)
+            .await?;
+        let mut response = created(&self.links.manifest(repository, &pushed.digest), &pushed.digest);
+        let headers = response.headers_mut();
+        if let Some(subject) = pushed.subject {
+            headers.insert(
+                HeaderName::from_static("oci-subject"),
+                plain(&subject.to_string()),
+            );
+        }
+        for tag in tags {
+            headers.append(HeaderName::from_static("oci-tag"), plain(tag.as_str()));
+        }
+        Ok(response)
+    }
+
+    pub(super) async fn delete_manifest(&self, repository: &RepositoryName, reference: &Reference) -> Answer {
+        match reference {
+            Reference::Tag(tag) => self.content.delete_tag(repository, tag).await?,
+            Reference::Digest(digest) => self.content.delete_manifest(repository, digest).await?,
+        }
+        Ok(empty(StatusCode::ACCEPTED))
+    }
+}

@@ -1,0 +1,132 @@
+//! One function for each thing that can be asked for: it calls one function of `content` and shapes the answer.
+
+mod blobs;
+mod lists;
+mod manifests;
+mod uploads;
+
+use std::sync::Arc;
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
+use roadstead_oci::{Digest, RepositoryName};
+
+use super::body::{Pieces, ResponseBody};
+use super::error::Error;
+use super::route::{Links, Route};
+use crate::auth::Auth;
+use crate::auth::access::{Action, Identity};
+use crate::content::Content;
+use crate::metrics::Metrics;
+
+const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+/// Whatever is named by its digest never changes.
+const FOREVER: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+type Answer = Result<Response<ResponseBody>, Error>;
+
+pub(super) struct Handlers {
+    pub(super) content: Content,
+    pub(super) links: Links,
+    pub(super) auth: Arc<Auth>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// The rest of a request, when its route is known and its caller was let through.
+pub(super) struct Asked<'a> {
+    /// Only the headers of the answer are wanted.
+    pub(super) head: bool,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) identity: Identity,
+    pub(super) body: Pieces,
+}
+
+impl Handlers {
+    pub(super) async fn handle(&self, route: Route, asked: Asked<'_>) -> Answer {
+        match route {
+            Route::Root => Ok(root()),
+            Route::Base => Ok(json(b"{}".to_vec())),
+            Route::Catalog(paging) => self.catalog(paging, &asked).await,
+            Route::Tags { repository, paging } => self.tags(repository, paging).await,
+            Route::Referrers {
+                repository,
+                subject,
+                artifact_type,
+                paging,
+            } => {
+                self.referrers(&repository, subject, artifact_type.as_deref(), paging)
+                    .await
+            }
+            Route::ReadBlob { repository, digest } => self.read_blob(&repository, &digest, &asked).await,
+            Route::DeleteBlob { repository, digest } => self.delete_blob(&repository, &digest).await,
+            Route::ReadManifest {
+                repository,
+                reference,
+            } => self.read_manifest(&repository, &reference, &asked).await,
+            Route::PutManifest {
+                repository,
+                reference,
+                tags,
+            } => self.put_manifest(&repository, &reference, &tags, asked).await,
+            Route::DeleteManifest {
+                repository,
+                reference,
+            } => self.delete_manifest(&repository, &reference).await,
+            Route::StartUpload { repository, start } => self.start_upload(&repository, start, asked).await,
+            Route::AppendUpload { repository, id } => self.append_upload(&repository, &id, asked).await,
+            Route::FinishUpload {
+                repository,
+                id,
+                digest,
+            } => self.finish_upload(&repository, &id, &digest, asked).await,
+            Route::UploadStatus { repository, id } => self.upload_status(&repository, &id).await,
+            Route::CancelUpload { repository, id } => self.cancel_upload(&repository, &id).await,
+        }
+    }
+
+    fn may(&self, asked: &Asked<'_>, repository: &RepositoryName, action: Action) -> bool {
+        self.auth.authorize(&asked.identity, repository, action)
+    }
+}
+
+/// What registry:2 answers at its root; people look there first.
+fn root() -> Response<ResponseBody> {
+    let mut response = empty(StatusCode::OK);
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+fn empty(status: StatusCode) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::empty());
+    *response.status_mut() = status;
+    response
+}
+
+fn json(body: Vec<u8>) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(body));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// 201: it is there, under this digest.
+fn created(location: &str, digest: &Digest) -> Response<ResponseBody> {
+    let mut response = empty(StatusCode::CREATED);
+    let headers = response.headers_mut();
+    headers.insert(LOCATION, plain(location));
+    headers.insert(DIGEST, plain(&digest.to_string()));
+    response
+}
+
+/// Header values are made of parsed names, digests and ids, which are plain ASCII.
+fn plain(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).expect("it is made of parsed names, which are plain ASCII")
+}
+
+/// The version of what is named by a digest is the digest.
+fn etag(digest: &Digest) -> String {
+    format!("\"{digest}\"")
+}

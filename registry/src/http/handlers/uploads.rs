@@ -1,0 +1,138 @@
+//! Uploads: started, continued, finished, asked after, given up.
+
+use http::header::{LOCATION, RANGE};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
+use roadstead_oci::{Algorithm, Digest, RepositoryName};
+
+use super::{Answer, Asked, Handlers, created, empty, plain};
+use crate::auth::access::Action;
+use crate::content::{self, UploadId};
+use crate::http::body::ResponseBody;
+use crate::http::error::Error;
+use crate::http::range;
+use crate::http::route::Start;
+use crate::metrics::Upload;
+
+const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
+
+impl Handlers {
+    pub(super) async fn start_upload(
+        &self,
+        repository: &RepositoryName,
+        start: Start,
+        asked: Asked<'_>,
+    ) -> Answer {
+        match start {
+            Start::Session(algorithm) => self.open_session(repository, algorithm).await,
+            Start::Whole(digest) => {
+                self.content.push_blob(repository, &digest, asked.body).await?;
+                Ok(created(&self.links.blob(repository, &digest), &digest))
+            }
+            Start::Mount { digest, from } => {
+                if self.mount(repository, &digest, from.as_ref(), &asked).await? {
+                    return Ok(created(&self.links.blob(repository, &digest), &digest));
+                }
+                // The client goes on as if it had not asked.
+                self.open_session(repository, Some(digest.algorithm())).await
+            }
+        }
+    }
+
+    /// A mount must not hand the caller bytes that they could not read otherwise.
+    async fn mount(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        from: Option<&RepositoryName>,
+        asked: &Asked<'_>,
+    ) -> Result<bool, content::Error> {
+        match from {
+            Some(from) if self.may(asked, from, Action::Pull) => {
+                self.content.mount(repository, digest, from).await
+            }
+            Some(_) => Ok(false),
+            None => {
+                let may_pull = |from: &RepositoryName| self.may(asked, from, Action::Pull);
+                self.content.mount_from_any(repository, digest, may_pull).await
+            }
+        }
+    }
+
+    async fn open_session(&self, repository: &RepositoryName, algorithm: Option<Algorithm>) -> Answer {
+        let id = self.content.start_upload(repository, algorithm).await?;
+        self.metrics.upload(Upload::Started);
+        Ok(self.progress(StatusCode::ACCEPTED, repository, &id, 0))
+    }
+
+    pub(super) async fn append_upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        asked: Asked<'_>,
+    ) -> Answer {
+        let at = range::sent_at(asked.headers)?;
+        let appended = self.content.append(repository, id, at, asked.body).await;
+        let size = appended.map_err(|error| self.explain(error, repository, id))?;
+        Ok(self.progress(StatusCode::ACCEPTED, repository, id, size))
+    }
+
+    pub(super) async fn finish_upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        digest: &Digest,
+        asked: Asked<'_>,
+    ) -> Answer {
+        let at = range::sent_at(asked.headers)?;
+        let finished = self
+            .content
+            .finish_upload(repository, id, digest, at, asked.body)
+            .await;
+        finished.map_err(|error| self.explain(error, repository, id))?;
+        self.metrics.upload(Upload::Finished);
+        Ok(created(&self.links.blob(repository, digest), digest))
+    }
+
+    pub(super) async fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Answer {
+        let size = self.content.upload_status(repository, id).await?;
+        Ok(self.progress(StatusCode::NO_CONTENT, repository, id, size))
+    }
+
+    pub(super) async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Answer {
+        self.content.cancel_upload(repository, id).await?;
+        self.metrics.upload(Upload::Cancelled);
+        Ok(empty(StatusCode::NO_CONTENT))
+    }
+
+    fn progress(
+        &self,
+        status: StatusCode,
+        repository: &RepositoryName,
+        id: &UploadId,
+        size: u64,
+    ) -> Response<ResponseBody> {
+        let mut response = empty(status);
+        *response.headers_mut() = self.whereabouts(repository, id, size);
+        response
+    }
+
+    /// Where an upload stands. Clients take `0-0` for nothing, as registry:2 writes it.
+    fn whereabouts(&self, repository: &RepositoryName, id: &UploadId, size: u64) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, plain(&self.links.upload(repository, id)));
+        headers.insert(RANGE, plain(&format!("0-{}", size.saturating_sub(1))));
+        headers.insert(UPLOAD_ID, plain(&id.to_string()));
+        headers
+    }
+
+    /// A client that sent the wrong part is told where to go on.
+    fn explain(&self, error: content::Error, repository: &RepositoryName, id: &UploadId) -> Error {
+        match error {
+            content::Error::RangeInvalid { received } => Error::OutOfOrder {
+                received,
+                headers: Box::new(self.whereabouts(repository, id, received)),
+            },
+            error => error.into(),
+        }
+    }
+}

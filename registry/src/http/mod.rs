@@ -1,0 +1,22 @@
+//! The distribution API over HTTP.
+//!
+//! ```text
+//! connection ─► App: route ─► who is asking ─► may they ─► handler ─► answer
+//!                 │                                           │
+//!                 └── observe (log line, metrics)             └─► content
+//! ```
+//! `route` alone knows URLs, `error` alone knows status numbers. What blobs and manifests are is known to `content`.
+
+mod app;
+mod body;
+mod error;
+mod handlers;
+mod observe;
+mod range;
+mod route;
+pub mod server;
+#[cfg(test)]
+mod tests;
+
+pub use app::{App, Settings, State};
+pub use body::{RequestBody, ResponseBody};

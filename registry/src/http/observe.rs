@@ -1,0 +1,162 @@
+//! What is told of each request: one log line and some numbers, when its answer has gone out.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+
+use super::app::REQUEST_ID;
+use crate::metrics::Metrics;
+
+/// Names a request in the log, in its answer, and in the logs of whatever stands before this server.
+#[derive(Clone, Debug)]
+pub(super) struct RequestId(HeaderValue);
+
+impl RequestId {
+    /// The id that a proxy gave the request, if it is a plain word; else a new one.
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        let given = headers.get(REQUEST_ID).filter(|value| is_plain(value.as_bytes()));
+        RequestId(given.cloned().unwrap_or_else(new))
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.0.to_str().expect("an id is plain text")
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+fn is_plain(id: &[u8]) -> bool {
+    (1..=64).contains(&id.len())
+        && id
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
+}
+
+/// A number that no other process has, and a count: unique, and cheaper than a random number each time.
+fn new() -> HeaderValue {
+    static PROCESS: LazyLock<String> = LazyLock::new(|| {
+        let mut bytes = [0; 6];
+        aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    });
+    static COUNT: AtomicU64 = AtomicU64::new(1);
+    let id = format!("{}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
+    HeaderValue::try_from(id).expect("hexadecimal digits are plain text")
+}
+
+/// Follows one request to its end, and tells of it when it is dropped.
+pub(super) struct Observation {
+    metrics: Arc<Metrics>,
+    started: Instant,
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    user_agent: Option<HeaderValue>,
+    peer: Option<IpAddr>,
+    user: Option<String>,
+    route: &'static str,
+    status: StatusCode,
+    received: Received,
+    sent: u64,
+    log: bool,
+}
+
+/// Counts what a request brought.
+#[derive(Clone, Default)]
+pub(super) struct Received(Arc<AtomicU64>);
+
+impl Received {
+    pub(super) fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+impl Observation {
+    pub(super) fn begin(
+        metrics: &Arc<Metrics>,
+        parts: &Parts,
+        peer: Option<IpAddr>,
+        id: RequestId,
+        log: bool,
+    ) -> Self {
+        Observation {
+            metrics: Arc::clone(metrics),
+            started: Instant::now(),
+            id,
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            user_agent: parts.headers.get(USER_AGENT).cloned(),
+            peer,
+            user: None,
+            route: "none",
+            // Stands if the client goes away before there is an answer.
+            status: StatusCode::from_u16(499).expect("a number of three digits"),
+            received: Received::default(),
+            sent: 0,
+            log,
+        }
+    }
+
+    pub(super) fn routed(&mut self, route: &'static str) {
+        self.route = route;
+    }
+
+    pub(super) fn user(&mut self, user: &str) {
+        self.user = Some(user.to_owned());
+    }
+
+    pub(super) fn received(&self) -> Received {
+        self.received.clone()
+    }
+
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = status;
+    }
+
+    pub(super) fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    fn write_line(&self, received: u64, seconds: f64) {
+        let uri = self.uri.path_and_query().map_or("", |path| path.as_str());
+        let user_agent = self
+            .user_agent
+            .as_ref()
+            .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        // The names that registry:2 gives them.
+        tracing::info!(
+            http.request.id = self.id.as_str(),
+            http.request.method = self.method.as_str(),
+            http.request.uri = uri,
+            http.request.remoteaddr = self.peer.map(tracing::field::display),
+            http.request.useragent = user_agent.as_deref(),
+            http.request.received = received,
+            http.response.status = self.status.as_u16(),
+            http.response.written = self.sent,
+            http.response.duration = seconds,
+            auth.user.name = self.user,
+            "response completed"
+        );
+    }
+}
+
+impl Drop for Observation {
+    fn drop(&mut self) {
+        let seconds = self.started.elapsed().as_secs_f64();
+        let received = self.received.0.load(Ordering::Relaxed);
+        self.metrics
+            .answered(self.route, &self.method, self.status, seconds);
+        self.metrics.moved(received, self.sent);
+        if self.log {
+            self.write_line(received, seconds);
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! What paths ask for, and what becomes of the bad ones.
+
+use super::*;
+
+const DIGEST: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+const ID: &str = "0b0e8b8e-6d2c-4d0e-9f5a-2f4a1c9e7d31";
+
+fn route(method: &str, path: &str) -> Result<Route, RouteError> {
+    parse("/", &method.parse().unwrap(), &path.parse().unwrap())
+}
+
+fn name(path: &str) -> String {
+    match route("GET", path).unwrap().need() {
+        Need::Right(repository, _) => repository.to_string(),
+        other => panic!("{path} needs {other:?}"),
+    }
+}
+
+#[test]
+fn a_repository_may_be_called_like_a_part_of_the_api() {
+    for (path, expected) in [
+        ("/v2/a/manifests/latest".to_owned(), "a"),
+        (format!("/v2/a/b/c/manifests/{DIGEST}"), "a/b/c"),
+        ("/v2/tags/tags/list".to_owned(), "tags"),
+        ("/v2/a/blobs/uploads/tags/list".to_owned(), "a/blobs/uploads"),
+        ("/v2/a/manifests/b/manifests/c".to_owned(), "a/manifests/b"),
+        (format!("/v2/blobs/blobs/{DIGEST}"), "blobs"),
+        (format!("/v2/blobs/uploads/blobs/uploads/{ID}"), "blobs/uploads"),
+        (format!("/v2/v2/referrers/{DIGEST}"), "v2"),
+        (format!("/v2/a/blobs/{}", DIGEST.replace(':', "%3A")), "a"),
+    ] {
+        assert_eq!(name(&path), expected, "{path}");
+    }
+}
+
+#[test]
+fn every_route_has_its_method_and_its_need() {
+    let digest = DIGEST.parse::<Digest>().unwrap();
+    let uploads = "/v2/a/blobs/uploads";
+    for (method, path, needs) in [
+        ("GET", "/".to_owned(), "nothing"),
+        ("GET", "/v2/".to_owned(), "identity"),
+        ("GET", "/v2".to_owned(), "identity"),
+        ("GET", "/v2/_catalog?n=5".to_owned(), "identity"),
+        ("GET", "/v2/a/tags/list".to_owned(), "pull"),
+        ("HEAD", "/v2/a/manifests/latest".to_owned(), "pull"),
+        ("PUT", "/v2/a/manifests/latest".to_owned(), "push"),
+        ("DELETE", "/v2/a/manifests/latest".to_owned(), "delete"),
+        ("GET", format!("/v2/a/referrers/{digest}"), "pull"),
+        ("HEAD", format!("/v2/a/blobs/{digest}"), "pull"),
+        ("DELETE", format!("/v2/a/blobs/{digest}"), "delete"),
+        ("POST", format!("{uploads}/"), "push"),
+        ("POST", uploads.to_owned(), "push"),
+        ("PATCH", format!("{uploads}/{ID}"), "push"),
+        ("PUT", format!("{uploads}/{ID}?digest={digest}"), "push"),
+        ("GET", format!("{uploads}/{ID}"), "push"),
+        ("DELETE", format!("{uploads}/{ID}"), "push"),
+    ] {
+        let route = route(method, &path).unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let need = match route.need() {
+            Need::Nothing => "nothing",
+            Need::Identity => "identity",
+            Need::Right(_, action) => action.as_str(),
+        };
+        assert_eq!(need, needs, "{method} {path}");
+    }
+}
+
+#[test]
+fn a_push_begins_in_one_of_the_ways_of_the_specification() {
+    let start = |query: &str| match route("POST", &format!("/v2/a/blobs/uploads/{query}")).unwrap() {
+        Route::StartUpload { start, .. } => start,
+        other => panic!("{other:?}"),
+    };
+    let digest: Digest = DIGEST.parse().unwrap();
+    assert_eq!(start(""), Start::Session(None));
+    assert_eq!(
+        start("?digest-algorithm=sha512"),
+        Start::Session(Some(Algorithm::Sha512))
+    );
+    assert_eq!(start(&format!("?digest={digest}")), Start::Whole(digest));
+    assert_eq!(
+        start(&format!("?mount={digest}")),
+        Start::Mount { digest, from: None }
+    );
+    let from = Some("team/app".parse().unwrap());
+    assert_eq!(
+        start(&format!("?from=team%2Fapp&mount={digest}")),
+        Start::Mount { digest, from }
+    );
+}
+
+#[test]
+fn what_the_query_asks_for_is_decoded() {
+    let path = format!("/v2/a/referrers/{DIGEST}?artifactType=application/vnd.x%2Bjson&n=3&last=b%20c");
+    let Ok(Route::Referrers {
+        artifact_type,
+        paging,
+        ..
+    }) = route("GET", &path)
+    else {
+        panic!()
+    };
+    assert_eq!(artifact_type.unwrap(), "application/vnd.x+json");
+    assert_eq!(
+        paging,
+        Paging {
+            n: Some(3),
+            last: Some("b c".to_owned())
+        }
+    );
+    let Ok(Route::PutManifest { tags, .. }) = route("PUT", &format!("/v2/a/manifests/{DIGEST}?tag=a&tag=b"))
+    else {
+        panic!()
+    };
+    assert_eq!(tags.iter().map(Tag::as_str).collect::<Vec<_>>(), ["a", "b"]);
+}
+
+#[test]
+fn tricks_with_paths_lead_nowhere() {
+    let long = "a".repeat(300);
+    for path in [
+        "/v2/../etc/manifests/latest".to_owned(),
+        "/v2/a/../b/manifests/latest".to_owned(),
+        "/v2/a/%2e%2e/b/manifests/latest".to_owned(),
+        "/v2/a%2Fb/manifests/latest".to_owned(),
+        "/v2/a%00/manifests/latest".to_owned(),
+        "/v2/a%ff/manifests/latest".to_owned(),
+        "/v2/a%0A/manifests/latest".to_owned(),
+        "/v2//a/manifests/latest".to_owned(),
+        "/v2/A/manifests/latest".to_owned(),
+        "/v2/a./manifests/latest".to_owned(),
+        "/v2/manifests/latest".to_owned(),
+        format!("/v2/{long}/manifests/latest"),
+    ] {
+        assert!(
+            matches!(route("GET", &path), Err(RouteError::Name(_))),
+            "{path}: {:?}",
+            route("GET", &path)
+        );
+    }
+    let longest = format!("/v2/{}/manifests/latest", "a/".repeat(5000));
+    assert_eq!(route("GET", &longest), Err(RouteError::TooLong(LONGEST)));
+}
+
+#[test]
+fn what_is_not_there_is_not_guessed() {
+    for path in [
+        "/v1/",
+        "/v2x/",
+        "/v2/a",
+        "/v2/a/b/c",
+        "/v2/_catalog/x",
+        "/etc/passwd",
+        "/v2/a/tags",
+        "/v2/a/tags/list/x",
+    ] {
+        assert!(
+            matches!(route("GET", path), Err(RouteError::NoSuchPlace(_))),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn a_prefix_stands_before_everything() {
+    let route = |path: &str| parse("/registry/", &Method::GET, &path.parse().unwrap());
+    assert_eq!(route("/registry/v2/"), Ok(Route::Base));
+    assert_eq!(route("/registry/"), Ok(Route::Root));
+    assert!(route("/v2/").is_err());
+    assert!(route("/registryv2/").is_err());
+}
+
+#[test]
+fn addresses_in_answers_lead_back_here() {
+    let repository: RepositoryName = "team/app".parse().unwrap();
+    let digest: Digest = DIGEST.parse().unwrap();
+    let links = Links::new(None, "/registry/");
+    let back = |path: &str| parse("/registry/", &Method::GET, &path.parse().unwrap());
+    let expected = Route::ReadBlob {
+        repository: repository.clone(),
+        digest,
+    };
+    assert_eq!(back(&links.blob(&repository, &digest)), Ok(expected));
+    let link = links.referrers(&repository, &digest, Some("a/b+json"), Some(2), "sha256:00&n=9");
+    let path = link
+        .strip_prefix('<')
+        .and_then(|link| link.strip_suffix(">; rel=\"next\""))
+        .unwrap();
+    let Ok(Route::Referrers {
+        artifact_type,
+        paging,
+        ..
+    }) = back(path)
+    else {
+        panic!("{link}")
+    };
+    assert_eq!(artifact_type.unwrap(), "a/b+json");
+    assert_eq!(
+        paging,
+        Paging {
+            n: Some(2),
+            last: Some("sha256:00&n=9".to_owned())
+        }
+    );
+}
+
+#[test]
+fn an_origin_makes_addresses_absolute() {
+    let repository: RepositoryName = "a".parse().unwrap();
+    let id = ID.parse().unwrap();
+    for (origin, prefix, expected) in [
+        ("https://r.example", "/", "https://r.example/v2/a/blobs/uploads/"),
+        (
+            "https://r.example",
+            "/reg/",
+            "https://r.example/reg/v2/a/blobs/uploads/",
+        ),
+        (
+            "https://r.example/reg",
+            "/reg/",
+            "https://r.example/reg/v2/a/blobs/uploads/",
+        ),
+    ] {
+        assert_eq!(
+            Links::new(Some(origin), prefix).upload(&repository, &id),
+            format!("{expected}{ID}")
+        );
+    }
+}

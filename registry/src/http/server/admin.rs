@@ -1,0 +1,99 @@
+//! The admin port: is it alive, is it ready, what does it do. Plain HTTP, for whoever can reach it; it tells nothing
+//! of what the registry holds.
+
+use std::sync::Arc;
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::connection::{self, Kind};
+use super::readiness::Readiness;
+use crate::http::body::{RequestBody, ResponseBody};
+use crate::metrics::Metrics;
+
+/// What the admin port shows.
+pub struct Admin {
+    pub metrics: Arc<Metrics>,
+    pub readiness: Arc<Readiness>,
+    /// Absent: no metrics.
+    pub metrics_path: Option<String>,
+}
+
+/// Serves until `stop` says so. It outlives the API: probes ask until the very end.
+pub async fn serve_admin(admin: Admin, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+    let admin = Arc::new(admin);
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(_) => {
+                    tokio::time::sleep(super::PAUSE).await;
+                    continue;
+                }
+            },
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        let admin = Arc::clone(&admin);
+        let answer = move |request: Request<RequestBody>| {
+            let response = admin.answer(request.method(), request.uri().path());
+            async move { response }
+        };
+        tokio::spawn(connection::serve(stream, Kind::Http1, answer, stop.clone()));
+    }
+}
+
+impl Admin {
+    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<ResponseBody> {
+        if method != Method::GET && method != Method::HEAD {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
+        }
+        match path {
+            "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
+            "/readyz" => match self.readiness.problem() {
+                None => text(StatusCode::OK, "ok\n".to_owned()),
+                Some(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
+            },
+            // Where registry:2 has it, and what it says there.
+            "/debug/health" => match self.readiness.problem() {
+                None => json("{}".to_owned(), StatusCode::OK),
+                Some(problem) => json(
+                    serde_json::json!({"storagedriver": problem}).to_string(),
+                    StatusCode::SERVICE_UNAVAILABLE,
+                ),
+            },
+            path if self.metrics_path.as_deref() == Some(path) => self.metrics(),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there is /livez, /readyz and the metrics\n".to_owned(),
+            ),
+        }
+    }
+
+    fn metrics(&self) -> Response<ResponseBody> {
+        let mut response = text(StatusCode::OK, self.metrics.encode());
+        let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+        response.headers_mut().insert(CONTENT_TYPE, kind);
+        response
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<ResponseBody> {
+    with_type(
+        status,
+        body,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    )
+}
+
+fn json(body: String, status: StatusCode) -> Response<ResponseBody> {
+    with_type(status, body, HeaderValue::from_static("application/json"))
+}
+
+fn with_type(status: StatusCode, body: String, kind: HeaderValue) -> Response<ResponseBody> {
+    let mut response = Response::new(ResponseBody::whole(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,134 @@
+//! One connection: HTTP/1.1 or HTTP/2, from its first request to its gentle end.
+
+use std::convert::Infallible;
+use std::future::Future;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
+
+use super::activity::{Activity, Limits, Watched};
+use crate::http::body::{RequestBody, ResponseBody};
+
+/// What a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    Http1,
+    Http2,
+    /// The first bytes will show it.
+    Either,
+}
+
+impl Kind {
+    pub(super) fn plain(http2: bool) -> Self {
+        if http2 { Kind::Either } else { Kind::Http1 }
+    }
+
+    pub(super) fn negotiated(protocol: Option<&[u8]>) -> Self {
+        if protocol == Some(b"h2") {
+            Kind::Http2
+        } else {
+            Kind::Http1
+        }
+    }
+}
+
+/// HTTP/2 lets a client send this much of one body before it is read: enough for a fast line, little enough for
+/// hundreds of uploads.
+const STREAM_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// Layers go out in frames of this size; the default of 16 KiB would be four times as many.
+const FRAME: u32 = 64 * 1024;
+/// What waits to be sent on one stream of HTTP/2.
+const SEND_BUFFER: usize = 128 * 1024;
+const STREAMS: u32 = 128;
+/// The largest head of a request.
+const HEAD: usize = 64 * 1024;
+
+/// Answers what comes, until either side has had enough.
+pub(super) async fn serve<S, F, A>(stream: S, kind: Kind, answer: F, draining: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<ResponseBody>> + Send + 'static,
+{
+    serve_within(Limits::USUAL, stream, kind, answer, draining).await;
+}
+
+pub(super) async fn serve_within<S, F, A>(
+    limits: Limits,
+    stream: S,
+    kind: Kind,
+    answer: F,
+    mut draining: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
+    A: Future<Output = Response<ResponseBody>> + Send + 'static,
+{
+    let activity = Activity::new(limits, kind != Kind::Http2);
+    let io = TokioIo::new(Watched::new(stream, activity.clone()));
+    let service = {
+        let activity = activity.clone();
+        service_fn(move |request: Request<Incoming>| {
+            let handling = activity.handling();
+            let answer = answer(request.map(RequestBody::new));
+            async move {
+                let response = answer.await;
+                drop(handling);
+                Ok::<_, Infallible>(response)
+            }
+        })
+    };
+    let builder = builder(kind);
+    let connection = builder.serve_connection(io, service);
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = activity.expired() => return,
+        () = begins(&mut draining) => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = activity.expired() => return,
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// Returns when the server stops. A sender that is gone has stopped too.
+async fn begins(draining: &mut watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
+}
+
+fn builder(kind: Kind) -> Builder<TokioExecutor> {
+    let builder = Builder::new(TokioExecutor::new());
+    let mut builder = match kind {
+        Kind::Http1 => builder.http1_only(),
+        Kind::Http2 => builder.http2_only(),
+        Kind::Either => builder,
+    };
+    // No time limit for heads: `activity` keeps it.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_buf_size(HEAD.max(256 * 1024));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_frame_size(FRAME)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX));
+    builder
+}

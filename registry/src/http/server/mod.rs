@@ -1,0 +1,94 @@
+//! Listeners and connections: who may talk, for how long, and how it ends.
+
+mod activity;
+mod admin;
+mod connection;
+mod listen;
+mod readiness;
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+
+pub use self::admin::{Admin, serve_admin};
+pub use self::listen::bind;
+pub use self::readiness::Readiness;
+use super::app::App;
+use crate::metrics::Metrics;
+use crate::tls;
+
+/// How long a handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long to wait when the system has no more connections to give.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The API on one port.
+pub struct Server {
+    pub app: App,
+    pub metrics: Arc<Metrics>,
+    /// Absent: plain HTTP.
+    pub tls: Option<Arc<tls::Live>>,
+    pub http2: bool,
+}
+
+impl Server {
+    /// Serves until `stop` says so, then takes nothing new and lets what runs come to its end, for `drain` at most.
+    pub async fn run(self, listener: TcpListener, mut stop: watch::Receiver<bool>, drain: Duration) {
+        let server = Arc::new(self);
+        let connections = TaskTracker::new();
+        let draining = stop.clone();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => {
+                        connections.spawn(Arc::clone(&server).talk(stream, peer, draining.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                },
+                _ = stop.wait_for(|stop| *stop) => break,
+            }
+        }
+        drop(listener);
+        connections.close();
+        if tokio::time::timeout(drain, connections.wait()).await.is_err() {
+            tracing::warn!(
+                connections = connections.len(),
+                "the time to end is over; what still runs is cut off"
+            );
+        }
+    }
+
+    async fn talk(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, draining: watch::Receiver<bool>) {
+        // Small answers must not wait for the acknowledgement of earlier ones.
+        let _ = stream.set_nodelay(true);
+        let _counted = self.metrics.connection();
+        let peer = peer.ip().to_canonical();
+        let app = self.app.clone();
+        let answer = move |request| {
+            let app = app.clone();
+            async move { app.respond(request, Some(peer)).await }
+        };
+        let Some(tls) = &self.tls else {
+            return connection::serve(stream, connection::Kind::plain(self.http2), answer, draining).await;
+        };
+        match tls::accept(stream, tls.config(), HANDSHAKE).await {
+            Ok(stream) => {
+                let kind = connection::Kind::negotiated(stream.get_ref().1.alpn_protocol());
+                connection::serve(stream, kind, answer, draining).await;
+            }
+            Err(error) => {
+                self.metrics.handshake_failed(error.reason());
+                tracing::debug!(%peer, %error, "no TLS connection");
+            }
+        }
+    }
+}

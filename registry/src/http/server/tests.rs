@@ -1,0 +1,1 @@
+//! Connections that misbehave, and servers that stop.

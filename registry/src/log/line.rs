@@ -1,0 +1,165 @@
+//! One line of the log.
+
+use std::fmt::{self, Write as _};
+
+use jiff::Timestamp;
+use tracing::Level;
+use tracing::field::{Field, Visit};
+
+use crate::config::LogFormat;
+
+/// A line that is being written. The message comes when it comes; readers find fields by their names.
+pub(super) struct Line {
+    format: LogFormat,
+    text: String,
+}
+
+impl Line {
+    pub(super) fn begin(format: LogFormat, level: &Level, now: Timestamp) -> Self {
+        let level = match *level {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "info",
+            Level::DEBUG => "debug",
+            Level::TRACE => "trace",
+        };
+        let mut text = String::with_capacity(512);
+        // Writing to a string cannot fail; the same holds below.
+        let _ = match format {
+            LogFormat::Json => write!(text, "{{\"time\":\"{now:.6}\",\"level\":\"{level}\""),
+            LogFormat::Text => write!(text, "time=\"{now:.6}\" level={level}"),
+        };
+        Line { format, text }
+    }
+
+    /// A name and a text.
+    pub(super) fn text(&mut self, name: &str, value: &str) {
+        self.name(name);
+        if self.format == LogFormat::Json || !is_plain(value) {
+            quote(&mut self.text, value);
+        } else {
+            self.text.push_str(value);
+        }
+    }
+
+    pub(super) fn end(mut self) -> String {
+        if self.format == LogFormat::Json {
+            self.text.push('}');
+        }
+        self.text.push('\n');
+        self.text
+    }
+
+    fn number(&mut self, name: &str, value: impl fmt::Display) {
+        self.name(name);
+        let _ = write!(self.text, "{value}");
+    }
+
+    fn name(&mut self, name: &str) {
+        let name = if name == "message" { "msg" } else { name };
+        match self.format {
+            LogFormat::Json => {
+                self.text.push(',');
+                quote(&mut self.text, name);
+                self.text.push(':');
+            }
+            LogFormat::Text => {
+                let _ = write!(self.text, " {name}=");
+            }
+        }
+    }
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.text(field.name(), &format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.text(field.name(), value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.number(field.name(), value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.number(field.name(), value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.number(field.name(), value);
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        // The only fractions are seconds; more than a microsecond of them says nothing. JSON has no infinity.
+        if value.is_finite() {
+            self.name(field.name());
+            let _ = write!(self.text, "{value:.6}");
+        }
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        self.text(field.name(), &value.to_string());
+    }
+}
+
+/// Whether a text can stand without quotes and still be read back.
+fn is_plain(value: &str) -> bool {
+    !value.is_empty()
+        && value
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._/@^+:,".contains(&byte))
+}
+
+/// JSON's quoting. What a client sends ends up here: no line may be broken by it, no terminal steered.
+fn quote(text: &mut String, value: &str) {
+    text.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            c if c.is_control() => {
+                let _ = write!(text, "\\u{:04x}", u32::from(c));
+            }
+            c => text.push(c),
+        }
+    }
+    text.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(format: LogFormat) -> String {
+        let now = "2026-06-01T12:00:00.123456Z".parse().unwrap();
+        let mut line = Line::begin(format, &Level::WARN, now);
+        line.text("message", "a \"quoted\" word");
+        line.text("path", "/v2/a");
+        line.text("agent", "evil\n\u{1b}[31m");
+        line.number("status", 200);
+        line.end()
+    }
+
+    #[test]
+    fn a_line_of_text_is_one_line_and_cannot_steer_a_terminal() {
+        assert_eq!(
+            line(LogFormat::Text),
+            "time=\"2026-06-01T12:00:00.123456Z\" level=warning msg=\"a \\\"quoted\\\" word\" path=/v2/a \
+             agent=\"evil\\n\\u001b[31m\" status=200\n"
+        );
+    }
+
+    #[test]
+    fn a_line_of_json_reads_back() {
+        let value: serde_json::Value = serde_json::from_str(&line(LogFormat::Json)).unwrap();
+        assert_eq!(value["msg"], "a \"quoted\" word");
+        assert_eq!(value["agent"], "evil\n\u{1b}[31m");
+        assert_eq!(value["status"], 200);
+        assert_eq!(value["level"], "warning");
+    }
+}

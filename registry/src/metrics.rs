@@ -1,0 +1,277 @@
+//! The numbers that the admin port shows, in Prometheus' format. Their names are an interface: dashboards use them.
+
+use std::sync::Arc;
+
+use http::{Method, StatusCode};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use crate::auth::{Auth, Refusal};
+use crate::tls;
+
+/// From one millisecond, a cached manifest, to minutes, a large layer.
+const SECONDS: [f64; 12] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0,
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    route: &'static str,
+    method: &'static str,
+    status: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabel {
+    route: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabel {
+    event: &'static str,
+}
+
+type Durations = Family<RouteLabel, Histogram, fn() -> Histogram>;
+
+/// What happened to an upload session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upload {
+    Started,
+    Finished,
+    Cancelled,
+}
+
+/// Counts; cheap enough for every request.
+pub struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    durations: Durations,
+    received: Counter,
+    sent: Counter,
+    auth_failures: Family<ReasonLabel, Counter>,
+    uploads: Family<EventLabel, Counter>,
+    connections: Gauge,
+    handshake_failures: Family<ReasonLabel, Counter>,
+}
+
+impl Metrics {
+    /// `tls` and `auth` are asked whenever the numbers are.
+    pub fn new(tls: Option<Arc<tls::Live>>, auth: Option<Arc<Auth>>) -> Arc<Self> {
+        let durations: Durations = Family::new_with_constructor(|| Histogram::new(SECONDS));
+        let mut metrics = Metrics {
+            registry: Registry::with_prefix("roadstead_registry"),
+            requests: Family::default(),
+            durations,
+            received: Counter::default(),
+            sent: Counter::default(),
+            auth_failures: Family::default(),
+            uploads: Family::default(),
+            connections: Gauge::default(),
+            handshake_failures: Family::default(),
+        };
+        metrics.register();
+        metrics
+            .registry
+            .register_collector(Box::new(Sources { tls, auth }));
+        Arc::new(metrics)
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        registry.register("http_requests", "Requests answered", self.requests.clone());
+        registry.register(
+            "http_request_duration_seconds",
+            "Time from a request's head to the end of its answer",
+            self.durations.clone(),
+        );
+        registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
+        registry.register("sent_bytes", "Bytes of response bodies", self.sent.clone());
+        registry.register(
+            "auth_failures",
+            "Requests refused because of who asked",
+            self.auth_failures.clone(),
+        );
+        registry.register(
+            "uploads",
+            "Upload sessions, by what happened to them",
+            self.uploads.clone(),
+        );
+        registry.register(
+            "connections",
+            "Connections that are open",
+            self.connections.clone(),
+        );
+        registry.register(
+            "tls_handshake_failures",
+            "Connections that never became TLS",
+            self.handshake_failures.clone(),
+        );
+    }
+
+    /// All of them, as text.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    pub(crate) fn answered(&self, route: &'static str, method: &Method, status: StatusCode, seconds: f64) {
+        let labels = RequestLabels {
+            route,
+            method: method_label(method),
+            status: status.as_u16().into(),
+        };
+        self.requests.get_or_create(&labels).inc();
+        self.durations
+            .get_or_create(&RouteLabel { route })
+            .observe(seconds);
+    }
+
+    pub(crate) fn moved(&self, received: u64, sent: u64) {
+        self.received.inc_by(received);
+        self.sent.inc_by(sent);
+    }
+
+    pub(crate) fn refused(&self, refusal: Refusal) {
+        let reason = match refusal {
+            // Every client begins like this; it is no failure.
+            Refusal::NoCredentials => return,
+            Refusal::Unreadable => "unreadable",
+            Refusal::WrongCredentials => "wrong_credentials",
+            Refusal::Busy => "busy",
+        };
+        self.auth_failures.get_or_create(&ReasonLabel { reason }).inc();
+    }
+
+    pub(crate) fn denied(&self) {
+        self.auth_failures
+            .get_or_create(&ReasonLabel { reason: "denied" })
+            .inc();
+    }
+
+    pub(crate) fn upload(&self, upload: Upload) {
+        let event = match upload {
+            Upload::Started => "started",
+            Upload::Finished => "finished",
+            Upload::Cancelled => "cancelled",
+        };
+        self.uploads.get_or_create(&EventLabel { event }).inc();
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: &'static str) {
+        self.handshake_failures
+            .get_or_create(&ReasonLabel { reason })
+            .inc();
+    }
+
+    /// Counted until the guard is dropped.
+    pub(crate) fn connection(self: &Arc<Self>) -> Connection {
+        self.connections.inc();
+        Connection(Arc::clone(self))
+    }
+}
+
+/// One open connection.
+pub(crate) struct Connection(Arc<Metrics>);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.0.connections.dec();
+    }
+}
+
+/// Clients make methods up; labels must not.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
+}
+
+/// What is asked for at the moment of a scrape.
+struct Sources {
+    tls: Option<Arc<tls::Live>>,
+    auth: Option<Arc<Auth>>,
+}
+
+impl std::fmt::Debug for Sources {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sources")
+    }
+}
+
+impl Collector for Sources {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let certificates = self.tls.as_ref().map(|tls| tls.status()).unwrap_or_default();
+        self.encode_expiry(&mut encoder, &certificates)?;
+        self.encode_problems(&mut encoder, &certificates)?;
+        self.encode_reload_failures(&mut encoder)
+    }
+}
+
+impl Sources {
+    fn encode_expiry(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        certificates: &[tls::Status],
+    ) -> Result<(), std::fmt::Error> {
+        let help = "When a served certificate expires, in seconds since 1970";
+        let name = "certificate_expiry_timestamp_seconds";
+        let mut encoder = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for certificate in certificates {
+            let Some(not_after) = certificate.not_after else {
+                continue;
+            };
+            let labels = [("file", certificate.file.display().to_string())];
+            ConstGauge::new(not_after.as_second()).encode(encoder.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+
+    fn encode_problems(
+        &self,
+        encoder: &mut DescriptorEncoder<'_>,
+        certificates: &[tls::Status],
+    ) -> Result<(), std::fmt::Error> {
+        let help = "What is wrong with a certificate or its files; the log has the sentence";
+        let mut encoder = encoder.encode_descriptor("certificate_problem", help, None, MetricType::Gauge)?;
+        for certificate in certificates {
+            for reason in &certificate.problems {
+                let labels = [
+                    ("file", certificate.file.display().to_string()),
+                    ("reason", (*reason).to_owned()),
+                ];
+                ConstGauge::new(1i64).encode(encoder.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_reload_failures(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Changed files that could not be used, so that the old ones stayed";
+        let mut encoder = encoder.encode_descriptor("reload_failures", help, None, MetricType::Counter)?;
+        let certificates = self.tls.as_ref().map_or(0, |tls| tls.failures());
+        let users = self.auth.as_ref().map_or(0, |auth| auth.reload_failures());
+        for (what, failures) in [("certificates", certificates), ("users", users)] {
+            ConstCounter::new(failures).encode(encoder.encode_family(&[("what", what)])?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,93 @@
+//! The handshake, with a time limit and a clear word for those who speak plain HTTP to a TLS port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::ServerConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The first byte of every TLS connection: a handshake record.
+const HANDSHAKE: u8 = 22;
+/// How much may wait in rustls to be encrypted or sent. Small answers never come near it; a large one is written in
+/// few, large pieces.
+const BUFFER: usize = 512 * 1024;
+
+pub type Accepted = TlsStream<TcpStream>;
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    #[error("no TLS handshake within the time limit")]
+    TooSlow,
+    #[error("the client speaks plain HTTP")]
+    PlainHttp,
+    #[error("the client does not speak TLS")]
+    NotTls,
+    #[error("the TLS handshake failed: {0}")]
+    Handshake(#[from] std::io::Error),
+}
+
+impl Refused {
+    /// One word, for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Refused::TooSlow => "timeout",
+            Refused::PlainHttp => "plain_http",
+            Refused::NotTls => "not_tls",
+            Refused::Handshake(_) => "handshake",
+        }
+    }
+}
+
+/// Makes a TLS connection of a TCP connection.
+pub async fn accept(
+    stream: TcpStream,
+    config: Arc<ServerConfig>,
+    limit: Duration,
+) -> Result<Accepted, Refused> {
+    tokio::time::timeout(limit, handshake(stream, config))
+        .await
+        .unwrap_or(Err(Refused::TooSlow))
+}
+
+async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Accepted, Refused> {
+    let mut first = [0];
+    match stream.peek(&mut first).await? {
+        0 => return Err(Refused::NotTls),
+        _ if first[0] == HANDSHAKE => {}
+        // Every method name of HTTP begins with a capital letter.
+        _ if first[0].is_ascii_uppercase() => {
+            explain(stream).await;
+            return Err(Refused::PlainHttp);
+        }
+        _ => return Err(Refused::NotTls),
+    }
+    let connection = TlsAcceptor::from(config).accept_with(stream, |tls| tls.set_buffer_limit(Some(BUFFER)));
+    Ok(connection.await?)
+}
+
+const EXPLANATION: &str = "this port speaks HTTPS: use https://, and let the client trust the server's CA\n";
+
+/// A client that sees the connection close, or hang, learns nothing; this one it can show.
+async fn explain(mut stream: TcpStream) {
+    let head = format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n",
+        EXPLANATION.len()
+    );
+    // Whatever goes wrong here, the connection ends all the same.
+    let _ = stream.write_all(format!("{head}{EXPLANATION}").as_bytes()).await;
+    let _ = stream.shutdown().await;
+    // Closing with unread bytes would reset the connection, and the answer with it.
+    let mut rest = [0; 4096];
+    let mut read = 0;
+    while read < 64 * 1024 {
+        match stream.read(&mut rest).await {
+            Ok(0) | Err(_) => break,
+            Ok(bytes) => read += bytes,
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The certificates that are served now, and the watch over their files.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use jiff::Timestamp;
+use rustls::ServerConfig;
+
+use super::assembly::{Assembly, AssemblyError, Entry};
+use crate::config::Tls;
+use crate::watch::{self, Fingerprint, Watcher};
+
+/// Cheap to ask for the configuration of the next handshake.
+#[derive(Debug)]
+pub struct Live {
+    settings: Tls,
+    current: ArcSwap<Assembly>,
+    failures: AtomicU64,
+}
+
+/// What is served under one configured certificate, for metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub file: PathBuf,
+    /// Absent: an optional certificate that is not there or not usable.
+    pub not_after: Option<Timestamp>,
+    /// The reasons of everything that is wrong with what is served or with what the files hold now.
+    pub problems: Vec<&'static str>,
+}
+
+impl Live {
+    /// `Watching` has to be run for changes to be seen.
+    pub fn start(settings: Tls) -> Result<(Arc<Self>, Watching), AssemblyError> {
+        let watcher = Watcher::new(fingerprint(&settings));
+        let assembly = Assembly::start(&settings, Timestamp::now())?;
+        for entry in &assembly.entries {
+            tell(entry);
+        }
+        let current = ArcSwap::from_pointee(assembly);
+        let live = Arc::new(Live {
+            settings,
+            current,
+            failures: AtomicU64::new(0),
+        });
+        Ok((Arc::clone(&live), Watching { live, watcher }))
+    }
+
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.current.load().config)
+    }
+
+    /// How often changed files could not be used.
+    pub fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    pub fn status(&self) -> Vec<Status> {
+        self.current.load().entries.iter().map(status).collect()
+    }
+
+    fn reload(&self) {
+        let old = self.current.load_full();
+        match old.renew(&self.settings, Timestamp::now()) {
+            Ok(new) => self.replace(&old, new),
+            Err(error) => {
+                self.failures.fetch_add(1, Ordering::Relaxed);
+                tracing::error!(%error, "the certificates stay as they were");
+            }
+        }
+    }
+
+    fn replace(&self, old: &Assembly, new: Assembly) {
+        if new.errors().next().is_some() {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        for (before, after) in old.entries.iter().zip(&new.entries) {
+            if !same(before, after) {
+                tell(after);
+            }
+        }
+        if let Some(error) = &new.client_cas_error {
+            tracing::error!(%error, "the client CAs stay as they were");
+        }
+        self.current.store(Arc::new(new));
+    }
+}
+
+/// Looks at the files.
+#[must_use = "changes of certificates are seen only while this runs"]
+pub struct Watching {
+    live: Arc<Live>,
+    watcher: Watcher,
+}
+
+impl Watching {
+    /// Never ends.
+    pub async fn run(self) {
+        self.run_every(watch::INTERVAL).await;
+    }
+
+    pub(crate) async fn run_every(mut self, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            if self.watcher.look(fingerprint(&self.live.settings)) {
+                self.live.reload();
+            }
+        }
+    }
+}
+
+fn fingerprint(settings: &Tls) -> Fingerprint {
+    Fingerprint::of(Assembly::files(settings).iter().map(PathBuf::as_path))
+}
+
+/// Whether one look found the same as the one before: then there is nothing to say.
+fn same(before: &Entry, after: &Entry) -> bool {
+    let chain = |entry: &Entry| entry.served.as_ref().map(|served| served.key.cert.clone());
+    let error = |entry: &Entry| entry.error.as_ref().map(ToString::to_string);
+    chain(before) == chain(after) && error(before) == error(after)
+}
+
+/// One line for what is served, one for each thing that is wrong with it.
+fn tell(entry: &Entry) {
+    let file = entry.files.certificate.display();
+    match (&entry.error, &entry.served) {
+        (Some(error), Some(_)) => tracing::error!(%error, "the certificate stays as it was"),
+        (Some(error), None) if error.is_missing() => {
+            tracing::warn!(%error, "an optional certificate is not there yet; it is served as soon as it is");
+        }
+        (Some(error), None) => tracing::error!(%error, "an optional certificate cannot be served"),
+        (None, Some(served)) => {
+            tracing::info!(
+                %file, names = served.names.join(","), issuer = served.issuer, not_after = %served.not_after,
+                "serving a certificate"
+            );
+            for problem in &served.findings {
+                tracing::warn!(%file, reason = problem.reason(), "{problem}");
+            }
+            if served.is_leaf_alone() {
+                tracing::info!(
+                    %file,
+                    "the file holds the server's certificate alone: if {} is an intermediate and not the root that \
+                     clients trust, append it to the file",
+                    served.issuer
+                );
+            }
+        }
+        (None, None) => {}
+    }
+}
+
+fn status(entry: &Entry) -> Status {
+    let findings = entry
+        .served
+        .iter()
+        .flat_map(|served| &served.findings)
+        .map(|problem| problem.reason());
+    Status {
+        file: entry.files.certificate.clone(),
+        not_after: entry.served.as_ref().map(|served| served.not_after),
+        problems: findings
+            .chain(entry.error.iter().map(|error| error.reason()))
+            .collect(),
+    }
+}

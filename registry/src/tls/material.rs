@@ -1,0 +1,134 @@
+//! One certificate with its key, or the client CAs, as read from files and checked.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use roadstead_pki::certificate::parse_certificates;
+use roadstead_pki::problem::Problem;
+use roadstead_pki::server::ServerCertificate;
+use rustls::RootCertStore;
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::CertifiedKey;
+
+use crate::config::CertificateFiles;
+
+/// Why files cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum MaterialError {
+    #[error("cannot read {}: {source}{}", path.display(), hint(source))]
+    Unreadable { path: PathBuf, source: std::io::Error },
+    #[error("{}: {problem}", path.display())]
+    Unusable { path: PathBuf, problem: Problem },
+}
+
+impl MaterialError {
+    /// One word, for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            MaterialError::Unreadable { .. } => "Unreadable",
+            MaterialError::Unusable { problem, .. } => problem.reason(),
+        }
+    }
+
+    /// Whether it is merely not there.
+    pub(super) fn is_missing(&self) -> bool {
+        matches!(self, MaterialError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
+fn hint(source: &std::io::Error) -> String {
+    match source.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            format!(
+                "; this process runs as user {}: let that user read it",
+                rustix::process::getuid().as_raw()
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// A certificate that can be served.
+#[derive(Debug)]
+pub(super) struct Served {
+    pub(super) key: Arc<CertifiedKey>,
+    pub(super) subject: String,
+    pub(super) issuer: String,
+    pub(super) names: Vec<String>,
+    pub(super) not_after: Timestamp,
+    pub(super) findings: Vec<Problem>,
+}
+
+impl Served {
+    /// What no client could use is an error; the rest is served with its findings.
+    pub(super) fn load(files: &CertificateFiles, now: Timestamp) -> Result<Self, MaterialError> {
+        let chain = read(&files.certificate)?;
+        let key = read(&files.key)?;
+        let unusable = |problem: Problem| {
+            let path = match problem {
+                Problem::UnreadableKey { .. } | Problem::KeyMismatch { .. } => &files.key,
+                _ => &files.certificate,
+            };
+            MaterialError::Unusable {
+                path: path.clone(),
+                problem,
+            }
+        };
+        let certificate = ServerCertificate::parse(&chain, &key).map_err(unusable)?;
+        let findings = certificate.findings(&[], now);
+        if let Some(fatal) = findings.iter().find(|problem| problem.is_fatal()) {
+            return Err(unusable(fatal.clone()));
+        }
+        let signing_key = any_supported_type(certificate.key()).map_err(|error| {
+            unusable(Problem::UnreadableKey {
+                cause: error.to_string(),
+            })
+        })?;
+        let chain = certificate
+            .chain()
+            .iter()
+            .map(|link| link.der().clone())
+            .collect();
+        let leaf = certificate.leaf();
+        Ok(Served {
+            key: Arc::new(CertifiedKey::new(chain, signing_key)),
+            subject: leaf.subject().to_owned(),
+            issuer: leaf.issuer().to_owned(),
+            names: leaf.names().to_vec(),
+            not_after: leaf.not_after(),
+            findings,
+        })
+    }
+
+    /// Whether the file holds the server's own certificate alone.
+    pub(super) fn is_leaf_alone(&self) -> bool {
+        self.key.cert.len() == 1 && self.subject != self.issuer
+    }
+}
+
+/// Who may have signed a client's certificate.
+pub(super) fn load_client_cas(files: &[PathBuf]) -> Result<Arc<RootCertStore>, MaterialError> {
+    let mut roots = RootCertStore::empty();
+    for path in files {
+        let unusable = |problem| MaterialError::Unusable {
+            path: path.clone(),
+            problem,
+        };
+        for certificate in parse_certificates(&read(path)?).map_err(unusable)? {
+            roots.add(certificate.der().clone()).map_err(|error| {
+                unusable(Problem::UnreadableCertificate {
+                    cause: error.to_string(),
+                })
+            })?;
+        }
+    }
+    Ok(Arc::new(roots))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, MaterialError> {
+    std::fs::read(path).map_err(|source| MaterialError::Unreadable {
+        path: path.to_owned(),
+        source,
+    })
+}

@@ -1,0 +1,22 @@
+//! TLS from files: several certificates chosen by the name that the client asks for, reloaded when they change.
+//!
+//! ```text
+//! files ─► material (read, checked) ─► assembly (which of them is served) ─► rustls ServerConfig
+//!   ▲                                                                             │
+//!   └─ live: looks once a second                              accept: handshakes ◄┘
+//! ```
+//! What is right or wrong with a certificate is known to `roadstead-pki`. HTTP is not known here, but for the
+//! answer to a client that speaks plain HTTP by mistake.
+
+mod accept;
+mod assembly;
+mod live;
+mod material;
+mod resolver;
+#[cfg(test)]
+mod tests;
+
+pub use accept::{Accepted, Refused, accept};
+pub use assembly::AssemblyError;
+pub use live::{Live, Status, Watching};
+pub use material::MaterialError;
