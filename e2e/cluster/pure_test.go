@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -130,7 +131,7 @@ func TestEveryPartOfTheTableIsWellFormed(t *testing.T) {
 		if part.Set != "demo" && part.Set != "test" {
 			t.Errorf("%s: set %q", part.Name, part.Set)
 		}
-		if part.Kind != "module" && part.Kind != "go" && part.Kind != "debian" {
+		if !slices.Contains([]string{"module", "go", "debian", "cargo"}, part.Kind) {
 			t.Errorf("%s: kind %q", part.Name, part.Kind)
 		}
 	}
