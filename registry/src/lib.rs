@@ -10,11 +10,13 @@
 //! ```
 
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod content;
 pub mod http;
 pub mod log;
 pub mod metrics;
+mod standalone;
 pub mod storage;
 pub mod tls;
 mod watch;

@@ -148,9 +148,10 @@ impl Content {
         if unknown.is_empty() && known.len() == present.len() {
             return Ok(());
         }
+        // Owned digests: a future over borrowed ones is `Send` for one lifetime only, and cannot be spawned.
         let examinations = unknown
-            .iter()
-            .map(|digest| self.examine_manifest(repository, digest));
+            .into_iter()
+            .map(|digest| async move { self.examine_manifest(repository, &digest).await });
         stream::iter(examinations)
             .buffer_unordered(AT_ONCE)
             .try_collect::<()>()

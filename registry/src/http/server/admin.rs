@@ -33,7 +33,7 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, mut stop: watch::R
                     continue;
                 }
             },
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = connection::begins(&mut stop) => return,
         };
         let admin = Arc::clone(&admin);
         let answer = move |request: Request<RequestBody>| {

@@ -104,7 +104,7 @@ pub(super) async fn serve_within<S, F, A>(
 }
 
 /// Returns when the server stops. A sender that is gone has stopped too.
-async fn begins(draining: &mut watch::Receiver<bool>) {
+pub(super) async fn begins(draining: &mut watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 

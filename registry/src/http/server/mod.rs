@@ -54,7 +54,7 @@ impl Server {
                         tokio::time::sleep(PAUSE).await;
                     }
                 },
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = connection::begins(&mut stop) => break,
             }
         }
         drop(listener);

@@ -1,0 +1,255 @@
+//! `serve`: everything is put together here, runs, and comes to its end.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::auth::{self, Auth};
+use crate::config::{self, Config, Loaded, UploadPurging};
+use crate::content::{Content, MissingReferences, Options};
+use crate::http::server::{self, Admin, Readiness, Server};
+use crate::http::{App, Settings, State};
+use crate::metrics::Metrics;
+use crate::standalone::Standalone;
+use crate::storage::FilesystemStorage;
+use crate::{log, tls};
+
+/// As a configuration says.
+pub(super) fn with_config(path: &Path) -> anyhow::Result<()> {
+    let loaded = config::load(path)?;
+    run(loaded, None)
+}
+
+/// A private registry for this machine, with everything it needs made by itself.
+pub(super) fn standalone(data: Option<PathBuf>) -> anyhow::Result<()> {
+    let standalone = Standalone::prepare(data)?;
+    let loaded = config::parse(&standalone.config(), std::env::vars())?;
+    super::say(&standalone.instructions(loaded.config.http.address.port()))?;
+    run(loaded, Some(standalone))
+}
+
+fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
+    let Loaded { config, warnings } = loaded;
+    let _guard = log::start(&config.log);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    warn_of_open_doors(&config);
+    raise_file_limit();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(serve(config, standalone));
+    // A read that hangs in a dead disk must not keep the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    outcome
+}
+
+/// What is set up before anything is served, so that whatever is wrong is said at once.
+struct Parts {
+    server: Server,
+    listener: TcpListener,
+    content: Content,
+    readiness: Arc<Readiness>,
+    admin: Option<(Admin, TcpListener)>,
+    users: auth::Watching,
+    certificates: Option<tls::Watching>,
+}
+
+async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result<()> {
+    let parts = prepare(&config).await?;
+    let Parts {
+        server,
+        listener,
+        content,
+        readiness,
+        admin,
+        users,
+        certificates,
+    } = parts;
+    let address = listener.local_addr()?;
+    tokio::spawn(users.run());
+    if let Some(certificates) = certificates {
+        tokio::spawn(certificates.run());
+    }
+    if let Some(standalone) = standalone {
+        tokio::spawn(standalone.keep_certificate_fresh());
+    }
+    if let Some(health) = config.health {
+        let (readiness, content) = (Arc::clone(&readiness), content.clone());
+        tokio::spawn(async move { readiness.watch(content, health).await });
+    }
+    if let Some(purging) = config
+        .storage
+        .upload_purging
+        .filter(|_| !config.storage.read_only)
+    {
+        tokio::spawn(purge_uploads(content, purging));
+    }
+    let (stop, stopping) = watch::channel(false);
+    let (stop_admin, admin_stopping) = watch::channel(false);
+    if let Some((admin, listener)) = admin {
+        tokio::spawn(server::serve_admin(admin, listener, admin_stopping));
+    }
+    tokio::spawn(stop_on_signal(stop, Arc::clone(&readiness)));
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, tls = server.tls.is_some(), "serving");
+    server.run(listener, stopping, config.http.drain_timeout).await;
+    stop_admin.send_replace(true);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+async fn prepare(config: &Config) -> anyhow::Result<Parts> {
+    let content = open_content(config)?;
+    let (auth, users) = Auth::new(config.htpasswd.as_ref(), config.access.clone())?;
+    let auth = Arc::new(auth);
+    let (live, certificates) = match config.http.tls.clone() {
+        None => (None, None),
+        Some(settings) => {
+            let (live, watching) = tls::Live::start(settings)?;
+            (Some(live), Some(watching))
+        }
+    };
+    let metrics = Metrics::new(live.clone(), Some(Arc::clone(&auth)));
+    let settings = Settings {
+        prefix: config.http.prefix.clone(),
+        origin: config.http.origin.clone(),
+        headers: config.http.headers.clone(),
+        access_log: config.log.access,
+    };
+    let app = App::new(State {
+        content: content.clone(),
+        auth,
+        metrics: Arc::clone(&metrics),
+        settings,
+    });
+    let readiness = Readiness::new();
+    let admin = match &config.http.admin {
+        None => None,
+        Some(admin) => {
+            let listener = server::bind(&admin.address).await?;
+            let metrics_path = admin.metrics_path.clone();
+            let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
+            Some((
+                Admin {
+                    metrics,
+                    readiness,
+                    metrics_path,
+                },
+                listener,
+            ))
+        }
+    };
+    let listener = server::bind(&config.http.address).await?;
+    let server = Server {
+        app,
+        metrics,
+        tls: live,
+        http2: config.http.http2,
+    };
+    Ok(Parts {
+        server,
+        listener,
+        content,
+        readiness,
+        admin,
+        users,
+        certificates,
+    })
+}
+
+fn open_content(config: &Config) -> anyhow::Result<Content> {
+    let root = &config.storage.root;
+    let storage = FilesystemStorage::open(root)
+        .with_context(|| format!("cannot use the folder {} for storage", root.display()))?;
+    let missing_references = match config.validation.allow_missing {
+        true => MissingReferences::Allow,
+        false => MissingReferences::Reject,
+    };
+    let options = Options {
+        missing_references,
+        delete_enabled: config.storage.delete,
+        read_only: config.storage.read_only,
+        ..Options::default()
+    };
+    Ok(Content::new(Arc::new(storage), options))
+}
+
+/// registry:2 lets anyone in who can reach it, and so does this with its configuration; but not in silence.
+fn warn_of_open_doors(config: &Config) {
+    if config.http.address.is_loopback() {
+        return;
+    }
+    if config.http.tls.is_none() {
+        tracing::warn!(
+            "this is plain HTTP: passwords and images can be read and changed on their way. Set \
+             REGISTRY_HTTP_TLS_CERTIFICATE and REGISTRY_HTTP_TLS_KEY, or run \"roadstead-registry serve\" without a \
+             configuration, which makes a certificate and a password"
+        );
+    }
+    if config.htpasswd.is_none()
+        && config
+            .http
+            .tls
+            .as_ref()
+            .is_none_or(|tls| tls.client_cas.is_empty())
+    {
+        tracing::warn!(
+            "whoever can reach this address may pull and push everything: set REGISTRY_AUTH=htpasswd and \
+             REGISTRY_AUTH_HTPASSWD_PATH"
+        );
+    }
+}
+
+/// Each connection and each open blob is a file; the usual soft limit of 1024 is for programs of the past.
+fn raise_file_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(
+        Resource::Nofile,
+        Rlimit {
+            current: limit.maximum,
+            maximum: limit.maximum,
+        },
+    ) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}
+
+/// The first signal ends gently, the second at once.
+async fn stop_on_signal(stop: watch::Sender<bool>, readiness: Arc<Readiness>) {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be listened to; this process can only be killed");
+        return std::future::pending().await;
+    };
+    let mut next = async || tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} };
+    next().await;
+    tracing::info!("stopping: what runs may come to its end");
+    readiness.stop();
+    stop.send_replace(true);
+    next().await;
+    tracing::warn!("stopping at once");
+    std::process::exit(130);
+}
+
+/// Uploads that nobody finished are removed, now and then.
+async fn purge_uploads(content: Content, purging: UploadPurging) {
+    if purging.dry_run {
+        tracing::info!("storage.maintenance.uploadpurging.dryrun is set: no upload is removed");
+        return;
+    }
+    loop {
+        tokio::time::sleep(purging.interval).await;
+        match content.purge_uploads(purging.age).await {
+            Ok(purged) => tracing::info!(uploads = purged.uploads, "abandoned uploads were removed"),
+            Err(error) => {
+                tracing::error!(error = %anyhow::Error::new(error), "abandoned uploads could not be removed")
+            }
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! A private registry on one machine, from nothing: its own CA, certificate and password, made once and used again.
+//!
+//! ```text
+//! FOLDER/registry/           images
+//! FOLDER/trust/ca.crt        what clients trust; public, and alone in its folder, so that podman takes it whole
+//! FOLDER/private/            0700: ca.key, server.crt, server.key, htpasswd, password
+//! ```
+
+mod certificate;
+mod files;
+mod instructions;
+mod names;
+mod password;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+use self::password::Password;
+
+/// Who may log in. One name is enough for one machine; more are lines in the file of users.
+const USER: &str = "admin";
+
+/// Everything that such a registry has, ready to be served.
+pub(crate) struct Standalone {
+    folder: PathBuf,
+    names: Vec<String>,
+    password: Password,
+}
+
+impl Standalone {
+    /// Makes what is missing, and leaves what is there.
+    pub(crate) fn prepare(folder: Option<PathBuf>) -> anyhow::Result<Self> {
+        let folder = folder.map_or_else(default_folder, Ok)?;
+        let folder = std::path::absolute(&folder)?;
+        for (name, mode) in [("registry", 0o755), ("trust", 0o755), ("private", 0o700)] {
+            files::make_folder(&folder.join(name), mode)?;
+        }
+        let names = names::of_this_machine();
+        certificate::ensure(&folder, &names)?;
+        let password = password::ensure(&folder)?;
+        Ok(Standalone {
+            folder,
+            names,
+            password,
+        })
+    }
+
+    /// The same as a configuration file, so that `REGISTRY_*` variables work here too.
+    pub(crate) fn config(&self) -> String {
+        let quoted = |name: &str| serde_json::Value::from(self.folder.join(name).display().to_string());
+        format!(
+            "version: 0.1\n\
+             storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
+             http: {{addr: ':5000', tls: {{certificate: {}, key: {}}}}}\n\
+             auth: {{htpasswd: {{realm: Roadstead, path: {}}}}}\n",
+            quoted("registry"),
+            quoted("private/server.crt"),
+            quoted("private/server.key"),
+            quoted("private/htpasswd"),
+        )
+    }
+
+    /// What a person does next.
+    pub(crate) fn instructions(&self, port: u16) -> String {
+        instructions::write(&self.folder, port, &self.names, &self.password)
+    }
+
+    /// A server that runs for years renews its certificate; the change of the file is seen like any other.
+    pub(crate) async fn keep_certificate_fresh(self) {
+        loop {
+            tokio::time::sleep(Duration::from_secs(12 * 3600)).await;
+            if let Err(error) = certificate::ensure(&self.folder, &names::of_this_machine()) {
+                tracing::error!(%error, "the certificate could not be renewed");
+            }
+        }
+    }
+}
+
+/// Where a person's programs keep what must stay.
+fn default_folder() -> anyhow::Result<PathBuf> {
+    let from = |variable: &str| {
+        std::env::var_os(variable)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
+    };
+    from("XDG_DATA_HOME")
+        .or_else(|| Some(from("HOME")?.join(".local/share")))
+        .map(|folder| folder.join(Path::new("roadstead")))
+        .context("neither XDG_DATA_HOME nor HOME is set; say where to keep the data with --data FOLDER")
+}
