@@ -27,20 +27,40 @@ impl Finished {
         // A program that does not read its input to the end is within its rights.
         let _ = stdin.write_all(input.as_bytes());
         drop(stdin);
-        let output = child.wait_with_output().unwrap_or_else(|error| panic!("cannot await {what}: {error}"));
+        let output = child
+            .wait_with_output()
+            .unwrap_or_else(|error| panic!("cannot await {what}: {error}"));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Self { what, status: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+        Self {
+            what,
+            status: output.status.code(),
+            stdout: text(&output.stdout),
+            stderr: text(&output.stderr),
+        }
     }
 
     /// Its standard output; the test fails if the program did.
     pub fn ok(self) -> String {
-        assert!(self.status == Some(0), "{}\nfailed with {:?}:\n{}{}", self.what, self.status, self.stdout, self.stderr);
+        assert!(
+            self.status == Some(0),
+            "{}\nfailed with {:?}:\n{}{}",
+            self.what,
+            self.status,
+            self.stdout,
+            self.stderr
+        );
         self.stdout
     }
 
     /// All that it printed; the test fails if the program did not.
     pub fn fails(self) -> String {
-        assert!(self.status != Some(0), "{}\nsucceeded:\n{}{}", self.what, self.stdout, self.stderr);
+        assert!(
+            self.status != Some(0),
+            "{}\nsucceeded:\n{}{}",
+            self.what,
+            self.stdout,
+            self.stderr
+        );
         self.printed()
     }
 
@@ -66,7 +86,10 @@ pub fn wait_until<T>(what: &str, mut ready: impl FnMut() -> Result<T, String>) -
                 println!("{what}: after {:.1} s", started.elapsed().as_secs_f64());
                 return value;
             }
-            Err(state) => assert!(started.elapsed() < LIMIT, "{what}: not after {LIMIT:?}; last seen: {state}"),
+            Err(state) => assert!(
+                started.elapsed() < LIMIT,
+                "{what}: not after {LIMIT:?}; last seen: {state}"
+            ),
         }
         std::thread::sleep(Duration::from_millis(250));
     }

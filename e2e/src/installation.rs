@@ -28,9 +28,12 @@ impl Cluster {
 
     /// The cluster of this run, as it is.
     pub fn running() -> Self {
-        let state = std::env::var_os("ROADSTEAD_CLUSTER_STATE")
-            .expect("ROADSTEAD_CLUSTER_STATE must name a running cluster: run these tests by scripts/test.sh");
-        Self { state: PathBuf::from(state) }
+        let state = std::env::var_os("ROADSTEAD_CLUSTER_STATE").expect(
+            "ROADSTEAD_CLUSTER_STATE must name a running cluster: run these tests by scripts/test.sh",
+        );
+        Self {
+            state: PathBuf::from(state),
+        }
     }
 
     /// The folder of the cluster's state: logs, the API server's audit log.
@@ -40,7 +43,9 @@ impl Cluster {
 
     /// The nodes' names.
     pub fn nodes(&self) -> Vec<String> {
-        let listed = self.kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"]).ok();
+        let listed = self
+            .kubectl(&["get", "nodes", "-o", "jsonpath={.items[*].metadata.name}"])
+            .ok();
         listed.split_whitespace().map(str::to_owned).collect()
     }
 
@@ -56,8 +61,20 @@ impl Cluster {
 
     /// An object as JSON, or nothing where there is none.
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
-        let answer = self.kubectl(&["-n", namespace, "get", kind, name, "-o", "json", "--ignore-not-found"]).ok();
-        (!answer.trim().is_empty()).then(|| serde_json::from_str(&answer).expect("kubectl -o json prints JSON"))
+        let answer = self
+            .kubectl(&[
+                "-n",
+                namespace,
+                "get",
+                kind,
+                name,
+                "-o",
+                "json",
+                "--ignore-not-found",
+            ])
+            .ok();
+        (!answer.trim().is_empty())
+            .then(|| serde_json::from_str(&answer).expect("kubectl -o json prints JSON"))
     }
 
     /// Runs a shell script in the cluster's network, where its DNS answers and stock clients are on the PATH.
@@ -67,7 +84,12 @@ impl Cluster {
 
     /// Runs a shell script on a node: in its network, with its files.
     pub fn on_node(&self, node: &str, script: &str) -> Finished {
-        self.command("node", &[node, "--", "bash", "-euo", "pipefail", "-c", script], &[], "")
+        self.command(
+            "node",
+            &[node, "--", "bash", "-euo", "pipefail", "-c", script],
+            &[],
+            "",
+        )
     }
 
     /// A condition of a Registry, as `(status, reason, message)`.
@@ -107,9 +129,14 @@ impl Cluster {
                 std::fs::write(saved, self.etc_of(&node)).expect("the state folder can be written");
             }
         }
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e stands in the repository");
-        let images = ["registry", "operator", "agent"].map(|name| root.join(format!("target/images/{name}.tar")));
-        let images = images.each_ref().map(|path| path.to_str().expect("the checkout's path is text"));
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("e2e stands in the repository");
+        let images =
+            ["registry", "operator", "agent"].map(|name| root.join(format!("target/images/{name}.tar")));
+        let images = images
+            .each_ref()
+            .map(|path| path.to_str().expect("the checkout's path is text"));
         self.command("load", &[], &images, "").ok();
         let chart = root.join("charts/roadstead");
         self.run(&format!(
@@ -119,7 +146,8 @@ impl Cluster {
             chart.display()
         ))
         .ok();
-        let example = std::fs::read_to_string(root.join("examples/registry.yaml")).expect("examples/registry.yaml");
+        let example =
+            std::fs::read_to_string(root.join("examples/registry.yaml")).expect("examples/registry.yaml");
         self.apply(&example).ok();
         self.wait_for("registry", "images", "Ready", "True");
         self.wait_for("registry", "images", "NodesTrusted", "True");
@@ -132,9 +160,16 @@ impl Cluster {
 
     /// The verb of the cluster program comes first, then its own words, then those of the program it runs.
     fn command(&self, verb: &str, own: &[&str], arguments: &[&str], input: &str) -> Finished {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("e2e stands in the repository");
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .parent()
+            .expect("e2e stands in the repository");
         let mut command = Command::new(root.join("target/cluster/cluster"));
-        command.arg(verb).arg("--state").arg(&self.state).args(own).args(arguments);
+        command
+            .arg(verb)
+            .arg("--state")
+            .arg(&self.state)
+            .args(own)
+            .args(arguments);
         Finished::run(&mut command, input)
     }
 }

@@ -25,13 +25,18 @@ pub struct Pair {
 impl Authority {
     /// Makes the root and the intermediate.
     pub fn create() -> Self {
-        let authority = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let authority = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+        };
         authority.openssl(
             "req -x509 -newkey rsa:2048 -nodes -days 3650 -keyout root.key -out root.crt -subj '/O=Example/CN=Example Root' \
              -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign",
         );
         authority.openssl("req -newkey rsa:2048 -nodes -keyout inner.key -out inner.csr -subj '/O=Example/CN=Example Intermediate'");
-        authority.write("inner.ext", "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n");
+        authority.write(
+            "inner.ext",
+            "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n",
+        );
         authority.openssl("x509 -req -in inner.csr -CA root.crt -CAkey root.key -CAcreateserial -days 1825 -extfile inner.ext -out inner.crt");
         authority
     }
@@ -48,15 +53,26 @@ impl Authority {
 
     /// A server certificate for `host`, signed by the intermediate.
     pub fn issue(&self, host: &str) -> Pair {
-        self.openssl(&format!("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN={host}"));
-        self.write("server.ext", &format!("subjectAltName=DNS:{host}\nextendedKeyUsage=serverAuth\n"));
+        self.openssl(&format!(
+            "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN={host}"
+        ));
+        self.write(
+            "server.ext",
+            &format!("subjectAltName=DNS:{host}\nextendedKeyUsage=serverAuth\n"),
+        );
         self.openssl("x509 -req -in server.csr -CA inner.crt -CAkey inner.key -CAcreateserial -days 365 -extfile server.ext -out server.crt");
-        Pair { certificate: self.read("server.crt") + &self.read("inner.crt"), key: self.read("server.key") }
+        Pair {
+            certificate: self.read("server.crt") + &self.read("inner.crt"),
+            key: self.read("server.key"),
+        }
     }
 
     fn openssl(&self, arguments: &str) {
         let mut command = Command::new("bash");
-        command.current_dir(self.folder.path()).arg("-c").arg(format!("openssl {arguments}"));
+        command
+            .current_dir(self.folder.path())
+            .arg("-c")
+            .arg(format!("openssl {arguments}"));
         Finished::run(&mut command, "").ok();
     }
 

@@ -35,7 +35,9 @@ impl Client {
         let cluster = Cluster::installed();
         let field = |field: &str| {
             let template = format!("go-template={{{{.data.{field} | base64decode}}}}");
-            cluster.kubectl(&["-n", "registry", "get", "secret", name, "-o", &template]).ok()
+            cluster
+                .kubectl(&["-n", "registry", "get", "secret", name, "-o", &template])
+                .ok()
         };
         Self::named(&field("username"), &field("password"))
     }
@@ -44,10 +46,24 @@ impl Client {
     pub fn named(user: &str, password: &str) -> Self {
         let cluster = Cluster::installed();
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let ca = cluster.kubectl(&["-n", "registry", "get", "configmap", "images-ca", "-o", r"jsonpath={.data.ca\.crt}"]);
+        let ca = cluster.kubectl(&[
+            "-n",
+            "registry",
+            "get",
+            "configmap",
+            "images-ca",
+            "-o",
+            r"jsonpath={.data.ca\.crt}",
+        ]);
         std::fs::write(folder.path().join("ca.crt"), ca.ok()).expect("the temporary folder can be written");
-        std::fs::write(folder.path().join("password"), password).expect("the temporary folder can be written");
-        Self { cluster, folder, user: user.to_owned(), password: password.to_owned() }
+        std::fs::write(folder.path().join("password"), password)
+            .expect("the temporary folder can be written");
+        Self {
+            cluster,
+            folder,
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }
     }
 
     /// Runs a shell script in the cluster's network, in the client's own folder, with the Registry's CA trusted.
@@ -63,19 +79,25 @@ impl Client {
 
     /// `curl` with the user's credentials; gives the status and the body.
     pub fn curl(&self, arguments: &str) -> (u16, String) {
-        let script = format!("curl -sS --cacert ca.crt -u \"$REGISTRY_USER:$(cat password)\" -w '\\n%{{http_code}}' {arguments}");
+        let script = format!(
+            "curl -sS --cacert ca.crt -u \"$REGISTRY_USER:$(cat password)\" -w '\\n%{{http_code}}' {arguments}"
+        );
         curl_status(self.run(&script))
     }
 
     /// `curl` without credentials; gives the status and the body.
     pub fn anonymous_curl(&self, arguments: &str) -> (u16, String) {
-        curl_status(self.run(&format!("curl -sS --cacert ca.crt -w '\\n%{{http_code}}' {arguments}")))
+        curl_status(self.run(&format!(
+            "curl -sS --cacert ca.crt -w '\\n%{{http_code}}' {arguments}"
+        )))
     }
 }
 
 /// The status and the body that `curl -w '\n%{http_code}'` printed.
 pub fn curl_status(finished: Finished) -> (u16, String) {
     let printed = finished.ok();
-    let (body, status) = printed.rsplit_once('\n').expect("curl printed the status on the last line");
+    let (body, status) = printed
+        .rsplit_once('\n')
+        .expect("curl printed the status on the last line");
     (status.parse().expect("a status is a number"), body.to_owned())
 }

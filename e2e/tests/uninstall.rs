@@ -6,7 +6,10 @@ fn nodes_are_as_before(cluster: &Cluster) -> Result<(), String> {
     for node in cluster.nodes() {
         let before = std::fs::read_to_string(cluster.saved_etc(&node)).expect("the installation saved it");
         let now = cluster.etc_of(&node);
-        if let Some(line) = now.lines().find(|line| !before.lines().any(|other| other == *line)) {
+        if let Some(line) = now
+            .lines()
+            .find(|line| !before.lines().any(|other| other == *line))
+        {
             return Err(format!("{node} has: {line}"));
         }
         if before != now {
@@ -22,9 +25,15 @@ fn everything_goes_and_the_nodes_are_as_before() {
     let cluster = Cluster::installed();
 
     // A Registry deleted takes its trust with it.
-    cluster.kubectl(&["delete", "registries", "--all", "-A", "--timeout=60s"]).ok();
-    wait_until("the nodes' /etc is as before the first Registry", || nodes_are_as_before(cluster));
-    let claims = cluster.kubectl(&["-n", "registry", "get", "pvc", "images-data", "-o", "name"]).ok();
+    cluster
+        .kubectl(&["delete", "registries", "--all", "-A", "--timeout=60s"])
+        .ok();
+    wait_until("the nodes' /etc is as before the first Registry", || {
+        nodes_are_as_before(cluster)
+    });
+    let claims = cluster
+        .kubectl(&["-n", "registry", "get", "pvc", "images-data", "-o", "name"])
+        .ok();
     assert!(claims.contains("images-data"), "the data went with the Registry");
 
     // A Registry of the same name takes its old data up again.
@@ -35,12 +44,25 @@ fn everything_goes_and_the_nodes_are_as_before() {
     cluster.wait_for("registry", "images", "NodesTrusted", "True");
 
     // The installation goes while a Registry is there.
-    cluster.run("helm uninstall roadstead -n roadstead-system --wait --timeout 3m").ok();
-    wait_until("the nodes' /etc is as before the installation", || nodes_are_as_before(cluster));
+    cluster
+        .run("helm uninstall roadstead -n roadstead-system --wait --timeout 3m")
+        .ok();
+    wait_until("the nodes' /etc is as before the installation", || {
+        nodes_are_as_before(cluster)
+    });
     for node in cluster.nodes() {
-        assert_eq!(cluster.on_node(&node, "ls -A /var/lib/roadstead 2>/dev/null || true").ok().trim(), "", "{node} keeps state");
+        assert_eq!(
+            cluster
+                .on_node(&node, "ls -A /var/lib/roadstead 2>/dev/null || true")
+                .ok()
+                .trim(),
+            "",
+            "{node} keeps state"
+        );
     }
 
     // A namespace with a Registry in it can be deleted with no operator there to help.
-    cluster.kubectl(&["delete", "namespace", "registry", "--timeout=90s"]).ok();
+    cluster
+        .kubectl(&["delete", "namespace", "registry", "--timeout=90s"])
+        .ok();
 }

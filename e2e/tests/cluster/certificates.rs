@@ -42,33 +42,59 @@ fn serial(cluster: &Cluster) -> String {
 }
 
 fn restarts_and_names(cluster: &Cluster) -> String {
-    let format = "jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount} {end}";
-    cluster.kubectl(&["-n", "registry", "get", "pods", "-l", "roadstead.dev/registry=own", "-o", format]).ok()
+    let format =
+        "jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount} {end}";
+    cluster
+        .kubectl(&[
+            "-n",
+            "registry",
+            "get",
+            "pods",
+            "-l",
+            "roadstead.dev/registry=own",
+            "-o",
+            format,
+        ])
+        .ok()
 }
 
 #[test]
 fn a_secret_of_the_users_own_is_served_and_a_broken_one_changes_nothing() {
     let cluster = Cluster::installed();
     let authority = Authority::create();
-    cluster.apply(&secret(&authority.issue(HOST), &authority.root())).ok();
+    cluster
+        .apply(&secret(&authority.issue(HOST), &authority.root()))
+        .ok();
     cluster.apply(REGISTRY).ok();
     cluster.wait_for("registry", "own", "Ready", "True");
     cluster.wait_for("registry", "own", "CertificateValid", "True");
-    wait_until("a client that trusts the own root reaches the external name", || {
-        let answer = client(cluster, &authority.root_path());
-        if answer.succeeded() && answer.printed() == "401" { Ok(()) } else { Err(answer.printed()) }
-    });
+    wait_until(
+        "a client that trusts the own root reaches the external name",
+        || {
+            let answer = client(cluster, &authority.root_path());
+            if answer.succeeded() && answer.printed() == "401" {
+                Ok(())
+            } else {
+                Err(answer.printed())
+            }
+        },
+    );
     let pods = restarts_and_names(cluster);
     let first = serial(cluster);
 
     let other = authority.issue("other.example.com");
-    let broken = Pair { key: other.key, ..authority.issue(HOST) };
+    let broken = Pair {
+        key: other.key,
+        ..authority.issue(HOST)
+    };
     cluster.apply(&secret(&broken, &authority.root())).ok();
     let (reason, message) = cluster.wait_for("registry", "own", "CertificateValid", "False");
     assert_eq!(reason, "KeyMismatch", "{message}");
     assert_eq!(serial(cluster), first, "a broken Secret changed what is served");
 
-    cluster.apply(&secret(&authority.issue(HOST), &authority.root())).ok();
+    cluster
+        .apply(&secret(&authority.issue(HOST), &authority.root()))
+        .ok();
     cluster.wait_for("registry", "own", "CertificateValid", "True");
     wait_until("the replaced certificate is served", || {
         let now = serial(cluster);
@@ -78,11 +104,23 @@ fn a_secret_of_the_users_own_is_served_and_a_broken_one_changes_nothing() {
 
     // Another CA: clients of the new root are served once the nodes know it; pods never notice.
     let successor = Authority::create();
-    cluster.apply(&secret(&successor.issue(HOST), &successor.root())).ok();
+    cluster
+        .apply(&secret(&successor.issue(HOST), &successor.root()))
+        .ok();
     wait_until("a certificate of another CA is served", || {
         let answer = client(cluster, &successor.root_path());
-        if answer.succeeded() { Ok(()) } else { Err(answer.printed()) }
+        if answer.succeeded() {
+            Ok(())
+        } else {
+            Err(answer.printed())
+        }
     });
-    assert_eq!(restarts_and_names(cluster), pods, "the pods were replaced or restarted");
-    cluster.kubectl(&["-n", "registry", "delete", "registry", "own", "--timeout=60s"]).ok();
+    assert_eq!(
+        restarts_and_names(cluster),
+        pods,
+        "the pods were replaced or restarted"
+    );
+    cluster
+        .kubectl(&["-n", "registry", "delete", "registry", "own", "--timeout=60s"])
+        .ok();
 }

@@ -44,12 +44,20 @@ const CLIENTS: &[Stock] = &[
 ];
 
 fn archive() -> String {
-    Cluster::installed().state().join("busybox.tar").display().to_string()
+    Cluster::installed()
+        .state()
+        .join("busybox.tar")
+        .display()
+        .to_string()
 }
 
 fn script(stock: &Stock, command: &str) -> String {
     let target = format!("$HOST/clients/{}", stock.name);
-    format!("export ARCHIVE={}; {}", archive(), command.replace("TARGET", &target))
+    format!(
+        "export ARCHIVE={}; {}",
+        archive(),
+        command.replace("TARGET", &target)
+    )
 }
 
 #[test]
@@ -67,12 +75,19 @@ fn each_client_pushes_and_pulls_what_it_pushed() {
 fn each_client_is_told_of_a_wrong_password() {
     for stock in CLIENTS {
         let stranger = Client::named("roadstead-push", "wrong");
-        let printed = stranger.run(&script(stock, stock.login).to_string()).succeeded().then(|| {
-            // crane stores credentials without asking; its first request is refused instead.
-            stranger.run(&script(stock, stock.push)).fails()
-        });
+        let printed = stranger
+            .run(&script(stock, stock.login).to_string())
+            .succeeded()
+            .then(|| {
+                // crane stores credentials without asking; its first request is refused instead.
+                stranger.run(&script(stock, stock.push)).fails()
+            });
         if let Some(printed) = printed {
-            assert!(printed.to_lowercase().contains("unauthorized") || printed.contains("401"), "{}: {printed}", stock.name);
+            assert!(
+                printed.to_lowercase().contains("unauthorized") || printed.contains("401"),
+                "{}: {printed}",
+                stock.name
+            );
         }
     }
 }
@@ -83,7 +98,11 @@ fn each_client_is_told_of_an_unknown_tag() {
         let client = Client::push();
         client.run(&script(stock, stock.login)).ok();
         let printed = client.run(&script(stock, stock.unknown)).fails().to_lowercase();
-        assert!(printed.contains("not found") || printed.contains("unknown"), "{}: {printed}", stock.name);
+        assert!(
+            printed.contains("not found") || printed.contains("unknown"),
+            "{}: {printed}",
+            stock.name
+        );
     }
 }
 
@@ -93,6 +112,10 @@ fn the_pull_user_may_not_push() {
         let client = Client::pull();
         client.run(&script(stock, stock.login)).ok();
         let printed = client.run(&script(stock, stock.push)).fails().to_lowercase();
-        assert!(printed.contains("denied") || printed.contains("403"), "{}: {printed}", stock.name);
+        assert!(
+            printed.contains("denied") || printed.contains("403"),
+            "{}: {printed}",
+            stock.name
+        );
     }
 }

@@ -18,7 +18,9 @@ fn beside_docker(client: &Client, script: &str) -> Finished {
         archive.display()
     );
     // A private mount namespace: what is mounted over /etc/docker is seen by no one else.
-    client.run(&format!("cat > inner.sh <<'SCRIPT'\nset -euo pipefail\n{inner}\nSCRIPT\nunshare --mount bash inner.sh"))
+    client.run(&format!(
+        "cat > inner.sh <<'SCRIPT'\nset -euo pipefail\n{inner}\nSCRIPT\nunshare --mount bash inner.sh"
+    ))
 }
 
 #[test]
@@ -33,9 +35,16 @@ fn docker_logs_in_pushes_and_pulls() {
 #[test]
 fn docker_is_told_of_a_wrong_password_and_of_an_unknown_tag() {
     let stranger = Client::named("roadstead-push", "wrong");
-    let printed = beside_docker(&stranger, "docker login -u $REGISTRY_USER --password-stdin $HOST < password").fails();
+    let printed = beside_docker(
+        &stranger,
+        "docker login -u $REGISTRY_USER --password-stdin $HOST < password",
+    )
+    .fails();
     assert!(printed.contains("unauthorized"), "{printed}");
     let script = "docker login -u $REGISTRY_USER --password-stdin $HOST < password; docker pull $HOST/docker/busybox:none";
     let printed = beside_docker(&Client::push(), script).fails();
-    assert!(printed.contains("not found") || printed.contains("manifest unknown"), "{printed}");
+    assert!(
+        printed.contains("not found") || printed.contains("manifest unknown"),
+        "{printed}"
+    );
 }

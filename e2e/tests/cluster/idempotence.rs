@@ -10,20 +10,35 @@ use serde_json::Value;
 fn writes(cluster: &Cluster, from: u64) -> (Vec<String>, u64) {
     let mut log = File::open(cluster.state().join("log/audit.log")).expect("the cluster keeps an audit log");
     log.seek(SeekFrom::Start(from)).expect("a file can be sought in");
-    let lines = BufReader::new(log).lines().map_while(Result::ok).collect::<Vec<_>>();
+    let lines = BufReader::new(log)
+        .lines()
+        .map_while(Result::ok)
+        .collect::<Vec<_>>();
     let read = lines.iter().map(|line| line.len() as u64 + 1).sum::<u64>();
-    let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let writes = events.filter(|event| event["stage"] == "ResponseComplete").filter_map(|event| {
-        let user = event["user"]["username"].as_str()?;
-        let verb = event["verb"].as_str()?;
-        let object = &event["objectRef"];
-        let text = |field: &str| object[field].as_str().unwrap_or_default();
-        let ours = user.starts_with("system:serviceaccount:roadstead-system");
-        // A Lease is renewed by design.
-        let write = matches!(verb, "create" | "update" | "patch" | "delete") && text("resource") != "leases";
-        let images = text("name").contains("images");
-        (ours && write && images).then(|| format!("{verb} {} {}/{}", text("resource"), text("namespace"), text("name")))
-    });
+    let events = lines
+        .iter()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let writes = events
+        .filter(|event| event["stage"] == "ResponseComplete")
+        .filter_map(|event| {
+            let user = event["user"]["username"].as_str()?;
+            let verb = event["verb"].as_str()?;
+            let object = &event["objectRef"];
+            let text = |field: &str| object[field].as_str().unwrap_or_default();
+            let ours = user.starts_with("system:serviceaccount:roadstead-system");
+            // A Lease is renewed by design.
+            let write =
+                matches!(verb, "create" | "update" | "patch" | "delete") && text("resource") != "leases";
+            let images = text("name").contains("images");
+            (ours && write && images).then(|| {
+                format!(
+                    "{verb} {} {}/{}",
+                    text("resource"),
+                    text("namespace"),
+                    text("name")
+                )
+            })
+        });
     (writes.collect(), from + read)
 }
 
@@ -34,12 +49,36 @@ fn a_registry_at_rest_is_not_written() {
         let (_, end) = writes(cluster, 0);
         std::thread::sleep(std::time::Duration::from_secs(10));
         let (written, _) = writes(cluster, end);
-        if written.is_empty() { Ok(()) } else { Err(written.join(", ")) }
+        if written.is_empty() {
+            Ok(())
+        } else {
+            Err(written.join(", "))
+        }
     });
     // A reconcile that is asked for changes nothing either: an annotation is no part of what is wanted.
     let (_, end) = writes(cluster, 0);
-    cluster.kubectl(&["-n", "registry", "annotate", "registry", "images", "example.com/touched=1", "--overwrite"]).ok();
-    cluster.kubectl(&["-n", "registry", "label", "service", "images", "example.com/touched=1", "--overwrite"]).ok();
+    cluster
+        .kubectl(&[
+            "-n",
+            "registry",
+            "annotate",
+            "registry",
+            "images",
+            "example.com/touched=1",
+            "--overwrite",
+        ])
+        .ok();
+    cluster
+        .kubectl(&[
+            "-n",
+            "registry",
+            "label",
+            "service",
+            "images",
+            "example.com/touched=1",
+            "--overwrite",
+        ])
+        .ok();
     std::thread::sleep(std::time::Duration::from_secs(5));
     let (written, _) = writes(cluster, end);
     assert!(written.is_empty(), "{written:?}");

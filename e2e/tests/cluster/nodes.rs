@@ -9,7 +9,9 @@ const FOLDER: &str = "/etc/containerd/certs.d/images.registry.svc:5000";
 fn pull(cluster: &Cluster, node: &str) -> String {
     // A pod is the one stock client of the CRI on every node.
     let name = format!("probe-{node}");
-    cluster.kubectl(&["-n", "registry", "delete", "pod", &name, "--ignore-not-found"]).ok();
+    cluster
+        .kubectl(&["-n", "registry", "delete", "pod", &name, "--ignore-not-found"])
+        .ok();
     cluster
         .apply(&format!(
             "{{apiVersion: v1, kind: Pod, metadata: {{name: {name}, namespace: registry}}, spec: {{nodeName: {node}, \
@@ -24,18 +26,48 @@ fn pull(cluster: &Cluster, node: &str) -> String {
             other => Err(format!("{other:?}")),
         }
     });
-    cluster.kubectl(&["-n", "registry", "delete", "pod", &name, "--wait=false"]).ok();
+    cluster
+        .kubectl(&["-n", "registry", "delete", "pod", &name, "--wait=false"])
+        .ok();
     message
 }
 
 fn set_agents(cluster: &Cluster, running: bool) {
-    let selector = if running { "null" } else { r#"{"roadstead.dev/no-such-node": "true"}"# };
+    let selector = if running {
+        "null"
+    } else {
+        r#"{"roadstead.dev/no-such-node": "true"}"#
+    };
     let patch = format!(r#"{{"spec": {{"template": {{"spec": {{"nodeSelector": {selector}}}}}}}}}"#);
     let namespace = "roadstead-system-nodes";
-    cluster.kubectl(&["-n", namespace, "patch", "daemonset", "roadstead-agent", "--type=merge", "-p", &patch]).ok();
+    cluster
+        .kubectl(&[
+            "-n",
+            namespace,
+            "patch",
+            "daemonset",
+            "roadstead-agent",
+            "--type=merge",
+            "-p",
+            &patch,
+        ])
+        .ok();
     wait_until(if running { "agents run" } else { "agents are gone" }, || {
-        let pods = cluster.kubectl(&["-n", namespace, "get", "pods", "-o", "jsonpath={.items[*].status.phase}"]).ok();
-        let ready = if running { pods.matches("Running").count() == cluster.nodes().len() } else { pods.trim().is_empty() };
+        let pods = cluster
+            .kubectl(&[
+                "-n",
+                namespace,
+                "get",
+                "pods",
+                "-o",
+                "jsonpath={.items[*].status.phase}",
+            ])
+            .ok();
+        let ready = if running {
+            pods.matches("Running").count() == cluster.nodes().len()
+        } else {
+            pods.trim().is_empty()
+        };
         if ready { Ok(()) } else { Err(pods) }
     });
 }
@@ -48,18 +80,27 @@ fn another_ca_on_a_node_fails_the_pull_and_the_agent_mends_it() {
     let good = cluster.on_node(&node, &format!("cat {FOLDER}/ca.crt")).ok();
 
     set_agents(cluster, false);
-    cluster.on_node(&node, &format!("cat > {FOLDER}/ca.crt <<'PEM'\n{stranger}PEM")).ok();
+    cluster
+        .on_node(&node, &format!("cat > {FOLDER}/ca.crt <<'PEM'\n{stranger}PEM"))
+        .ok();
     let message = pull(cluster, &node);
     assert!(message.contains("x509"), "{message}");
 
     set_agents(cluster, true);
     wait_until("the CA is mended", || {
         let now = cluster.on_node(&node, &format!("cat {FOLDER}/ca.crt")).ok();
-        if now == good { Ok(()) } else { Err("another CA".to_owned()) }
+        if now == good {
+            Ok(())
+        } else {
+            Err("another CA".to_owned())
+        }
     });
     cluster.wait_for("registry", "images", "NodesTrusted", "True");
     let message = pull(cluster, &node);
-    assert!(message.contains("401") || message.contains("no basic auth credentials"), "{message}");
+    assert!(
+        message.contains("401") || message.contains("no basic auth credentials"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -67,7 +108,9 @@ fn status_counts_the_nodes_that_acknowledged() {
     let cluster = Cluster::installed();
     let nodes = cluster.nodes().len();
     wait_until("all nodes are counted as trusted", || {
-        let registry = cluster.get("registry", "registry", "images").expect("the Registry is there");
+        let registry = cluster
+            .get("registry", "registry", "images")
+            .expect("the Registry is there");
         let counts = &registry["status"]["nodes"];
         let all = counts["desired"] == nodes && counts["trusted"] == nodes && counts["unsupported"] == 0;
         if all { Ok(()) } else { Err(counts.to_string()) }
@@ -79,14 +122,47 @@ fn an_agent_may_not_speak_for_another_node() {
     let cluster = Cluster::installed();
     let nodes = cluster.nodes();
     let namespace = "roadstead-system-nodes";
-    let pods = cluster.kubectl(&["-n", namespace, "get", "pods", "--field-selector", &format!("spec.nodeName={}", nodes[0]), "-o", "jsonpath={.items[0].metadata.name} {.items[0].metadata.uid}"]).ok();
+    let pods = cluster
+        .kubectl(&[
+            "-n",
+            namespace,
+            "get",
+            "pods",
+            "--field-selector",
+            &format!("spec.nodeName={}", nodes[0]),
+            "-o",
+            "jsonpath={.items[0].metadata.name} {.items[0].metadata.uid}",
+        ])
+        .ok();
     let (pod, uid) = pods.split_once(' ').expect("an agent runs on the node");
     let token = cluster
-        .kubectl(&["-n", namespace, "create", "token", "roadstead-agent", "--bound-object-kind=Pod", "--bound-object-name", pod, "--bound-object-uid", uid])
+        .kubectl(&[
+            "-n",
+            namespace,
+            "create",
+            "token",
+            "roadstead-agent",
+            "--bound-object-kind=Pod",
+            "--bound-object-name",
+            pod,
+            "--bound-object-uid",
+            uid,
+        ])
         .ok();
     let patch = |node: &str| {
         cluster.kubectl(&[
-            "--token", token.trim(), "--client-certificate=", "--client-key=", "-n", namespace, "patch", "nodetrust", node, "--type=merge", "-p", r#"{"spec": {"bootID": "forged"}}"#,
+            "--token",
+            token.trim(),
+            "--client-certificate=",
+            "--client-key=",
+            "-n",
+            namespace,
+            "patch",
+            "nodetrust",
+            node,
+            "--type=merge",
+            "-p",
+            r#"{"spec": {"bootID": "forged"}}"#,
         ])
     };
     let refused = patch(&nodes[1]).fails();

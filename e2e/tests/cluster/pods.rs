@@ -4,7 +4,9 @@ use roadstead_e2e::{Client, Cluster, HOST, wait_until};
 
 /// A pod of the image, on a node of choice.
 fn pod(name: &str, node: &str, image: &str, secret: Option<&str>) -> String {
-    let secrets = secret.map(|secret| format!("imagePullSecrets: [{{name: {secret}}}]")).unwrap_or_default();
+    let secrets = secret
+        .map(|secret| format!("imagePullSecrets: [{{name: {secret}}}]"))
+        .unwrap_or_default();
     format!(
         "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, namespace: registry}}\nspec:\n  nodeName: {node}\n  \
          terminationGracePeriodSeconds: 0\n  containers: [{{name: main, image: {HOST}/{image}, imagePullPolicy: Always, \
@@ -34,7 +36,9 @@ fn pod_state(cluster: &Cluster, name: &str) -> (String, String) {
 }
 
 fn delete_pod(cluster: &Cluster, name: &str) {
-    cluster.kubectl(&["-n", "registry", "delete", "pod", name, "--wait=false"]).ok();
+    cluster
+        .kubectl(&["-n", "registry", "delete", "pod", name, "--wait=false"])
+        .ok();
 }
 
 #[test]
@@ -43,16 +47,30 @@ fn a_pod_on_each_node_pulls_with_the_pull_secret_and_never_fails_once() {
     push("pods/hello:1");
     for node in cluster.nodes() {
         let name = format!("pulls-on-{node}");
-        cluster.apply(&pod(&name, &node, "pods/hello:1", Some("images-pull"))).ok();
+        cluster
+            .apply(&pod(&name, &node, "pods/hello:1", Some("images-pull")))
+            .ok();
         wait_until(&format!("{name} runs"), || match pod_state(cluster, &name) {
             (reason, _) if reason == "Running" => Ok(()),
             (reason, message) => {
-                assert!(!reason.contains("ImagePull"), "a pull failed after NodesTrusted: {reason} {message}");
+                assert!(
+                    !reason.contains("ImagePull"),
+                    "a pull failed after NodesTrusted: {reason} {message}"
+                );
                 Err(reason)
             }
         });
         let events = cluster
-            .kubectl(&["-n", "registry", "get", "events", "--field-selector", &format!("involvedObject.name={name}"), "-o", "jsonpath={.items[*].reason}"])
+            .kubectl(&[
+                "-n",
+                "registry",
+                "get",
+                "events",
+                "--field-selector",
+                &format!("involvedObject.name={name}"),
+                "-o",
+                "jsonpath={.items[*].reason}",
+            ])
             .ok();
         assert!(!events.contains("Failed"), "{events}");
         delete_pod(cluster, &name);
@@ -64,12 +82,17 @@ fn a_pod_without_the_pull_secret_is_refused() {
     let cluster = Cluster::installed();
     push("pods/secretless:1");
     let node = &cluster.nodes()[0];
-    cluster.apply(&pod("secretless", node, "pods/secretless:1", None)).ok();
+    cluster
+        .apply(&pod("secretless", node, "pods/secretless:1", None))
+        .ok();
     let message = wait_until("the pull is refused", || match pod_state(cluster, "secretless") {
         (reason, message) if reason == "ErrImagePull" => Ok(message),
         (reason, _) if reason == "Running" => panic!("a pod without credentials pulled a private image"),
         (reason, _) => Err(reason),
     });
-    assert!(message.contains("401") || message.contains("no basic auth credentials"), "{message}");
+    assert!(
+        message.contains("401") || message.contains("no basic auth credentials"),
+        "{message}"
+    );
     delete_pod(cluster, "secretless");
 }

@@ -14,7 +14,13 @@ fn a_tenants_hostname_never_reaches_the_nodes_unasked() {
     let cluster = Cluster::installed();
     cluster.kubectl(&["create", "namespace", "tenant"]).ok();
     let authority = Authority::create();
-    for hostname in ["docker.io", "registry-1.docker.io", "registry.k8s.io", "registry.example.com", "other.example.com"] {
+    for hostname in [
+        "docker.io",
+        "registry-1.docker.io",
+        "registry.k8s.io",
+        "registry.example.com",
+        "other.example.com",
+    ] {
         let pair = authority.issue(hostname);
         let secret = serde_json::json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls",
@@ -25,7 +31,11 @@ fn a_tenants_hostname_never_reaches_the_nodes_unasked() {
         cluster.apply(&registry(hostname)).ok();
         wait_until(&format!("{hostname} is refused"), || {
             match cluster.condition("tenant", "evil", "NodesTrusted") {
-                Some((_, reason, message)) if reason == "HostnameNotAllowed" && message.contains(hostname) => Ok(()),
+                Some((_, reason, message))
+                    if reason == "HostnameNotAllowed" && message.contains(hostname) =>
+                {
+                    Ok(())
+                }
                 other => Err(format!("{other:?}")),
             }
         });
@@ -33,8 +43,21 @@ fn a_tenants_hostname_never_reaches_the_nodes_unasked() {
             let hosts = cluster.on_node(&node, "ls /etc/containerd/certs.d").ok();
             assert!(!hosts.contains(hostname), "{hostname} reached {node}: {hosts}");
         }
-        let bundles = cluster.kubectl(&["get", "trustbundles", "-A", "-o", "jsonpath={.items[*].spec.host}"]).ok();
-        assert!(!bundles.split_whitespace().any(|host| host.starts_with(hostname)), "{bundles}");
+        let bundles = cluster
+            .kubectl(&[
+                "get",
+                "trustbundles",
+                "-A",
+                "-o",
+                "jsonpath={.items[*].spec.host}",
+            ])
+            .ok();
+        assert!(
+            !bundles.split_whitespace().any(|host| host.starts_with(hostname)),
+            "{bundles}"
+        );
     }
-    cluster.kubectl(&["delete", "namespace", "tenant", "--timeout=60s"]).ok();
+    cluster
+        .kubectl(&["delete", "namespace", "tenant", "--timeout=60s"])
+        .ok();
 }

@@ -58,8 +58,9 @@ impl Content {
             let Some(batch) = layout::below(&folder, &entry.name) else {
                 continue;
             };
+            // One that ended between these two looks has been there: what it deleted is looked for again.
             let found = self.storage().stat(&batch).await?;
-            if found.is_some_and(|batch| is_younger(batch.modified, BATCH_IS_VOID)) {
+            if found.is_none_or(|batch| is_younger(batch.modified, BATCH_IS_VOID)) {
                 return Ok(true);
             }
         }

@@ -9,6 +9,9 @@ use super::session::started_at;
 use super::{Content, layout};
 use crate::storage::Key;
 
+/// Nobody takes up a temporary object again: one that has not been written to for so long is nobody's.
+const TEMPORARY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// What [`Content::purge_uploads`] removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
@@ -18,14 +21,15 @@ pub struct Purged {
 
 impl Content {
     /// Removes uploads that were started longer ago than `age`, also those of registry:2, and temporary objects
-    /// that old. What cannot be removed is left for the next time.
+    /// that old, or a day old. What cannot be removed is left for the next time.
     pub async fn purge_uploads(&self, age: Duration) -> Result<Purged, Error> {
         self.check_writable()?;
         let Some(before) = SystemTime::now().checked_sub(age) else {
             return Ok(Purged::default());
         };
+        let temporary_before = before.max(SystemTime::now() - TEMPORARY_AGE);
         let mut purged = Purged {
-            temporary_objects: self.purge_temporaries(before).await?,
+            temporary_objects: self.purge_temporaries(temporary_before).await?,
             uploads: 0,
         };
         let mut folders = vec![layout::repositories()];
@@ -50,9 +54,7 @@ impl Content {
             let Some(upload) = layout::below(uploads, &entry.name) else {
                 continue;
             };
-            // One that does not say when it was started may be starting now, or may be registry:2's to judge.
-            let started = started_at(self.storage(), &upload).await?.map(SystemTime::from);
-            if started.is_none_or(|started| started >= before) {
+            if !self.is_abandoned(&upload, before).await? {
                 continue;
             }
             match self.storage().delete_folder(&upload, uploads).await {
@@ -64,6 +66,27 @@ impl Content {
             info!(%uploads, purged, "purged abandoned uploads");
         }
         Ok(purged)
+    }
+
+    /// Started before that time; or it does not say when, and nothing in it is younger: a remainder.
+    async fn is_abandoned(&self, upload: &Key, before: SystemTime) -> Result<bool, Error> {
+        if let Some(started) = started_at(self.storage(), upload).await? {
+            return Ok(SystemTime::from(started) < before);
+        }
+        for entry in self.storage().list(upload, None, usize::MAX).await? {
+            let Some(object) = layout::below(upload, &entry.name) else {
+                return Ok(false);
+            };
+            if self
+                .storage()
+                .stat(&object)
+                .await?
+                .is_none_or(|object| object.modified >= before)
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn purge_temporaries(&self, before: SystemTime) -> Result<usize, Error> {

@@ -322,3 +322,24 @@ async fn old_uploads_and_temporary_objects_are_purged_and_young_ones_kept() {
     ));
     assert!(!foreign.exists() && !temporary.exists());
 }
+
+#[tokio::test]
+async fn what_is_left_of_an_upload_is_purged_when_nothing_in_it_is_young() {
+    let (registry, name) = (registry(), repository(NAME));
+    let uploads = registry.path(&layout::uploads(name.as_str()));
+    let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    for (upload, modified) in [("old", long_ago), ("young", std::time::SystemTime::now())] {
+        fs::create_dir_all(uploads.join(upload)).unwrap();
+        let segment = uploads.join(upload).join("seg-0-0");
+        fs::write(&segment, "x").unwrap();
+        fs::File::options()
+            .write(true)
+            .open(segment)
+            .unwrap()
+            .set_modified(modified)
+            .unwrap();
+    }
+    let purged = registry.purge_uploads(Duration::from_secs(3600)).await.unwrap();
+    assert_eq!(purged.uploads, 1);
+    assert!(!uploads.join("old").exists() && uploads.join("young").exists());
+}

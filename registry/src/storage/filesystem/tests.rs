@@ -57,6 +57,10 @@ async fn a_value_left_aside_by_a_crash_does_not_hide_a_newer_one() {
 #[tokio::test]
 async fn the_temporary_folder_may_be_removed_below_a_running_server() {
     let (storage, folder) = fresh();
+    storage
+        .write(&key("a"), Bytes::from_static(b"before"))
+        .await
+        .unwrap();
     fs::remove_dir_all(folder.path().join("roadstead")).unwrap();
     storage.write(&key("a"), Bytes::from_static(b"x")).await.unwrap();
     assert_eq!(fs::read(folder.path().join("a")).unwrap(), b"x");
@@ -80,4 +84,12 @@ fn a_full_disk_is_told_apart_from_a_broken_one() {
     assert!(matches!(full, Error::NoSpace { .. }), "{full}");
     let broken = Error::new("write", &key("a"), io::ErrorKind::PermissionDenied.into());
     assert!(matches!(broken, Error::Io { .. }), "{broken}");
+}
+
+#[tokio::test]
+async fn opening_and_reading_write_nothing() {
+    let (storage, folder) = fresh();
+    assert_eq!(storage.read(&key("a"), 100).await.unwrap(), None);
+    assert!(storage.list(&key("a"), None, 10).await.unwrap().is_empty());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

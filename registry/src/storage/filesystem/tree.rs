@@ -28,8 +28,9 @@ pub(super) struct Tree {
 
 impl Tree {
     pub(super) fn open(root: PathBuf) -> io::Result<Self> {
+        // Nothing more is made here, so that a folder that cannot be written can still be served.
+        fs::create_dir_all(&root)?;
         let temporary = root.join(FilesystemStorage::TEMPORARY);
-        fs::create_dir_all(&temporary)?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root_folder = rustix::fs::open(&root, flags, Mode::empty())?;
         Ok(Self {
@@ -77,31 +78,37 @@ impl Tree {
     }
 
     pub(super) fn new_temporary(&self) -> io::Result<(Temporary, File)> {
-        let temporary = self.temporary_name();
-        let file = match create_new(&temporary.0) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // Somebody tidied up below a running server.
-                fs::create_dir_all(&self.temporary)?;
-                create_new(&temporary.0)?
-            }
-            result => result?,
-        };
+        let temporary = self.temporary_name()?;
+        let file = self.create_new(&temporary.0)?;
         Ok((temporary, file))
     }
 
     /// A name in the temporary folder that nobody else has.
-    pub(super) fn temporary_name(&self) -> Temporary {
-        Temporary(self.temporary.join(Uuid::new_v4().to_string()))
+    pub(super) fn temporary_name(&self) -> io::Result<Temporary> {
+        let path = self.temporary.join(Uuid::new_v4().to_string());
+        self.make_temporary_folder(&path)?;
+        Ok(Temporary(path))
     }
-}
 
-pub(super) fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o644)
-        .open(path)
+    pub(super) fn create_new(&self, path: &Path) -> io::Result<File> {
+        self.make_temporary_folder(path)?;
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o644)
+            .open(path)
+    }
+
+    /// The folder for temporary files is made when it is needed, and again if somebody tidied up below a running
+    /// server.
+    fn make_temporary_folder(&self, path: &Path) -> io::Result<()> {
+        if path.starts_with(&self.temporary) {
+            fs::create_dir_all(&self.temporary)
+        } else {
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn read_to_limit(file: &File, limit: usize) -> io::Result<Bytes> {

@@ -10,11 +10,11 @@ use futures::FutureExt;
 
 use super::super::{Answer, Error, Key, Writer};
 use super::off_thread;
-use super::tree::{Tree, create_new};
+use super::tree::Tree;
 
 pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
     let path = tree.path(key);
-    let file = Arc::new(create_new(&path)?);
+    let file = Arc::new(tree.create_new(&path)?);
     Ok(Box::new(FileWriter {
         key: key.clone(),
         file,
