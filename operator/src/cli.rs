@@ -144,7 +144,13 @@ impl Installation {
 
 fn log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().json().with_env_filter(filter).init();
+    // Each line says what it is about; the controller's spans would say it twice more.
+    tracing_subscriber::fmt()
+        .json()
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(filter)
+        .init();
 }
 
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + Sync> {

@@ -15,7 +15,7 @@ use anyhow::Context as _;
 use backoff::Backoff;
 use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{Action, Config};
@@ -115,6 +115,8 @@ fn with_triggers(
         |namespace: &str| Api::<PartialObjectMeta<TrustBundle>>::namespaced(client.clone(), namespace);
     let controller = controller
         .watches(metadata::<Deployment>(client), ours(), labelled)
+        // A pod says why it does not run; its Deployment does not.
+        .watches(metadata::<Pod>(client), ours(), labelled)
         .watches(metadata::<Service>(client), ours(), labelled)
         .watches(metadata::<ServiceAccount>(client), ours(), labelled)
         .watches(metadata::<ConfigMap>(client), ours(), labelled)

@@ -19,6 +19,8 @@ pub mod status;
 pub mod validate;
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;
 
 use crate::context::Context;

@@ -120,6 +120,20 @@ impl Nodes {
         (this, work)
     }
 
+    /// A cluster without agents.
+    #[cfg(test)]
+    pub(crate) fn none(settings: Arc<Settings>) -> Self {
+        Self {
+            settings,
+            nodes: reflector::store().0,
+            trusts: reflector::store().0,
+            bundles: reflector::store().0,
+            daemon_sets: reflector::store().0,
+            sets: Arc::default(),
+            changed: watch::channel(()).1,
+        }
+    }
+
     /// Waits until everything has been read once.
     pub async fn ready(&self) -> Result<(), reflector::store::WriterDropped> {
         self.nodes.wait_until_ready().await?;
@@ -152,12 +166,6 @@ impl Nodes {
             &sets,
             now,
         ))
-    }
-
-    /// The bundle of that name, as far as the cache has seen.
-    pub fn bundle(&self, name: &str) -> Option<Arc<TrustBundle>> {
-        self.bundles
-            .get(&ObjectRef::new(name).within(&self.settings.agent_namespace))
     }
 
     /// The bundles of a Registry.

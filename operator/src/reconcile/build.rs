@@ -11,6 +11,9 @@ mod network;
 mod trust;
 mod users;
 
+#[cfg(test)]
+mod tests;
+
 pub use trust::node_contents;
 
 use super::live::{Key, Kind};

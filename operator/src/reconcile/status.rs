@@ -58,7 +58,7 @@ pub fn status(facts: &Facts<'_>) -> RegistryStatus {
             .and_then(|deployment| deployment.status?.ready_replicas)
             .unwrap_or_default(),
         cluster_ips: match addresses.current.is_empty() {
-            true => addresses.requested.clone(),
+            true => addresses.lost.clone(),
             false => addresses.current.iter().map(ToString::to_string).collect(),
         },
     }

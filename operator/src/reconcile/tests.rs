@@ -1,1 +1,250 @@
+//! Whole rounds over an API server in this process.
 
+mod fake;
+
+use super::examples::{own_certificate, secret};
+use super::{Error, Next, reconcile};
+use fake::Fake;
+use serde_json::{Value, json};
+
+const REGISTRY: &str = "/apis/roadstead.dev/v1alpha1/namespaces/registry/registries/images";
+const SECRETS: &str = "/api/v1/namespaces/registry/secrets";
+const AUTHORITY: &str = "/api/v1/namespaces/roadstead-system/secrets/ca.registry.images";
+const BUNDLES: &str = "/apis/roadstead.dev/v1alpha1/namespaces/roadstead-system-nodes/trustbundles";
+
+fn with_registry(spec: Value) -> Fake {
+    let fake = Fake::default();
+    fake.put(
+        REGISTRY,
+        json!({
+            "apiVersion": "roadstead.dev/v1alpha1",
+            "kind": "Registry",
+            "metadata": {"name": "images", "namespace": "registry", "uid": "u-1", "generation": 1},
+            "spec": spec,
+        }),
+    );
+    fake
+}
+
+fn minimal() -> Fake {
+    with_registry(json!({"storage": {"persistentVolumeClaim": {"size": "1Gi"}}}))
+}
+
+async fn round(fake: &Fake) -> Result<Next, Error> {
+    reconcile(&fake.context(), "registry", "images").await
+}
+
+async fn settled(fake: &Fake) {
+    round(fake).await.expect("nothing stands in the way");
+    fake.writes();
+}
+
+fn condition(fake: &Fake, kind: &str) -> (String, String, String) {
+    let registry = fake.get(REGISTRY).expect("it is there");
+    let conditions = registry["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let condition = conditions
+        .iter()
+        .find(|condition| condition["type"] == kind)
+        .expect("every condition is told");
+    let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+    (text("status"), text("reason"), text("message"))
+}
+
+#[tokio::test]
+async fn everything_is_there_after_one_reconcile_and_a_second_one_writes_nothing() {
+    let fake = minimal();
+    round(&fake).await.expect("nothing stands in the way");
+    for path in [
+        "/api/v1/namespaces/registry/configmaps/images-ca",
+        "/api/v1/namespaces/registry/configmaps/images-config",
+        "/api/v1/namespaces/registry/persistentvolumeclaims/images-data",
+        "/api/v1/namespaces/registry/serviceaccounts/images",
+        "/api/v1/namespaces/registry/services/images",
+        "/api/v1/namespaces/registry/secrets/images-htpasswd",
+        "/api/v1/namespaces/registry/secrets/images-internal-tls",
+        "/api/v1/namespaces/registry/secrets/images-pull",
+        "/api/v1/namespaces/registry/secrets/images-push",
+        "/apis/apps/v1/namespaces/registry/deployments/images",
+        AUTHORITY,
+        &format!("{BUNDLES}/images.registry.svc.5000"),
+        &format!("{BUNDLES}/images.registry.svc.cluster.local.5000"),
+    ] {
+        assert!(
+            fake.get(path).is_some(),
+            "{path} is missing of {:#?}",
+            fake.paths()
+        );
+    }
+    let first = fake.writes();
+    let posts: Vec<_> = first
+        .iter()
+        .filter(|write| write.starts_with("POST") && !write.contains("events"))
+        .collect();
+    assert_eq!(
+        posts,
+        ["POST /api/v1/namespaces/roadstead-system/secrets"],
+        "only the CA is made by create"
+    );
+
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(fake.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn an_object_of_somebody_else_stops_everything() {
+    let fake = minimal();
+    let theirs = json!({"metadata": {"name": "images", "namespace": "registry"}, "spec": {"replicas": 7}});
+    let path = "/apis/apps/v1/namespaces/registry/deployments/images";
+    fake.put(path, theirs);
+    let before = fake.get(path);
+    let error = round(&fake).await.expect_err("it is in the way");
+    assert!(
+        error
+            .to_string()
+            .contains("Deployment images in namespace registry"),
+        "{error}"
+    );
+    assert_eq!(fake.get(path), before);
+    let objects: Vec<_> = fake
+        .paths()
+        .into_iter()
+        .filter(|path| !path.contains("/events/"))
+        .collect();
+    assert_eq!(objects, [path, REGISTRY]);
+    let (status, reason, message) = condition(&fake, "Ready");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "NameConflict"));
+    assert!(message.contains("rename one of the two"), "{message}");
+}
+
+#[tokio::test]
+async fn what_somebody_changed_is_put_back_and_nothing_else_is_written() {
+    let fake = minimal();
+    settled(&fake).await;
+    let path = "/apis/apps/v1/namespaces/registry/deployments/images";
+    let mut deployment = fake.get(path).expect("it is there");
+    deployment["spec"]["replicas"] = json!(5);
+    fake.put(path, deployment);
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(fake.writes(), [format!("PATCH {path}")]);
+    assert_eq!(fake.get(path).expect("it is there")["spec"]["replicas"], 1);
+}
+
+#[tokio::test]
+async fn passwords_and_certificates_outlive_every_round() {
+    let fake = minimal();
+    settled(&fake).await;
+    let secrets = [
+        "images-push",
+        "images-pull",
+        "images-htpasswd",
+        "images-internal-tls",
+    ];
+    let read =
+        || secrets.map(|name| fake.get(&format!("{SECRETS}/{name}")).expect("it is there")["data"].clone());
+    let before = read();
+    // Another address: a new certificate, and the same passwords.
+    let service = "/api/v1/namespaces/registry/services/images";
+    let mut moved = fake.get(service).expect("it is there");
+    moved["spec"]["clusterIPs"] = json!(["10.96.0.8"]);
+    fake.put(service, moved);
+    round(&fake).await.expect("nothing stands in the way");
+    let after = read();
+    assert_eq!(before[..3], after[..3]);
+    assert_ne!(before[3], after[3]);
+    assert_eq!(before[3]["ca.crt"], after[3]["ca.crt"], "the same CA signed both");
+}
+
+#[tokio::test]
+async fn a_registry_that_goes_takes_its_bundles_and_its_ca_along() {
+    let fake = minimal();
+    settled(&fake).await;
+    let mut registry = fake.get(REGISTRY).expect("it is there");
+    registry["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    fake.put(REGISTRY, registry);
+    round(&fake).await.expect("nothing stands in the way");
+    assert!(fake.get(AUTHORITY).is_none());
+    assert!(
+        fake.paths().iter().all(|path| !path.starts_with(BUNDLES)),
+        "{:#?}",
+        fake.paths()
+    );
+    assert_eq!(
+        fake.get(REGISTRY).expect("it is there")["metadata"]["finalizers"],
+        json!([])
+    );
+}
+
+#[tokio::test]
+async fn bundles_go_when_nodes_shall_not_trust_it_any_longer() {
+    let fake = minimal();
+    settled(&fake).await;
+    let mut registry = fake.get(REGISTRY).expect("it is there");
+    registry["spec"]["nodeTrust"] = json!({"enabled": false});
+    fake.put(REGISTRY, registry);
+    round(&fake).await.expect("nothing stands in the way");
+    assert!(
+        fake.paths().iter().all(|path| !path.starts_with(BUNDLES)),
+        "{:#?}",
+        fake.paths()
+    );
+    assert_eq!(condition(&fake, "NodesTrusted").1, "NodeTrustDisabled");
+}
+
+#[tokio::test]
+async fn nothing_is_written_for_a_paused_registry_nor_while_roadstead_is_taken_away() {
+    let fake = with_registry(json!({"storage": {"emptyDir": {}}, "paused": true}));
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(fake.writes(), Vec::<String>::new());
+
+    let fake = minimal();
+    fake.put(
+        "/api/v1/namespaces/roadstead-system/configmaps/roadstead-uninstall",
+        json!({"metadata": {"name": "roadstead-uninstall"}}),
+    );
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(fake.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_broken_secret_leaves_what_runs_and_heals_by_itself() {
+    let fake = with_registry(json!({
+        "storage": {"emptyDir": {}},
+        "hostname": "registry.example.org",
+        "tls": {"secretRef": {"name": "my-tls"}},
+    }));
+    let source = format!("{SECRETS}/my-tls");
+    let copy = format!("{SECRETS}/images-external-tls");
+    let put = |chain: &str, key: &str, root: &str| {
+        let secret = secret(&[("tls.crt", chain), ("tls.key", key), ("ca.crt", root)]);
+        fake.put(&source, serde_json::to_value(secret).expect("it is JSON"));
+    };
+    settled(&fake).await;
+    assert_eq!(condition(&fake, "CertificateValid").1, "SecretNotFound");
+    assert!(fake.get(&copy).is_none());
+
+    let [chain, key, root] = own_now(&["registry.example.org"]);
+    put(&chain, &key, &root);
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(condition(&fake, "CertificateValid").0, "True");
+    let served = fake.get(&copy).expect("the copy is there")["data"].clone();
+
+    let [other_chain, _, _] = own_now(&["registry.example.org"]);
+    put(&other_chain, &key, &root);
+    round(&fake).await.expect("nothing stands in the way");
+    let (status, reason, message) = condition(&fake, "CertificateValid");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "KeyMismatch"));
+    assert!(message.contains("my-tls"), "{message}");
+    assert_eq!(fake.get(&copy).expect("the copy is there")["data"], served);
+
+    put(&chain, &key, &root);
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(condition(&fake, "CertificateValid").0, "True");
+}
+
+/// These rounds run by the real clock.
+fn own_now(names: &[&str]) -> [String; 3] {
+    own_certificate(names, jiff::Timestamp::now())
+}

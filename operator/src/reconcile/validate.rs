@@ -49,8 +49,8 @@ pub struct Validated {
 pub struct Addresses {
     /// As the Service has them now; empty before it is made.
     pub current: Vec<IpAddr>,
-    /// What to ask for: what it has, or had before somebody deleted it.
-    pub requested: Vec<String>,
+    /// What it had before somebody deleted it, to be asked for again.
+    pub lost: Vec<String>,
 }
 
 /// A host that nodes are to trust.
@@ -139,7 +139,7 @@ fn addresses(observed: &Observed, keys: &Keys) -> Addresses {
         .unwrap_or_default();
     Addresses {
         current: live.iter().filter_map(|address| address.parse().ok()).collect(),
-        requested: if live.is_empty() { known } else { live },
+        lost: if live.is_empty() { known } else { Vec::new() },
     }
 }
 

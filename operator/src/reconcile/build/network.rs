@@ -23,15 +23,15 @@ pub(super) fn service(validated: &Validated) -> Service {
         ServiceType::NodePort => "NodePort",
         ServiceType::LoadBalancer => "LoadBalancer",
     };
-    let requested = (!addresses.requested.is_empty()).then(|| addresses.requested.clone());
+    let lost = (!addresses.lost.is_empty()).then(|| addresses.lost.clone());
     Service {
         metadata,
         spec: Some(ServiceSpec {
             type_: Some(kind.to_owned()),
             selector: Some(id.pod_labels()),
             // Nodes and certificates carry the address: a Service that is made anew gets the same one.
-            cluster_ip: addresses.requested.first().cloned(),
-            cluster_ips: requested,
+            cluster_ip: addresses.lost.first().cloned(),
+            cluster_ips: lost,
             load_balancer_class: service.load_balancer_class.clone(),
             load_balancer_source_ranges: service.load_balancer_source_ranges.clone(),
             ports: Some(vec![ServicePort {

@@ -142,7 +142,11 @@ fn kept(wanted: &OwnClaim, live: &PersistentVolumeClaimSpec) -> OwnClaim {
     };
     OwnClaim {
         size,
-        storage_class_name: live.storage_class_name.clone(),
+        // The default class comes from the cluster and stays its own.
+        storage_class_name: wanted
+            .storage_class_name
+            .as_ref()
+            .and(live.storage_class_name.clone()),
         access_modes: live
             .access_modes
             .clone()

@@ -1,0 +1,143 @@
+//! What is built, as people would read it with `kubectl get -o yaml`.
+
+use crate::names::Host;
+use crate::reconcile::build::Plan;
+use crate::reconcile::examples::{Cluster, EVERYTHING, MINIMAL, NOW, own_certificate};
+use crate::reconcile::live::Kind;
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// Everything less what differs each time: certificates, keys, passwords and their hashes.
+fn rendered(plan: &Plan) -> String {
+    let mut text = String::new();
+    for desired in &plan.desired {
+        let mut object = desired.object.clone();
+        hide(&mut object);
+        let yaml = serde_yaml::to_string(&object).expect("it is YAML");
+        writeln!(text, "--- # {}\n{yaml}", desired.key).expect("a String takes any text");
+    }
+    for key in &plan.absent {
+        writeln!(text, "--- # not: {key}").expect("a String takes any text");
+    }
+    text
+}
+
+fn hide(object: &mut Value) {
+    let data = object["data"].as_object_mut();
+    let is_secret = data.as_ref().is_some_and(|data| !data.contains_key("config.yml"));
+    if is_secret {
+        data.into_iter()
+            .flatten()
+            .for_each(|(key, value)| *value = json!(format!("<{key}>")));
+    }
+    if object["spec"]["ca"].is_string() {
+        object["spec"]["ca"] = json!("<ca>");
+    }
+    object
+        .as_object_mut()
+        .expect("it is an object")
+        .retain(|_, value| !value.is_null());
+}
+
+#[test]
+fn the_least_that_one_can_ask_for() {
+    insta::assert_snapshot!(rendered(&Cluster::prepared(MINIMAL).build()));
+}
+
+#[test]
+fn everything_that_one_can_ask_for() {
+    let [chain, key, root] = own_certificate(&["registry.example.com"], NOW);
+    let people = roadstead_pki::htpasswd::hash_line("ada", "a password", 4).expect("the name is usable");
+    let cluster = Cluster::prepared(EVERYTHING)
+        .with_tls(&[("tls.crt", &chain), ("tls.key", &key), ("ca.crt", &root)])
+        .with_users(&people);
+    insta::assert_snapshot!(rendered(&cluster.build()));
+}
+
+#[test]
+fn a_folder_that_goes_with_the_pod() {
+    let yaml = MINIMAL.replace("persistentVolumeClaim: {size: 1Gi}", "emptyDir: {sizeLimit: 5Gi}");
+    let plan = Cluster::prepared(&yaml).build();
+    let deployment = plan
+        .desired
+        .iter()
+        .find(|desired| desired.key.kind == Kind::Deployment)
+        .expect("it is built");
+    let pod = &deployment.object["spec"]["template"]["spec"];
+    assert_eq!(
+        pod["volumes"][4],
+        json!({"name": "data", "emptyDir": {"sizeLimit": "5Gi"}})
+    );
+    assert_eq!(deployment.object["spec"]["strategy"], json!({"type": "Recreate"}));
+    assert!(
+        plan.desired
+            .iter()
+            .all(|desired| desired.key.kind != Kind::PersistentVolumeClaim)
+    );
+}
+
+#[test]
+fn before_there_is_an_address_only_what_needs_none_is_built() {
+    let plan = Cluster::new(MINIMAL).build();
+    assert!(!plan.complete);
+    let kinds: Vec<_> = plan.desired.iter().map(|desired| desired.key.kind).collect();
+    assert!(kinds.contains(&Kind::Service));
+    assert!(!kinds.contains(&Kind::Deployment) && !kinds.contains(&Kind::TrustBundle));
+}
+
+#[test]
+fn what_was_built_once_is_built_alike_again() {
+    let [chain, key, root] = own_certificate(&["registry.example.com"], NOW);
+    let people = roadstead_pki::htpasswd::hash_line("ada", "a password", 4).expect("the name is usable");
+    let cluster = Cluster::prepared(EVERYTHING)
+        .with_tls(&[("tls.crt", &chain), ("tls.key", &key), ("ca.crt", &root)])
+        .with_users(&people)
+        .built();
+    let again = cluster.build();
+    for desired in &again.desired {
+        let live = cluster
+            .observed
+            .live
+            .value(&desired.key)
+            .expect("it was built before");
+        // The Service asked for no address: that it has one is the cluster's doing.
+        for part in ["data", "spec", "metadata"] {
+            let (live, desired) = (&live[part], &desired.object[part]);
+            assert_eq!(live, desired, "{part} of what was built");
+        }
+    }
+}
+
+#[test]
+fn a_service_made_anew_asks_for_its_old_address() {
+    let mut cluster = Cluster::new(MINIMAL);
+    cluster.observed.registry.status =
+        serde_json::from_value(json!({"clusterIPs": ["10.96.0.7"], "replicas": 0})).expect("it is a status");
+    let plan = cluster.build();
+    let service = &plan
+        .desired
+        .iter()
+        .find(|desired| desired.key.kind == Kind::Service)
+        .expect("it is built")
+        .object;
+    assert_eq!(service["spec"]["clusterIP"], "10.96.0.7");
+}
+
+#[test]
+fn nodes_dial_ipv6_in_brackets() {
+    let mut cluster = Cluster::prepared(MINIMAL);
+    let key = cluster.keys.service.clone();
+    let mut service = cluster.observed.live.value(&key).expect("it is there").clone();
+    service["spec"]["clusterIPs"] = json!(["fd00::7"]);
+    cluster.put(&key, &service);
+    let validated = cluster.validate().expect("nothing stands in the way");
+    let first = &validated.node_hosts[0];
+    assert_eq!(first.server.as_deref(), Some("[fd00::7]:5000"));
+    assert_eq!(
+        first.host,
+        Host {
+            name: "images.registry.svc".into(),
+            port: 5000
+        }
+    );
+}

@@ -1,0 +1,165 @@
+//! An API server in this process: it keeps objects by their path and writes down every write.
+//!
+//! It does what these tests lean on and no more: a Service gets an address, server-side apply replaces what it names.
+
+use crate::context::Context;
+use crate::metrics::Metrics;
+use crate::nodes::Nodes;
+use crate::settings::tests::settings;
+use http::{Method, Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+#[derive(Clone, Default)]
+pub(super) struct Fake(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Value>,
+    writes: Vec<String>,
+    version: u64,
+}
+
+impl Fake {
+    pub(super) fn context(&self) -> Context {
+        let fake = self.clone();
+        let service = tower::service_fn(move |request| {
+            let fake = fake.clone();
+            async move { Ok::<_, Infallible>(fake.answer(request).await) }
+        });
+        let settings = Arc::new(settings());
+        let registries = kube::runtime::reflector::store().0;
+        Context::new(
+            Client::new(service, "default"),
+            settings.clone(),
+            Nodes::none(settings),
+            registries,
+            Arc::new(Metrics::default()),
+            "operator-0",
+        )
+    }
+
+    pub(super) fn put(&self, path: &str, object: Value) {
+        self.state().store(path, object);
+    }
+
+    pub(super) fn get(&self, path: &str) -> Option<Value> {
+        self.state().objects.get(path).cloned()
+    }
+
+    /// The paths of all objects, in order.
+    pub(super) fn paths(&self) -> Vec<String> {
+        self.state().objects.keys().cloned().collect()
+    }
+
+    /// The writes since the last call: `METHOD path`.
+    pub(super) fn writes(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().writes)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics while it holds the lock")
+    }
+
+    async fn answer(&self, request: Request<Body>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let body = body.collect_bytes().await.expect("the body is in memory");
+        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
+        let path = parts.uri.path().to_owned();
+        let mut state = self.state();
+        if parts.method != Method::GET {
+            state.writes.push(format!("{} {path}", parts.method));
+        }
+        let apply = parts
+            .headers
+            .get(http::header::CONTENT_TYPE)
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"application/apply-patch"));
+        let answer = match parts.method {
+            Method::GET => state.read(&path),
+            Method::POST => state.create(&path, body),
+            Method::PATCH => state.patch(&path, body, apply),
+            Method::DELETE => state.objects.remove(&path),
+            _ => None,
+        };
+        let (status, body) = match answer {
+            Some(object) => (StatusCode::OK, object),
+            None => (StatusCode::NOT_FOUND, not_found()),
+        };
+        Response::builder()
+            .status(status)
+            .body(Body::from(body.to_string().into_bytes()))
+            .expect("the parts are valid")
+    }
+}
+
+impl State {
+    fn read(&self, path: &str) -> Option<Value> {
+        if let Some(object) = self.objects.get(path) {
+            return Some(object.clone());
+        }
+        let is_list = ["/pods", "/trustbundles"].iter().any(|end| path.ends_with(end));
+        is_list.then(|| {
+            let prefix = format!("{path}/");
+            let items: Vec<_> = self
+                .objects
+                .iter()
+                .filter(|(path, _)| path.starts_with(&prefix))
+                .collect();
+            json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"},
+                "items": items.into_iter().map(|(_, object)| object).collect::<Vec<_>>()})
+        })
+    }
+
+    fn create(&mut self, path: &str, object: Value) -> Option<Value> {
+        let name = object["metadata"]["name"]
+            .as_str()
+            .unwrap_or("unnamed")
+            .to_owned();
+        Some(self.store(&format!("{path}/{name}"), object))
+    }
+
+    fn patch(&mut self, path: &str, patch: Value, apply: bool) -> Option<Value> {
+        if let Some(parent) = path.strip_suffix("/status") {
+            let mut object = self.objects.get(parent)?.clone();
+            object["status"] = patch["status"].clone();
+            return Some(self.store(parent, object));
+        }
+        let mut object = self.objects.get(path).cloned().unwrap_or(json!({}));
+        merge(&mut object, patch, apply);
+        Some(self.store(path, object))
+    }
+
+    fn store(&mut self, path: &str, mut object: Value) -> Value {
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        if path.contains("/services/") && object["spec"]["clusterIPs"].is_null() {
+            object["spec"]["clusterIPs"] = json!(["10.96.0.7"]);
+        }
+        self.objects.insert(path.to_owned(), object.clone());
+        object
+    }
+}
+
+/// Data is replaced by an apply: what it does not name any longer goes.
+fn merge(object: &mut Value, patch: Value, apply: bool) {
+    for (key, value) in patch.as_object().into_iter().flatten() {
+        let replace = !value.is_object() || (apply && key == "data");
+        if replace {
+            object[key] = value.clone();
+        } else {
+            if !object[key].is_object() {
+                object[key] = json!({});
+            }
+            merge(&mut object[key], value.clone(), apply);
+        }
+    }
+}
+
+fn not_found() -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+        "message": "not found", "reason": "NotFound", "code": 404})
+}
