@@ -54,7 +54,8 @@ impl Content {
 
     async fn is_collecting(&self) -> Result<bool, Error> {
         let folder = layout::condemned();
-        for entry in self.storage().list(&folder, None, usize::MAX).await? {
+        let entries = self.storage().list(&folder, None, usize::MAX).await?;
+        for entry in entries.iter().filter(|entry| !entry.is_folder) {
             let Some(batch) = layout::below(&folder, &entry.name) else {
                 continue;
             };
