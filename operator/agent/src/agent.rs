@@ -342,7 +342,10 @@ impl Agent {
                 let reference = verdict::reference(&bundle, host::random().unwrap_or_default());
                 let verdict = match client.pull(&reference).await {
                     Ok(()) => Verdict::Proved,
-                    Err(status) => verdict::judge(&bundle, &reference, status.message()),
+                    Err(status) => {
+                        debug!("the runtime said {:?}: {}", status.code(), status.message());
+                        verdict::judge(&bundle, &reference, status.message())
+                    }
                 };
                 (start, bundle, verdict)
             });

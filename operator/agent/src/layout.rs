@@ -39,6 +39,7 @@ fn hosts_toml(installation: &str, bundle: &Bundle, ca: &HostPath) -> String {
         r#"# Written by Roadstead ({installation}) for {host}.
 # Its node agent undoes changes to this file and removes it together with the registry.
 server = "{url}"
+ca = "{ca}"
 
 [host."{url}"]
   capabilities = ["pull", "resolve"]
@@ -69,6 +70,7 @@ mod tests {
             r#"# Written by Roadstead (roadstead-system/roadstead) for images.registry.svc:5000.
 # Its node agent undoes changes to this file and removes it together with the registry.
 server = "https://10.96.12.34:5000"
+ca = "/etc/containerd/certs.d/images.registry.svc:5000/ca.crt"
 
 [host."https://10.96.12.34:5000"]
   capabilities = ["pull", "resolve"]

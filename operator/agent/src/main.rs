@@ -11,6 +11,10 @@ use roadstead_agent::identity::Identity;
 use roadstead_agent::{clean, heartbeat};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Brings registry CAs to this node's container runtime and proves that they work.
 #[derive(Parser)]
@@ -79,12 +83,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: Run) -> anyhow::Result<()> {
-    tracing_subscriber::fmt()
-        .with_max_level(arguments.log_level)
-        .with_target(false)
-        .with_ansi(false)
-        .with_writer(std::io::stderr)
-        .init();
+    log_to_stderr(arguments.log_level);
     rustls::crypto::aws_lc_rs::default_provider()
         .install_default()
         .ok()
@@ -116,6 +115,20 @@ fn run(arguments: Run) -> anyhow::Result<()> {
         };
         agent::run(settings, identity, client, stop).await
     })
+}
+
+/// Of the libraries only warnings: at `debug` they tell every frame of every connection.
+fn log_to_stderr(level: LevelFilter) {
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(false)
+        .with_writer(std::io::stderr);
+    let filter = Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target("roadstead_agent", level);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .init();
 }
 
 #[expect(
