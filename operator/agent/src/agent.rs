@@ -40,6 +40,7 @@ pub struct Settings {
 
 /// Two bundles of one Registry arrive together: one pass serves both.
 const SETTLE: Duration = Duration::from_millis(50);
+const BETWEEN_PASSES: Duration = Duration::from_millis(500);
 /// The net under inotify.
 const FULL_CHECK: Duration = Duration::from_secs(60);
 /// Someone may have deleted our NodeTrust.
@@ -48,6 +49,7 @@ const LOOK_AT_NODE_TRUST: Duration = Duration::from_secs(300);
 const FIRST_ANSWER: Duration = Duration::from_secs(2);
 /// A runtime that is being restarted is not worth a word.
 const RESTART: Duration = Duration::from_secs(10);
+const API_CALL: Duration = Duration::from_secs(15);
 const CANARIES: usize = 8;
 const MAX_DELAY: Duration = Duration::from_secs(30);
 
@@ -112,6 +114,7 @@ struct Agent {
     failures: (u32, String),
     acknowledger: Acknowledger,
     watcher: Option<Watcher>,
+    passed_at: Instant,
     pass_at: Instant,
     tell_at: Option<Instant>,
     /// Until when we wait for first answers before we acknowledge.
@@ -140,6 +143,7 @@ impl Agent {
             report: None,
             failures: (0, String::new()),
             watcher,
+            passed_at: now,
             pass_at: now,
             tell_at: None,
             hold_until: None,
@@ -158,7 +162,9 @@ impl Agent {
             warn!("inotify failed, changes on the node are seen once a minute only: {error}");
             self.watcher = None;
         }
-        self.pass_within(SETTLE);
+        // Whoever writes there all the time keeps us no busier than this.
+        let rest = BETWEEN_PASSES.saturating_sub(self.passed_at.elapsed());
+        self.pass_within(rest.max(SETTLE));
     }
 
     fn take_canary(&mut self, (start, bundle, verdict): (String, Bundle, Verdict)) {
@@ -187,19 +193,26 @@ impl Agent {
     }
 
     fn next_wake(&self) -> Instant {
-        let canary = self.prover.next_due().filter(|_| self.canaries.len() < CANARIES);
         let tell = self.tell_at.map(|at| at.max(self.hold_until.unwrap_or(at)));
-        [Some(self.pass_at), Some(self.refresh_at), canary, tell]
-            .into_iter()
-            .flatten()
-            .min()
-            .unwrap_or(self.pass_at)
+        let wakes = [
+            Some(self.pass_at),
+            Some(self.refresh_at),
+            self.next_canary(),
+            tell,
+        ];
+        wakes.into_iter().flatten().min().unwrap_or(self.pass_at)
+    }
+
+    fn next_canary(&self) -> Option<Instant> {
+        let can_send = matches!(self.found, Found::Runtime(_)) && self.canaries.len() < CANARIES;
+        self.prover.next_due().filter(|_| can_send)
     }
 
     /// Does whatever is due.
     async fn work(&mut self) {
         if self.pass_at <= Instant::now() {
-            self.pass_at = Instant::now() + FULL_CHECK;
+            self.passed_at = Instant::now();
+            self.pass_at = self.passed_at + FULL_CHECK;
             self.look_at_runtime().await;
             self.pass_over_files().await;
             self.watch_folders();
@@ -354,12 +367,12 @@ impl Agent {
 
     async fn refresh(&mut self) {
         let node_trust = self.node_trust();
-        match self.acknowledger.refresh(&node_trust).await {
+        match answered(self.acknowledger.refresh(&node_trust)).await {
             Ok(()) if self.acknowledger.is_told(&node_trust) => {}
             Ok(()) => {
                 self.tell_at.get_or_insert_with(Instant::now);
             }
-            Err(error) => debug!("cannot look at this node's NodeTrust: {error}"),
+            Err(error) => debug!("cannot look at this node's NodeTrust: {error:#}"),
         }
     }
 
@@ -371,14 +384,19 @@ impl Agent {
             None => Some(now + FIRST_ANSWER),
         };
         let held = self.hold_until.is_some_and(|until| now < until);
-        if held || self.tell_at.is_none_or(|at| now < at) || self.says_nothing_yet() {
+        if held || self.tell_at.is_none_or(|at| now < at) {
+            return;
+        }
+        if self.says_nothing_yet() {
+            // The next pass will have something to say.
+            self.tell_at = None;
             return;
         }
         let node_trust = self.node_trust();
-        match self.acknowledger.tell(&node_trust).await {
+        match answered(self.acknowledger.tell(&node_trust)).await {
             Ok(()) => (self.tell_at, self.tell_failures) = (None, 0),
             Err(error) => {
-                warn!("cannot write the NodeTrust of this node: {error}");
+                warn!("cannot write the NodeTrust of this node: {error:#}");
                 self.tell_failures += 1;
                 self.tell_at = Some(Instant::now() + delay(self.tell_failures));
             }
@@ -421,6 +439,18 @@ impl Agent {
     }
 }
 
+/// An API server that hangs must not stop the loop.
+async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> anyhow::Result<T> {
+    let answer = tokio::time::timeout(API_CALL, call)
+        .await
+        .context("the API server does not answer")?;
+    Ok(answer?)
+}
+
 fn delay(failures: u32) -> Duration {
     MAX_DELAY.min(Duration::from_secs(1) * 2u32.saturating_pow(failures.saturating_sub(1).min(6)))
 }
+
+#[cfg(test)]
+#[path = "agent_tests.rs"]
+mod tests;

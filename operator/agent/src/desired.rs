@@ -48,10 +48,12 @@ impl Desired {
         match event {
             Event::Init => self.arriving.clear(),
             Event::InitApply(bundle) => {
+                self.warn_of_strangers(&bundle);
                 self.arriving.insert(bundle.name_any(), bundle.spec);
             }
             Event::InitDone => self.known = Some(std::mem::take(&mut self.arriving)),
             Event::Apply(bundle) => {
+                self.warn_of_strangers(&bundle);
                 if let Some(known) = &mut self.known {
                     known.insert(bundle.name_any(), bundle.spec);
                 }
@@ -64,15 +66,20 @@ impl Desired {
         }
     }
 
+    fn warn_of_strangers(&self, bundle: &TrustBundle) {
+        let (name, theirs, ours) = (bundle.name_any(), &bundle.spec.installation, &self.installation);
+        if theirs != ours {
+            warn!(
+                "TrustBundle {name} belongs to installation {theirs}, this agent to {ours}: it is left alone"
+            );
+        }
+    }
+
     /// What is wanted now; `None`: no complete list yet.
     pub fn wanted(&self) -> Option<Wanted> {
         let mut wanted = Wanted::default();
         for (name, spec) in self.known.as_ref()? {
             if spec.installation != self.installation {
-                warn!(
-                    "TrustBundle {name} belongs to installation {}, this agent to {}: it is left alone",
-                    spec.installation, self.installation
-                );
                 continue;
             }
             match Bundle::try_from(spec) {

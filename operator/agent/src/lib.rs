@@ -39,3 +39,6 @@ pub mod problems;
 pub mod prover;
 pub mod runtime;
 pub mod verdict;
+
+#[cfg(test)]
+mod testing;

@@ -144,6 +144,7 @@ fn tail(reference: &str, error: &str) -> String {
     let tail = error
         .rsplit_once(&format!("\"{reference}\": "))
         .map_or(error, |(_, tail)| tail);
+    let tail = tail.strip_prefix("failed to resolve image: ").unwrap_or(tail);
     let tag = reference.rsplit_once(':').map_or("", |(_, tag)| tag);
     let tail = tail.replace(tag, "…");
     match tail.char_indices().nth(600) {

@@ -5,17 +5,21 @@ use crate::bundle::tests::{bundle, spec};
 
 const TAG: u64 = 0x1f2e_3d4c_5b6a_7988;
 
-/// The two lines that 1.6 to 2.x put before what happened.
-fn text(what: &str) -> String {
+/// What is put before what happened: by containerd 1.6 to 2.0, and by 2.1 and later.
+fn texts(what: &str) -> [String; 2] {
     let reference = "images.registry.svc:5000/roadstead-canary:1f2e3d4c5b6a7988";
-    format!(
-        "failed to pull and unpack image \"{reference}\": failed to resolve reference \"{reference}\": {what}"
-    )
+    let pull = format!("failed to pull and unpack image \"{reference}\": ");
+    [
+        format!("{pull}failed to resolve reference \"{reference}\": {what}"),
+        format!("{pull}failed to resolve image: {what}"),
+    ]
 }
 
 fn verdict(what: &str) -> Verdict {
     let bundle = bundle("images.registry.svc:5000", "10.96.12.34:5000");
-    judge(&bundle, &reference(&bundle, TAG), &text(what))
+    let [old, new] = texts(what).map(|text| judge(&bundle, &reference(&bundle, TAG), &text));
+    assert_eq!(old, new);
+    old
 }
 
 const HEAD: &str = "failed to do request: Head \"https://10.96.12.34:5000/v2/roadstead-canary/manifests/1f2e3d4c5b6a7988?ns=images.registry.svc%3A5000\": ";
@@ -29,6 +33,9 @@ fn what_only_a_reached_and_verified_registry_says_is_the_proof() {
         "pull access denied, repository does not exist or may require authorization: authorization failed: no basic auth credentials",
         // a bearer challenge
         "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed",
+        // a token service that is the registry itself
+        "failed to authorize: failed to fetch anonymous token: unexpected status: 401 Unauthorized",
+        "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://10.96.12.34:5000/token?scope=repository%3Aroadstead-canary%3Apull&service=x: 401 Unauthorized",
         // anonymous pulls are allowed
         "images.registry.svc:5000/roadstead-canary:1f2e3d4c5b6a7988: not found",
     ] {
@@ -45,6 +52,7 @@ fn everything_else_is_a_reason() {
         (head("tls: failed to verify certificate: x509: certificate signed by unknown authority"), CertificateRejected),
         (head("tls: failed to verify certificate: x509: cannot validate certificate for 10.96.12.34 because it doesn't contain any IP SANs"), CertificateRejected),
         (head("x509: certificate has expired or is not yet valid: current time 2026-11-23T16:00:00Z is after 2026-11-22T00:00:00Z"), CertificateRejected),
+        (head("tls: first record does not look like a TLS handshake"), NotTls),
         (head("http: server gave HTTP response to HTTPS client"), NotTls),
         (head("dial tcp 10.96.12.34:5000: connect: connection refused"), ConnectionFailed),
         (head("dial tcp 10.96.12.34:5000: connect: no route to host"), ConnectionFailed),
@@ -53,6 +61,8 @@ fn everything_else_is_a_reason() {
         ("no answer within 12 s".to_owned(), ConnectionFailed),
         (head("proxyconnect tcp: dial tcp 10.0.0.9:3128: connect: connection refused"), ProxyAnswered),
         (head("Forbidden"), ProxyAnswered),
+        ("pulling from host 10.96.12.34:5000 failed with status code [manifests 1f2e3d4c5b6a7988]: 403 Forbidden".to_owned(), ProxyAnswered),
+        ("pulling from host 10.96.12.34:5000 failed with status code [manifests 1f2e3d4c5b6a7988]: 503 Service Unavailable".to_owned(), ConnectionFailed),
         ("unexpected status from HEAD request to https://10.96.12.34:5000/v2/roadstead-canary/manifests/1f2e3d4c5b6a7988?ns=images.registry.svc%3A5000: 403 Forbidden".to_owned(), ProxyAnswered),
         ("unexpected status from HEAD request to https://10.96.12.34:5000/v2/roadstead-canary/manifests/1f2e3d4c5b6a7988?ns=images.registry.svc%3A5000: 503 Service Unavailable".to_owned(), ConnectionFailed),
         ("failed to authorize: failed to fetch anonymous token: Get \"https://auth.example.com/token\": x509: certificate signed by unknown authority".to_owned(), CertificateRejected),

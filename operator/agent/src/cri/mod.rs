@@ -1,6 +1,6 @@
 //! The container runtime interface, as far as the agent speaks it: three calls over a unix socket.
 
 mod client;
-mod messages;
+pub(crate) mod messages;
 
 pub use client::{Client, RUNTIME_SILENT, Version};

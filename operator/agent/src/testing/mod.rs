@@ -1,0 +1,4 @@
+//! Stand-ins for what the agent talks to, in the test's own process.
+
+pub(crate) mod api_server;
+pub(crate) mod containerd;
