@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 
 use super::body::{RequestBody, ResponseBody};
 use super::error::Error;
@@ -108,8 +108,8 @@ impl App {
 
     /// What every answer has.
     fn finish(&self, parts: &Parts, id: &RequestId, response: &mut Response<ResponseBody>) {
-        if parts.method == Method::HEAD {
-            // The length of the body that GET would send; handlers that know better have said so.
+        // The length of the body that GET would send; handlers that know better have said so. A 304 has none.
+        if parts.method == Method::HEAD && response.status() != StatusCode::NOT_MODIFIED {
             let length = response.body().length();
             response
                 .headers_mut()

@@ -119,25 +119,23 @@ impl Error {
     }
 
     pub(super) fn into_response(self, request_id: &str) -> Response<ResponseBody> {
-        let codes = missing(&self);
+        let missing = missing(&self);
         let shape = self.shape();
-        let item = |detail: &Value| match detail {
-            Value::Null => json!({"code": shape.code.as_str(), "message": shape.message}),
-            detail => json!({"code": shape.code.as_str(), "message": shape.message, "detail": detail}),
+        let item = |message: &str, detail: Value| match detail {
+            Value::Null => json!({"code": shape.code.as_str(), "message": message}),
+            detail => json!({"code": shape.code.as_str(), "message": message, "detail": detail}),
         };
-        let errors: Vec<Value> = if codes.is_empty() {
-            let detail = if shape.status.is_server_error() {
-                json!({"requestId": request_id})
-            } else {
-                shape.detail.clone()
-            };
-            vec![item(&detail)]
-        } else {
+        let errors: Vec<Value> = if !missing.is_empty() {
             // One entry for each missing blob, as registry:2 has it.
-            codes
+            let message = |digest: &Digest| format!("{digest} is not in this repository; push it first");
+            missing
                 .iter()
-                .map(|digest| item(&json!({"digest": digest})))
+                .map(|digest| item(&message(digest), json!({"digest": digest})))
                 .collect()
+        } else if shape.status.is_server_error() {
+            vec![item(&shape.message, json!({"requestId": request_id}))]
+        } else {
+            vec![item(&shape.message, shape.detail.clone())]
         };
         let mut response = Response::new(ResponseBody::whole(json!({"errors": errors}).to_string()));
         *response.status_mut() = shape.status;

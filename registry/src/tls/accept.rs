@@ -13,7 +13,7 @@ use tokio_rustls::server::TlsStream;
 const HANDSHAKE: u8 = 22;
 /// How much may wait in rustls to be encrypted or sent. Small answers never come near it; a large one is written in
 /// few, large pieces.
-const BUFFER: usize = 512 * 1024;
+const BUFFER: usize = 256 * 1024;
 
 pub type Accepted = TlsStream<TcpStream>;
 

@@ -132,20 +132,16 @@ fn tell(entry: &Entry) {
         }
         (Some(error), None) => tracing::error!(%error, "an optional certificate cannot be served"),
         (None, Some(served)) => {
+            // A private root's server certificate stands alone rightly; one of a public CA never does.
+            let message = match served.is_leaf_alone() {
+                true => "serving a certificate, alone: clients must trust its issuer directly",
+                false => "serving a certificate",
+            };
             tracing::info!(
-                %file, names = served.names.join(","), issuer = served.issuer, not_after = %served.not_after,
-                "serving a certificate"
+                %file, names = served.names.join(","), issuer = served.issuer, not_after = %served.not_after, message
             );
             for problem in &served.findings {
                 tracing::warn!(%file, reason = problem.reason(), "{problem}");
-            }
-            if served.is_leaf_alone() {
-                tracing::info!(
-                    %file,
-                    "the file holds the server's certificate alone: if {} is an intermediate and not the root that \
-                     clients trust, append it to the file",
-                    served.issuer
-                );
             }
         }
         (None, None) => {}

@@ -15,7 +15,9 @@ pub(super) fn decode(path: &str) -> Result<Vec<Cow<'_, str>>, RouteError> {
 
 fn decode_segment(segment: &str) -> Result<Cow<'_, str>, RouteError> {
     let bad = || {
-        RouteError::Name("the address is not valid: it holds an encoded character that is no text".to_owned())
+        RouteError::Name(
+            "the address holds an encoded slash or control character; names have none".to_owned(),
+        )
     };
     let text = percent_decode_str(segment).decode_utf8().map_err(|_| bad())?;
     if text.chars().any(|c| c.is_control() || c == '/') {

@@ -228,3 +228,48 @@ fn an_origin_makes_addresses_absolute() {
         );
     }
 }
+
+#[test]
+fn whatever_is_written_is_a_route_or_an_error_and_names_stay_names() {
+    let fragments = [
+        "v2",
+        "a",
+        "B",
+        "..",
+        ".",
+        "",
+        "%2e",
+        "%2f",
+        "%",
+        "%zz",
+        "blobs",
+        "uploads",
+        "manifests",
+        "tags",
+        "list",
+        ID,
+        DIGEST,
+    ];
+    let mut state: u64 = 7;
+    let mut pick = || {
+        // A small generator with a fixed start: the same paths in every run.
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        fragments[usize::try_from(state >> 33).unwrap() % fragments.len()]
+    };
+    for length in (1..9).cycle().take(20_000) {
+        let tail: Vec<_> = (0..length).map(|_| pick()).collect();
+        let path = format!("/v2/{}", tail.join("/"));
+        for method in ["GET", "POST", "PATCH"] {
+            let Ok(uri) = path.parse() else { continue };
+            let Ok(route) = parse("/", &method.parse().unwrap(), &uri) else {
+                continue;
+            };
+            if let Need::Right(repository, _) = route.need() {
+                assert!(!repository.as_str().contains(".."), "{path}");
+                assert_eq!(repository.as_str().parse().as_ref(), Ok(repository), "{path}");
+            }
+        }
+    }
+}

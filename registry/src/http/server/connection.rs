@@ -46,8 +46,9 @@ const FRAME: u32 = 64 * 1024;
 /// What waits to be sent on one stream of HTTP/2.
 const SEND_BUFFER: usize = 128 * 1024;
 const STREAMS: u32 = 128;
-/// The largest head of a request.
-const HEAD: usize = 64 * 1024;
+const HEAD: u32 = 64 * 1024;
+/// The largest head of a request, and how much of a body is read at once.
+const BUFFER: usize = 128 * 1024;
 
 /// Answers what comes, until either side has had enough.
 pub(super) async fn serve<S, F, A>(stream: S, kind: Kind, answer: F, draining: watch::Receiver<bool>)
@@ -120,7 +121,7 @@ fn builder(kind: Kind) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
-        .max_buf_size(HEAD.max(256 * 1024));
+        .max_buf_size(BUFFER);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -129,6 +130,6 @@ fn builder(kind: Kind) -> Builder<TokioExecutor> {
         .max_frame_size(FRAME)
         .max_send_buf_size(SEND_BUFFER)
         .max_concurrent_streams(STREAMS)
-        .max_header_list_size(u32::try_from(HEAD).unwrap_or(u32::MAX));
+        .max_header_list_size(HEAD);
     builder
 }

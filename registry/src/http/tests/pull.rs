@@ -1,0 +1,185 @@
+//! Pulls: what was pushed comes back, whole or in part, or not at all when it is known.
+
+use super::*;
+
+#[tokio::test]
+async fn an_image_comes_back_byte_for_byte() {
+    let registry = registry().start();
+    let image = image().layer(b"first layer").layer(b"");
+    let pushed = image.push(&registry, "team/app", "v1").await;
+    for reference in ["v1".to_owned(), pushed.to_string()] {
+        let reply = registry.get(&format!("/v2/team/app/manifests/{reference}")).await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.body, image.manifest());
+        assert_eq!(reply.header("content-type"), image::MANIFEST);
+        assert_eq!(reply.header("docker-content-digest"), pushed.to_string());
+    }
+    for layer in [&b"first layer"[..], b""] {
+        let reply = registry
+            .get(&format!("/v2/team/app/blobs/{}", digest(layer)))
+            .await;
+        assert_eq!(reply.status, 200);
+        assert_eq!(reply.body, layer);
+        assert_eq!(reply.header("docker-content-digest"), digest(layer).to_string());
+        assert_eq!(reply.header("content-type"), "application/octet-stream");
+    }
+}
+
+#[tokio::test]
+async fn head_says_what_get_would_and_sends_nothing() {
+    let registry = registry().start();
+    let pushed = image().layer(b"layer").push(&registry, "app", "v1").await;
+    for path in [
+        "/".to_owned(),
+        "/v2/".to_owned(),
+        "/v2/_catalog".to_owned(),
+        "/v2/app/tags/list".to_owned(),
+        "/v2/app/manifests/v1".to_owned(),
+        format!("/v2/app/manifests/{pushed}"),
+        format!("/v2/app/blobs/{}", digest(b"layer")),
+        format!("/v2/app/referrers/{pushed}"),
+        "/v2/app/manifests/missing".to_owned(),
+        format!("/v2/app/blobs/{}", digest(b"missing")),
+    ] {
+        let (get, head) = (registry.get(&path).await, registry.head(&path).await);
+        assert_eq!(head.status, get.status, "{path}");
+        assert!(head.body.is_empty(), "{path}");
+        assert_eq!(
+            head.header("content-length"),
+            get.body.len().to_string(),
+            "{path}"
+        );
+        assert_eq!(
+            head.headers.get("content-type"),
+            get.headers.get("content-type"),
+            "{path}"
+        );
+        assert_eq!(head.headers.get("etag"), get.headers.get("etag"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_a_blob_is_served_as_a_part() {
+    let registry = registry().start();
+    let blob = registry.push_blob("app", b"0123456789").await;
+    let path = format!("/v2/app/blobs/{blob}");
+    for (range, status, body, content_range) in [
+        ("bytes=2-4", 206, "234", "bytes 2-4/10"),
+        ("bytes=7-", 206, "789", "bytes 7-9/10"),
+        ("bytes=-3", 206, "789", "bytes 7-9/10"),
+        ("bytes=0-99", 206, "0123456789", "bytes 0-9/10"),
+        ("bytes=1-2,4-5", 200, "0123456789", ""),
+    ] {
+        let reply = registry.ask("GET", &path).header("range", range).send().await;
+        assert_eq!(reply.status, status, "{range}");
+        assert_eq!(reply.body, body, "{range}");
+        assert_eq!(reply.header("content-length"), body.len().to_string(), "{range}");
+        assert_eq!(
+            reply
+                .headers
+                .get("content-range")
+                .map_or("", |value| value.to_str().unwrap()),
+            content_range
+        );
+    }
+    for range in ["bytes=10-", "bytes=4-2"] {
+        let reply = registry.ask("GET", &path).header("range", range).send().await;
+        assert_eq!(reply.status, 416, "{range}");
+        assert_eq!(reply.header("content-range"), "bytes */10", "{range}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_client_has_is_not_sent_again() {
+    let registry = registry().start();
+    let manifest = image().layer(b"layer").push(&registry, "app", "v1").await;
+    for (path, known) in [
+        ("/v2/app/manifests/v1".to_owned(), manifest),
+        (format!("/v2/app/manifests/{manifest}"), manifest),
+        (format!("/v2/app/blobs/{}", digest(b"layer")), digest(b"layer")),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let etag = format!("\"{known}\"");
+            let reply = registry
+                .ask(method, &path)
+                .header("if-none-match", &etag)
+                .send()
+                .await;
+            assert_eq!(reply.status, 304, "{method} {path}");
+            assert_eq!(reply.header("etag"), etag);
+            assert!(reply.headers.get("content-length").is_none(), "{reply:?}");
+            let other = registry
+                .ask(method, &path)
+                .header("if-none-match", "\"sha256:00\"")
+                .send()
+                .await;
+            assert_eq!(other.status, 200);
+        }
+    }
+}
+
+#[tokio::test]
+async fn only_what_is_named_by_its_digest_may_be_kept() {
+    let registry = registry().start();
+    let manifest = image().push(&registry, "app", "v1").await;
+    let by_tag = registry.get("/v2/app/manifests/v1").await;
+    assert!(by_tag.headers.get("cache-control").is_none());
+    let by_digest = registry.get(&format!("/v2/app/manifests/{manifest}")).await;
+    assert!(by_digest.header("cache-control").starts_with("max-age="));
+}
+
+#[tokio::test]
+async fn the_root_and_the_base_are_as_in_registry_2() {
+    let registry = registry().users(&["alice"]).start();
+    let root = registry.get("/").await;
+    assert_eq!((root.status.as_u16(), &root.body[..]), (200, &b""[..]));
+    assert_eq!(root.header("cache-control"), "no-cache");
+    assert_eq!(registry.get("/v2/").await.status, 401);
+    let base = registry.ask("GET", "/v2/").user("alice").send().await;
+    assert_eq!((base.status.as_u16(), &base.body[..]), (200, &b"{}"[..]));
+}
+
+#[tokio::test]
+async fn every_answer_names_the_api_and_the_request_and_has_the_configured_headers() {
+    let registry = registry().start();
+    for path in ["/", "/v2/", "/nowhere", "/v2/app/manifests/missing"] {
+        let reply = registry
+            .ask("GET", path)
+            .header("x-request-id", "abc-1")
+            .send()
+            .await;
+        assert_eq!(reply.header("docker-distribution-api-version"), "registry/2.0");
+        assert_eq!(reply.header("x-content-type-options"), "nosniff");
+        assert_eq!(
+            reply.header("x-request-id"),
+            "abc-1",
+            "a proxy's name for the request is kept"
+        );
+    }
+    let odd = registry
+        .ask("GET", "/")
+        .header("x-request-id", "a b\tc")
+        .send()
+        .await;
+    assert_ne!(
+        odd.header("x-request-id"),
+        "a b\tc",
+        "what is no plain word is not repeated"
+    );
+}
+
+#[tokio::test]
+async fn requests_and_bytes_are_counted() {
+    let registry = registry().start();
+    let blob = registry.push_blob("app", b"0123456789").await;
+    registry.get(&format!("/v2/app/blobs/{blob}")).await;
+    registry.ask("BREW", "/v2/").send().await;
+    let text = registry.metrics.encode();
+    for line in [
+        "roadstead_registry_http_requests_total{route=\"blob\",method=\"GET\",status=\"200\"} 1",
+        "roadstead_registry_http_requests_total{route=\"none\",method=\"other\",status=\"405\"} 1",
+        "roadstead_registry_received_bytes_total 10",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+}
