@@ -1,6 +1,6 @@
 //! registry:2's `config.yml` and its `REGISTRY_*` overrides, made into one valid [`Config`].
 //!
-//! The way is: YAML text → one tree → overrides → every key judged by the [schema] → raw fields → [`Config`].
+//! The way is: YAML text → one tree → overrides → every key judged by the schema → raw fields → [`Config`].
 //! What comes out is valid; nothing after this module asks whether a setting makes sense.
 //! It reads no file that the configuration names: whether a certificate is there is for `tls` to say.
 

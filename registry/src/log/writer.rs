@@ -138,7 +138,8 @@ mod tests {
                 .expect("it goes on writing");
             text.push_str(&String::from_utf8(bytes).unwrap());
         }
-        assert!(text.len() < 2 * LIMIT, "{} bytes waited", text.len());
+        // What is being written, what waits, and the word about the rest.
+        assert!(text.len() < 2 * LIMIT + 200, "{} bytes waited", text.len());
         assert!(text.ends_with("were lost: they were not read fast enough\n"));
     }
 }
