@@ -28,6 +28,7 @@ use crate::identity::Identity;
 use crate::problems;
 use crate::prover::Prover;
 use crate::runtime::{self, Found};
+use crate::runtime_watch::RuntimeWatch;
 use crate::verdict::{self, Verdict};
 
 #[derive(Debug, Clone)]
@@ -47,8 +48,6 @@ const FULL_CHECK: Duration = Duration::from_secs(60);
 const LOOK_AT_NODE_TRUST: Duration = Duration::from_secs(300);
 /// A registry that is up answers faster; longer, and the operator had better know what we wait for.
 const FIRST_ANSWER: Duration = Duration::from_secs(2);
-/// A runtime that is being restarted is not worth a word.
-const RESTART: Duration = Duration::from_secs(10);
 const API_CALL: Duration = Duration::from_secs(15);
 const CANARIES: usize = 8;
 const MAX_DELAY: Duration = Duration::from_secs(30);
@@ -102,11 +101,7 @@ struct Agent {
     identity: Identity,
     host: Arc<HostRoot>,
     desired: Desired,
-    found: Found,
-    /// The start of the runtime that `found` is about.
-    start: Option<(HostPath, host::Identity)>,
-    /// Since when the runtime that we know is gone or silent.
-    lost_since: Option<Instant>,
+    runtime: RuntimeWatch,
     prover: Prover,
     canaries: JoinSet<(String, Bundle, Verdict)>,
     report: Option<Report>,
@@ -135,9 +130,7 @@ impl Agent {
             host: Arc::new(host),
             settings,
             identity,
-            found: Found::Nothing,
-            start: None,
-            lost_since: None,
+            runtime: RuntimeWatch::default(),
             prover: Prover::default(),
             canaries: JoinSet::new(),
             report: None,
@@ -204,7 +197,7 @@ impl Agent {
     }
 
     fn next_canary(&self) -> Option<Instant> {
-        let can_send = matches!(self.found, Found::Runtime(_)) && self.canaries.len() < CANARIES;
+        let can_send = matches!(self.runtime.found(), Found::Runtime(_)) && self.canaries.len() < CANARIES;
         self.prover.next_due().filter(|_| can_send)
     }
 
@@ -213,7 +206,9 @@ impl Agent {
         if self.pass_at <= Instant::now() {
             self.passed_at = Instant::now();
             self.pass_at = self.passed_at + FULL_CHECK;
-            self.look_at_runtime().await;
+            if let Some(soon) = self.runtime.look(&self.host).await {
+                self.pass_within(soon);
+            }
             self.pass_over_files().await;
             self.watch_folders();
         }
@@ -225,56 +220,11 @@ impl Agent {
         self.tell().await;
     }
 
-    async fn look_at_runtime(&mut self) {
-        let start = match runtime::start(&self.host) {
-            Ok(start) => start,
-            Err(error) => {
-                warn!("cannot look for the container runtime: {error}");
-                return;
-            }
-        };
-        let known = matches!(self.found, Found::Runtime(_) | Found::Foreign { .. });
-        if start == self.start && (known || start.is_none()) && self.lost_since.is_none() {
-            return;
-        }
-        let found = match &start {
-            Some((socket, identity)) => runtime::discover(&self.host, socket, identity).await,
-            None => Found::Nothing,
-        };
-        self.take_runtime(start, found);
-    }
-
-    fn take_runtime(&mut self, start: Option<(HostPath, host::Identity)>, found: Found) {
-        match &found {
-            Found::Runtime(runtime) => info!(
-                "runtime: {} {} at {}, certificates in {}",
-                runtime.version.name, runtime.version.version, runtime.socket, runtime.root
-            ),
-            Found::Silent { .. } | Found::Nothing if matches!(self.found, Found::Runtime(_)) => {
-                let since = *self.lost_since.get_or_insert_with(Instant::now);
-                self.pass_within(Duration::from_secs(1));
-                if since.elapsed() < RESTART {
-                    return;
-                }
-                warn!("the container runtime is gone");
-            }
-            Found::Silent { socket, why } => {
-                debug!("{socket} does not answer yet: {why}");
-                self.pass_within(Duration::from_secs(1));
-            }
-            Found::Foreign { socket } => warn!("{socket} does not speak the runtime interface v1"),
-            Found::Nothing => {}
-        }
-        self.lost_since = None;
-        self.found = found;
-        self.start = start;
-    }
-
     async fn pass_over_files(&mut self) {
         let Some(wanted) = self.desired.wanted() else {
             return;
         };
-        let root = match &self.found {
+        let root = match self.runtime.found() {
             Found::Runtime(runtime) => Some(runtime.root.clone()),
             Found::Nothing | Found::Silent { .. } | Found::Foreign { .. } => None,
         };
@@ -305,7 +255,7 @@ impl Agent {
             self.failures = (0, String::new());
         }
         self.log_news(&report.problems);
-        if let Found::Runtime(runtime) = &self.found {
+        if let Found::Runtime(runtime) = self.runtime.found() {
             let hosts = &report.manifest.hosts;
             let known = |bundle: &Bundle| {
                 hosts.get(bundle.host().as_str()).is_some_and(|written| {
@@ -331,7 +281,7 @@ impl Agent {
     fn watch_folders(&mut self) {
         let Some(watcher) = &self.watcher else { return };
         let mut folders = BTreeSet::from_iter(runtime::socket_folders());
-        if let Found::Runtime(runtime) = &self.found {
+        if let Found::Runtime(runtime) = self.runtime.found() {
             folders.extend(runtime.root.from_top().into_iter().rev().take(2));
         }
         if let Some(report) = &self.report {
@@ -345,7 +295,7 @@ impl Agent {
     }
 
     fn send_canaries(&mut self) {
-        let Found::Runtime(runtime) = &self.found else {
+        let Found::Runtime(runtime) = self.runtime.found() else {
             return;
         };
         let room = CANARIES.saturating_sub(self.canaries.len());
@@ -409,7 +359,7 @@ impl Agent {
     }
 
     fn node_trust(&self) -> NodeTrust {
-        let mut problems: Vec<Problem> = problems::of_runtime(&self.found).into_iter().collect();
+        let mut problems: Vec<Problem> = problems::of_runtime(self.runtime.found()).into_iter().collect();
         if self.failures.0 >= 3 && !self.failures.1.is_empty() {
             problems.push(problems::of_failed_passes(&self.failures.1));
         }
@@ -417,7 +367,7 @@ impl Agent {
             problems.extend(report.problems.iter().cloned());
         }
         let mut runtime = None;
-        if let Found::Runtime(found) = &self.found {
+        if let Found::Runtime(found) = self.runtime.found() {
             let unproved = self.prover.problems().into_iter();
             problems.extend(unproved.map(|problem| problems::with_advice(problem, found)));
             runtime = Some(roadstead_api::trust::Runtime {

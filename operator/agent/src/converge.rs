@@ -120,3 +120,7 @@ fn set(wanted: &Wanted, manifest: &Manifest) -> String {
 #[cfg(test)]
 #[path = "converge_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "crash_tests.rs"]
+mod crash_tests;

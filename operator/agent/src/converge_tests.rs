@@ -1,117 +1,13 @@
-//! Passes over a folder that stands for a node's root, with failures between any two changes.
+//! Passes over a folder that stands for a node's root.
 
-use std::cell::Cell;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
 
 use roadstead_api::trust::ProblemReason;
-use tempfile::TempDir;
 
 use super::*;
 use crate::bundle::tests::bundle;
-
-const HOST: &str = "images.registry.svc:5000";
-const ROOT: &str = "/etc/containerd/certs.d";
-const FILES: &str = "etc/containerd/certs.d/images.registry.svc:5000";
-
-struct TestNode {
-    folder: TempDir,
-    host: HostRoot,
-}
-
-/// Everything beneath a folder: what a file holds, where a link leads, or `None` for a folder.
-type Tree = BTreeMap<PathBuf, Option<Vec<u8>>>;
-
-impl TestNode {
-    fn new() -> Self {
-        // In memory where there is such a place: hundreds of nodes are made, and every change is synced.
-        let memory = Path::new("/dev/shm");
-        let folder = if memory.is_dir() {
-            tempfile::tempdir_in(memory)
-        } else {
-            tempfile::tempdir()
-        };
-        let folder = folder.expect("a folder");
-        for path in ["var/lib", "etc/containerd"] {
-            std::fs::create_dir_all(folder.path().join(path)).expect("a folder");
-        }
-        std::fs::write(folder.path().join("etc/containerd/config.toml"), "version = 2\n").expect("a file");
-        let host = HostRoot::open(folder.path()).expect("the root");
-        Self { folder, host }
-    }
-
-    fn put(&self, path: &str, text: &str) {
-        let path = self.folder.path().join(path);
-        std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
-        std::fs::write(path, text).expect("a file");
-    }
-
-    fn text(&self, path: &str) -> String {
-        std::fs::read_to_string(self.folder.path().join(path))
-            .unwrap_or_else(|error| format!("{path}: {error}"))
-    }
-
-    fn tree(&self) -> Tree {
-        let mut tree = Tree::new();
-        walk(self.folder.path(), self.folder.path(), &mut tree);
-        tree
-    }
-
-    fn pass(&self, pass: &Pass) -> Report {
-        converge(&self.host, pass).expect("a pass")
-    }
-}
-
-fn walk(top: &Path, folder: &Path, tree: &mut Tree) {
-    for entry in std::fs::read_dir(folder).expect("a folder") {
-        let path = entry.expect("an entry").path();
-        let name = path.strip_prefix(top).expect("beneath the top").to_owned();
-        if path.is_symlink() {
-            tree.insert(
-                name,
-                Some(
-                    std::fs::read_link(&path)
-                        .expect("a link")
-                        .into_os_string()
-                        .into_encoded_bytes(),
-                ),
-            );
-        } else if path.is_dir() {
-            tree.insert(name, None);
-            walk(top, &path, tree);
-        } else {
-            tree.insert(name, Some(std::fs::read(&path).expect("a file")));
-        }
-    }
-}
-
-fn want(bundles: &[Bundle]) -> Pass {
-    let bundles = bundles
-        .iter()
-        .map(|bundle| (bundle.host().clone(), bundle.clone()))
-        .collect();
-    Pass {
-        installation: "roadstead-system/roadstead".into(),
-        root: Some(ROOT.parse().expect("a path")),
-        wanted: Wanted {
-            bundles,
-            refused: Vec::new(),
-        },
-        proofs: BTreeMap::new(),
-    }
-}
-
-fn one() -> Pass {
-    want(&[bundle(HOST, "10.96.0.1:5000")])
-}
-
-fn reasons(report: &Report) -> Vec<(ProblemReason, &str)> {
-    report
-        .problems
-        .iter()
-        .map(|problem| (problem.reason, problem.path.as_deref().unwrap_or_default()))
-        .collect()
-}
+use crate::testing::disk::{Failing, Kill};
+use crate::testing::node::{FILES, HOST, ROOT, TestNode, one, reasons, want};
 
 #[test]
 fn a_bundle_comes_and_goes_and_the_node_is_as_before() {
@@ -324,6 +220,20 @@ fn a_lost_record_does_not_make_our_files_foreign() {
 }
 
 #[test]
+fn a_ca_that_was_there_before_us_is_not_ours_even_if_it_is_the_same() {
+    let node = TestNode::new();
+    node.put(&format!("{FILES}/ca.crt"), crate::bundle::tests::CA);
+    let before = node.tree();
+    let report = node.pass(&one());
+    assert_eq!(
+        reasons(&report),
+        [(ProblemReason::ForeignFile, format!("/{FILES}/ca.crt").as_str())]
+    );
+    node.pass(&want(&[]));
+    assert_eq!(node.tree(), before);
+}
+
+#[test]
 fn a_record_that_cannot_be_read_stops_everything() {
     let node = TestNode::new();
     node.put("var/lib/roadstead/agent.json", "{");
@@ -471,188 +381,4 @@ fn clean_removes_what_any_installation_wrote() {
         crate::clean::clean(&node.host).expect("cleaned").removed,
         Vec::<String>::new()
     );
-}
-
-#[test]
-fn a_kill_between_any_two_changes_leaves_nothing_that_the_next_pass_does_not_mend() {
-    let old = want(&[
-        bundle(HOST, "10.96.0.1:5000"),
-        bundle("b.c.svc:5000", "10.96.0.2:5000"),
-    ]);
-    let new = want(&[bundle(HOST, "10.96.0.9:5000")]);
-    let none = want(&[]);
-    let mut kills = 0;
-    // From one wish, killed on the way to the second, to the third.
-    for [first, second, third] in [
-        [&none, &old, &old],
-        [&none, &old, &none],
-        [&none, &old, &new],
-        [&old, &new, &new],
-        [&old, &new, &old],
-        [&old, &none, &none],
-        [&old, &none, &new],
-    ] {
-        let expected = {
-            let node = TestNode::new();
-            node.pass(third);
-            node.tree()
-        };
-        for kill in [Kill::Before, Kill::Halfway, Kill::After] {
-            for changes in 0.. {
-                let node = TestNode::new();
-                node.pass(first);
-                let disk = Failing::after(&node, changes, kill);
-                let _ = converge_with(&node.host, &disk, second);
-                if !disk.struck.get() {
-                    break;
-                }
-                kills += 1;
-                let report = node.pass(third);
-                assert_eq!(report.problems, [], "killed {kill:?} change {changes}");
-                assert_eq!(node.tree(), expected, "killed {kill:?} change {changes}");
-            }
-        }
-    }
-    assert!(kills > 100, "only {kills} kills");
-}
-
-#[test]
-fn a_file_that_someone_puts_where_we_meant_to_write_is_theirs() {
-    for changes in 0..20 {
-        let node = TestNode::new();
-        let disk = Failing::after(&node, changes, Kill::Before);
-        let _ = converge_with(&node.host, &disk, &one());
-        let hosts = node.folder.path().join(FILES).join("hosts.toml");
-        if hosts.exists() {
-            return;
-        }
-        node.put(&format!("{FILES}/hosts.toml"), "theirs");
-        assert!(
-            reasons(&node.pass(&one()))
-                .contains(&(ProblemReason::ForeignFile, &format!("/{FILES}/hosts.toml")))
-        );
-        node.pass(&want(&[]));
-        assert_eq!(node.text(&format!("{FILES}/hosts.toml")), "theirs");
-        assert!(!node.folder.path().join(FILES).join("ca.crt").exists());
-    }
-    panic!("the file was never written");
-}
-
-#[test]
-fn a_full_disk_is_reported_keeps_what_is_in_force_and_is_tried_again() {
-    let node = TestNode::new();
-    node.pass(&one());
-    let whole = node.tree();
-    let more = want(&[
-        bundle(HOST, "10.96.0.1:5000"),
-        bundle("b.c.svc:5000", "10.96.0.2:5000"),
-    ]);
-    let report = converge_with(&node.host, &Full(&node.host), &more).expect("a pass");
-    assert!(report.incomplete);
-    assert_eq!(report.problems[0].host, "b.c.svc:5000");
-    assert_eq!(report.problems[0].reason, ProblemReason::WriteFailed);
-    assert_eq!(report.in_force.len(), 1);
-    assert_eq!(node.tree(), whole);
-    assert_eq!(node.pass(&more).problems, []);
-    // Removing needs no space.
-    let report = converge_with(&node.host, &Full(&node.host), &want(&[])).expect("a pass");
-    assert_eq!(report.problems, []);
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Kill {
-    Before,
-    /// A temporary file is left, half written.
-    Halfway,
-    /// The change is made, and no one is told.
-    After,
-}
-
-/// The disk of an agent that is killed at one of its changes.
-struct Failing<'a> {
-    node: &'a TestNode,
-    changes: Cell<usize>,
-    kill: Kill,
-    struck: Cell<bool>,
-}
-
-impl<'a> Failing<'a> {
-    fn after(node: &'a TestNode, changes: usize, kill: Kill) -> Self {
-        Self {
-            node,
-            changes: Cell::new(changes),
-            kill,
-            struck: Cell::new(false),
-        }
-    }
-
-    fn change<T>(
-        &self,
-        path: &HostPath,
-        writes: bool,
-        change: impl FnOnce() -> io::Result<T>,
-    ) -> io::Result<T> {
-        let dead = || Err(io::Error::other("killed"));
-        if self.struck.get() {
-            return dead();
-        }
-        if let Some(left) = self.changes.get().checked_sub(1) {
-            self.changes.set(left);
-            return change();
-        }
-        self.struck.set(true);
-        match self.kill {
-            Kill::After => change().and_then(|_| dead()),
-            Kill::Halfway if writes => {
-                let folder = path.parent().expect("a folder");
-                let leftover = self
-                    .node
-                    .folder
-                    .path()
-                    .join(&folder.as_str()[1..])
-                    .join(".roadstead-0123456789abcdef.tmp");
-                std::fs::write(leftover, "half").and_then(|()| dead())
-            }
-            Kill::Before | Kill::Halfway => dead(),
-        }
-    }
-}
-
-impl Disk for Failing<'_> {
-    fn write(&self, path: &HostPath, bytes: &[u8]) -> io::Result<()> {
-        self.change(path, true, || self.node.host.write(path, bytes))
-    }
-
-    fn remove_file(&self, path: &HostPath) -> io::Result<()> {
-        self.change(path, false, || self.node.host.remove_file(path))
-    }
-
-    fn make_folder(&self, path: &HostPath) -> io::Result<()> {
-        self.change(path, false, || self.node.host.make_folder(path))
-    }
-
-    fn remove_folder(&self, path: &HostPath) -> io::Result<bool> {
-        self.change(path, false, || self.node.host.remove_folder(path))
-    }
-}
-
-/// A disk without a free byte.
-struct Full<'a>(&'a HostRoot);
-
-impl Disk for Full<'_> {
-    fn write(&self, _: &HostPath, _: &[u8]) -> io::Result<()> {
-        Err(io::Error::from(io::ErrorKind::StorageFull))
-    }
-
-    fn remove_file(&self, path: &HostPath) -> io::Result<()> {
-        self.0.remove_file(path)
-    }
-
-    fn make_folder(&self, _: &HostPath) -> io::Result<()> {
-        Err(io::Error::from(io::ErrorKind::StorageFull))
-    }
-
-    fn remove_folder(&self, path: &HostPath) -> io::Result<bool> {
-        self.0.remove_folder(path)
-    }
 }

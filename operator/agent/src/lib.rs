@@ -13,8 +13,8 @@
 //! - [`layout`]: which files make containerd trust a host, to the byte
 //! - [`host`]: the node's file system, opened beneath one folder
 //! - [`manifest`]: what we wrote and which folders we made
-//! - [`observe`], [`plan`], [`act`], [`converge`]: from a wish to the files
-//! - [`cri`], [`runtime`]: the container runtime and where it reads
+//! - [`observe`], `foreign`, [`plan`], [`act`], [`converge`]: from a wish to the files
+//! - [`cri`], [`runtime`], [`runtime_watch`]: the container runtime and where it reads
 //! - [`verdict`], [`prover`]: what a canary's answer means, and when to send the next
 //! - [`problems`]: what stands between this node and its registries, for people
 //! - [`identity`], [`acknowledge`]: which node this is, and what it tells the operator
@@ -28,6 +28,7 @@ pub mod clean;
 pub mod converge;
 pub mod cri;
 pub mod desired;
+mod foreign;
 pub mod heartbeat;
 pub mod host;
 pub mod identity;
@@ -38,6 +39,7 @@ pub mod plan;
 pub mod problems;
 pub mod prover;
 pub mod runtime;
+pub mod runtime_watch;
 pub mod verdict;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use roadstead_api::trust::{Problem, ProblemReason};
 
 use crate::bundle::{Bundle, Host};
 use crate::desired::Wanted;
+use crate::foreign::foreign;
 use crate::host::{HostPath, is_leftover};
 use crate::layout::{self, HostFiles};
 use crate::manifest::{Manifest, sha256};
@@ -105,103 +106,6 @@ pub fn settle(manifest: &Manifest, snapshot: &Snapshot) -> Manifest {
         file.intended = file.intended && !done;
     }
     settled
-}
-
-/// What of others stands where this host's files would be.
-fn foreign(
-    root: &HostPath,
-    host: &Host,
-    files: &HostFiles,
-    snapshot: &Snapshot,
-    manifest: &Manifest,
-) -> Vec<Problem> {
-    let blocked = files
-        .folder
-        .from_top()
-        .into_iter()
-        .find(|above| *snapshot.seen(above) == Seen::Other);
-    if let Some(path) = blocked {
-        let message = format!("{path} is in the way: a folder is needed there");
-        return vec![problem(
-            host.as_str(),
-            ProblemReason::ForeignFile,
-            Some(path),
-            message,
-        )];
-    }
-    let shadow = host.shadow().map(|name| root.join(&name));
-    if let Some(shadow) = shadow.filter(|shadow| *snapshot.seen(shadow) != Seen::Missing) {
-        let message = format!(
-            "containerd looks at {shadow} first and would not see ours: remove it, it is not Roadstead's"
-        );
-        let mut problems = vec![problem(
-            host.as_str(),
-            ProblemReason::ForeignFile,
-            Some(shadow.clone()),
-            message,
-        )];
-        problems.extend(insecure_override(host, &shadow.join(layout::HOSTS), snapshot));
-        return problems;
-    }
-    let mut strangers: Vec<HostPath> = files
-        .files
-        .iter()
-        .filter(|(path, bytes)| stands_in_the_way(path, bytes, snapshot, manifest))
-        .map(|(path, _)| path.clone())
-        .collect();
-    if !files
-        .files
-        .iter()
-        .any(|(path, bytes)| is_ours(path, bytes, snapshot, manifest))
-    {
-        // A folder that others filled before us would mean something else with our files in it.
-        strangers.extend(strange_names(files, snapshot));
-    }
-    let mut problems = Vec::new();
-    if let Some(path) = strangers.first() {
-        let message = format!(
-            "{path} was there before Roadstead and is left as it is: move it away to let this host be managed"
-        );
-        problems.push(problem(
-            host.as_str(),
-            ProblemReason::ForeignFile,
-            Some(path.clone()),
-            message,
-        ));
-    }
-    for path in &strangers {
-        problems.extend(insecure_override(host, path, snapshot));
-    }
-    problems
-}
-
-fn strange_names(files: &HostFiles, snapshot: &Snapshot) -> Vec<HostPath> {
-    let others = snapshot
-        .names(&files.folder)
-        .iter()
-        .filter(|name| !is_leftover(name));
-    others
-        .map(|name| files.folder.join(name))
-        .filter(|path| files.files.iter().all(|(ours, _)| ours != path))
-        .collect()
-}
-
-fn stands_in_the_way(path: &HostPath, bytes: &[u8], snapshot: &Snapshot, manifest: &Manifest) -> bool {
-    match snapshot.seen(path) {
-        Seen::Missing => false,
-        Seen::Folder => true,
-        Seen::File { .. } | Seen::Other => !is_ours(path, bytes, snapshot, manifest),
-    }
-}
-
-/// Ours is what the record names, and a file that is to the byte what we would write.
-fn is_ours(path: &HostPath, bytes: &[u8], snapshot: &Snapshot, manifest: &Manifest) -> bool {
-    let on_disk = match snapshot.seen(path) {
-        Seen::File { sha256, .. } => Some(sha256),
-        Seen::Missing | Seen::Folder | Seen::Other => None,
-    };
-    let recorded = manifest.files.get(path).is_some_and(|file| !file.intended);
-    recorded || on_disk.is_some_and(|on_disk| *on_disk == sha256(bytes))
 }
 
 fn host_write(bundle: &Bundle, files: HostFiles, snapshot: &Snapshot, manifest: &Manifest) -> HostWrite {
@@ -311,25 +215,6 @@ fn idle_folders(
         .filter(|folder| !needed(folder))
         .cloned()
         .collect()
-}
-
-fn insecure_override(host: &Host, path: &HostPath, snapshot: &Snapshot) -> Option<Problem> {
-    if !matches!(
-        snapshot.seen(path),
-        Seen::File {
-            skips_verification: true,
-            ..
-        }
-    ) {
-        return None;
-    }
-    let message = format!("{path} sets skip_verify = true: pulls from {host} are not verified on this node");
-    Some(problem(
-        host.as_str(),
-        ProblemReason::InsecureOverride,
-        Some(path.clone()),
-        message,
-    ))
 }
 
 fn conflict(installation: &str, manifest: &Manifest) -> Problem {

@@ -19,8 +19,9 @@ pub fn of_runtime(found: &Found) -> Option<Problem> {
             Some(socket),
             format!("{socket} does not speak the runtime interface v1: containerd 1.6 or later with its CRI plugin is needed"),
         )),
+        // Nothing is written meanwhile either: which folder it reads is not known.
         Found::Silent { socket, why } => Some(every_host(
-            ProblemReason::ConnectionFailed,
+            ProblemReason::Unproved,
             Some(socket),
             format!("the container runtime at {socket} does not answer: {why}"),
         )),

@@ -2,3 +2,5 @@
 
 pub(crate) mod api_server;
 pub(crate) mod containerd;
+pub(crate) mod disk;
+pub(crate) mod node;
