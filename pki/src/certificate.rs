@@ -20,6 +20,7 @@ pub struct Certificate {
     not_after: Timestamp,
     is_ca: bool,
     serves: bool,
+    says_where_its_issuer_is: bool,
     weakness: Option<String>,
 }
 
@@ -43,6 +44,7 @@ impl Certificate {
             not_after: instant(parsed.validity().not_after)?,
             is_ca: parsed.is_ca(),
             serves: may_serve(&parsed),
+            says_where_its_issuer_is: says_where_its_issuer_is(&parsed),
             weakness: weakness(&parsed),
             der: der.clone(),
         })
@@ -122,6 +124,12 @@ impl Certificate {
         self.serves
     }
 
+    /// Whether it says where its issuer's certificate is to be had. Every leaf of a public CA does, and none of
+    /// those is issued by a root.
+    pub(crate) fn says_where_its_issuer_is(&self) -> bool {
+        self.says_where_its_issuer_is
+    }
+
     pub(crate) fn weakness(&self) -> Option<&str> {
         self.weakness.as_deref()
     }
@@ -197,6 +205,21 @@ fn may_serve(certificate: &X509Certificate<'_>) -> bool {
         .all(|extension| match extension.parsed_extension() {
             ParsedExtension::ExtendedKeyUsage(usage) => usage.server_auth || usage.any,
             _ => true,
+        })
+}
+
+/// Authority Information Access with `caIssuers` (RFC 5280 §4.2.2.1).
+fn says_where_its_issuer_is(certificate: &X509Certificate<'_>) -> bool {
+    const CA_ISSUERS: &str = "1.3.6.1.5.5.7.48.2";
+    certificate
+        .extensions()
+        .iter()
+        .any(|extension| match extension.parsed_extension() {
+            ParsedExtension::AuthorityInfoAccess(access) => access
+                .accessdescs
+                .iter()
+                .any(|description| description.access_method.to_id_string() == CA_ISSUERS),
+            _ => false,
         })
 }
 

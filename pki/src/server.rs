@@ -68,8 +68,8 @@ impl ServerCertificate {
         &self.key_pem
     }
 
-    /// Everything that is wrong with it at `now`, the worst first. With no `roots` the chain's end is not
-    /// judged: its issuer may well be a root that only the clients know.
+    /// Everything that is wrong with it at `now`, the worst first. With no `roots` the chain's end is
+    /// judged only by what a lone leaf says of itself: its issuer may well be a root that only the clients know.
     pub fn findings(&self, roots: &[Certificate], now: Timestamp) -> Vec<Problem> {
         let mut problems: Vec<_> = self
             .chain
@@ -104,7 +104,11 @@ impl ServerCertificate {
         }
         let last = self.chain.last()?;
         let ends_at_root = roots.iter().any(|root| root == last || last.is_issued_by(root));
-        let missing = !roots.is_empty() && !ends_at_root;
+        let missing = if roots.is_empty() {
+            self.chain.len() == 1 && last.says_where_its_issuer_is()
+        } else {
+            !ends_at_root
+        };
         missing.then(|| Problem::MissingIntermediate {
             issuer: last.issuer().to_owned(),
         })
@@ -217,6 +221,33 @@ mod tests {
                 issuer: "inner".to_owned()
             }]
         );
+    }
+
+    #[test]
+    fn a_lone_leaf_of_a_public_authority_lacks_its_intermediate() {
+        use rcgen::{CertificateParams, CustomExtension, Issuer, KeyPair};
+        let authority = authority("R11");
+        let mut params = CertificateParams::new(["a.example".to_owned()]).unwrap();
+        // Authority Information Access with one caIssuers of http://a, as every public CA writes it.
+        let access = b"\x30\x16\x30\x14\x06\x08\x2b\x06\x01\x05\x05\x07\x30\x02\x86\x08http://a".to_vec();
+        let extension = CustomExtension::from_oid_content(&[1, 3, 6, 1, 5, 5, 7, 1, 1], access);
+        params.custom_extensions.push(extension);
+        (params.not_before, params.not_after) = (
+            time::OffsetDateTime::from_unix_timestamp(now().as_second()).unwrap(),
+            time::OffsetDateTime::from_unix_timestamp((now() + DAY).as_second()).unwrap(),
+        );
+        let key = KeyPair::generate().unwrap();
+        let authority_key = KeyPair::from_pem(authority.key_pem()).unwrap();
+        let issuer = Issuer::from_ca_cert_der(authority.certificate().der(), &authority_key).unwrap();
+        let leaf = params.signed_by(&key, &issuer).unwrap().pem();
+        let parse =
+            |chain: &str| ServerCertificate::parse(chain.as_bytes(), key.serialize_pem().as_bytes()).unwrap();
+        let missing = Problem::MissingIntermediate {
+            issuer: "R11".to_owned(),
+        };
+        assert_eq!(parse(&leaf).findings(&[], now()), [missing]);
+        let whole = leaf + authority.certificate_pem();
+        assert_eq!(parse(&whole).findings(&[], now()), []);
     }
 
     #[test]

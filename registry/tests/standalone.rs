@@ -1,0 +1,177 @@
+//! The program itself: a private registry from nothing, used, stopped, and started again.
+
+// Helpers of tests are tests too, but the lint sees only what stands inside of #[test].
+#![allow(clippy::unwrap_used)]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use roadstead_pki::certificate::parse_certificates;
+use rustix::process::{Pid, Signal, kill_process};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+
+/// A running server, and what it has said so far.
+struct Server {
+    process: Child,
+    lines: mpsc::Receiver<String>,
+    port: u16,
+    said: String,
+}
+
+impl Server {
+    fn start(folder: &Path) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
+            .args(["serve", "--data"])
+            .arg(folder)
+            .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let output = BufReader::new(process.stdout.take().unwrap());
+        let (sender, lines) = mpsc::channel();
+        std::thread::spawn(move || {
+            output
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| sender.send(line))
+        });
+        let mut server = Server {
+            process,
+            lines,
+            port: 0,
+            said: String::new(),
+        };
+        let line = server.wait_for("msg=serving");
+        let (_, address) = line
+            .split_once("address=127.0.0.1:")
+            .expect("it says where it listens");
+        server.port = address.split(' ').next().unwrap().parse().unwrap();
+        server
+    }
+
+    fn wait_for(&mut self, words: &str) -> String {
+        loop {
+            let line = self
+                .lines
+                .recv_timeout(Duration::from_secs(20))
+                .expect("it goes on speaking");
+            self.said.push_str(&line);
+            self.said.push('\n');
+            if line.contains(words) {
+                return line;
+            }
+        }
+    }
+
+    /// The status line and the rest of an answer, over verified TLS.
+    fn get(&self, folder: &Path, path: &str, password: Option<&str>) -> String {
+        use base64::Engine as _;
+        let mut roots = RootCertStore::empty();
+        for certificate in parse_certificates(&std::fs::read(folder.join("trust/ca.crt")).unwrap()).unwrap() {
+            roots.add(certificate.der().clone()).unwrap();
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("localhost").unwrap();
+        let connection = ClientConnection::new(Arc::new(config), name).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut stream = StreamOwned::new(connection, stream);
+        let login = password.map_or_else(String::new, |password| {
+            let encoded = base64::prelude::BASE64_STANDARD.encode(format!("admin:{password}"));
+            format!("authorization: Basic {encoded}\r\n")
+        });
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{login}connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// Stops it as Kubernetes and systemd do, and gives all that it said.
+    fn stop(mut self) -> String {
+        let id = Pid::from_child(&self.process);
+        kill_process(id, Signal::TERM).unwrap();
+        self.wait_for("msg=stopped");
+        assert!(self.process.wait().unwrap().success());
+        std::mem::take(&mut self.said)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+#[test]
+fn a_private_registry_from_nothing_is_the_same_after_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let password = std::fs::read_to_string(folder.path().join("private/password")).unwrap();
+    assert!(
+        server
+            .get(folder.path(), "/v2/", None)
+            .starts_with("HTTP/1.1 401")
+    );
+    assert!(
+        server
+            .get(folder.path(), "/v2/_catalog", Some(&password))
+            .contains("{\"repositories\":[]}")
+    );
+    let said = server.stop();
+    assert_eq!(
+        said.matches(password.as_str()).count(),
+        1,
+        "shown once, and never logged:\n{said}"
+    );
+
+    let server = Server::start(folder.path());
+    assert!(
+        server
+            .get(folder.path(), "/v2/", Some(&password))
+            .starts_with("HTTP/1.1 200")
+    );
+    assert!(!server.stop().contains(&password), "not shown again");
+}
+
+#[test]
+fn what_is_wrong_is_said_on_one_line_with_the_way_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("config.yml");
+    for (text, words) in [
+        ("storage: {s3: {bucket: b}}", "storage.s3"),
+        (
+            "auth: {htpasswd: {path: /nowhere/htpasswd}}",
+            "roadstead-registry htpasswd alice >> /nowhere/htpasswd",
+        ),
+        (
+            "http: {tls: {certificate: /nowhere/a, key: /nowhere/b}}",
+            "cannot read /nowhere/a",
+        ),
+    ] {
+        std::fs::write(&config, format!("{text}\nlog: {{level: error}}\n")).unwrap();
+        let output = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
+            .arg(&config)
+            .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", folder.path())
+            .output()
+            .unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success());
+        assert!(
+            error.starts_with("roadstead-registry: ") && error.contains(words),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
