@@ -117,11 +117,8 @@ impl Folders {
                 .map(Path::to_owned)
                 .collect()
         };
-        for folder in unknown.iter().rev() {
-            match fs::create_dir(folder) {
-                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-                _ => {}
-            }
+        if let Some(deepest) = unknown.first() {
+            make_folder(deepest)?;
         }
         Ok(unknown)
     }
@@ -139,6 +136,21 @@ impl Folders {
         for folder in folder.ancestors() {
             known.remove(folder);
         }
+    }
+}
+
+/// Begins at the end: most often only that one is missing.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::create_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            make_folder(parent(folder))?;
+            match fs::create_dir(folder) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                result => result,
+            }
+        }
+        result => result,
     }
 }
 

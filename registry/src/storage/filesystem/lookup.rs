@@ -23,6 +23,7 @@ pub(super) enum Lookup<T> {
 
 /// Objects up to this size are read in one go; larger ones are opened.
 const SMALL: usize = 64 << 10;
+const ONE_PAGE: usize = 4 << 10;
 
 impl Tree {
     pub(super) fn stat_cached(&self, key: &Key) -> Lookup<Stat> {
@@ -90,14 +91,26 @@ fn stat_of(file: File) -> io::Result<Stat> {
 
 /// `None` if a part is not in memory, or it is not small.
 fn read_small(file: &File, limit: usize) -> Option<Bytes> {
+    if limit <= ONE_PAGE {
+        return read_page(file, limit);
+    }
     let metadata = file.metadata().ok()?;
     let size = usize::try_from(metadata.len()).ok()?.min(limit);
-    if !metadata.is_file() || size > SMALL {
+    if size > SMALL {
         return None;
     }
     let mut bytes = vec![0; size];
     let read = read_now(file, &mut bytes, 0)?;
     (read == size).then(|| bytes.into())
+}
+
+/// What fits in one page is in memory whole or not at all, so its size need not be asked for: a link is read with
+/// every manifest that is asked for by its tag.
+fn read_page(file: &File, limit: usize) -> Option<Bytes> {
+    let mut bytes = vec![0; limit];
+    let read = read_now(file, &mut bytes, 0)?;
+    bytes.truncate(read);
+    Some(bytes.into())
 }
 
 /// Reads what is in memory. `None` if nothing is, or the filesystem cannot tell.

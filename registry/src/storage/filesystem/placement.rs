@@ -47,8 +47,8 @@ impl Tree {
 
     /// The part under a temporary name too, so that it stays where it is when that one is renamed.
     fn second_name(&self, part: &Path) -> io::Result<Temporary> {
-        let temporary = self.temporary_name()?;
-        match fs::hard_link(part, &temporary.0) {
+        let temporary = self.temporary_name();
+        match self.in_temporary_folder(|| fs::hard_link(part, &temporary.0)) {
             Ok(()) => Ok(temporary),
             // A filesystem without hard links has to copy.
             Err(error) if is_unsupported(&error) => {

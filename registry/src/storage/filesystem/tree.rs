@@ -78,35 +78,41 @@ impl Tree {
     }
 
     pub(super) fn new_temporary(&self) -> io::Result<(Temporary, File)> {
-        let temporary = self.temporary_name()?;
+        let temporary = self.temporary_name();
         let file = self.create_new(&temporary.0)?;
         Ok((temporary, file))
     }
 
     /// A name in the temporary folder that nobody else has.
-    pub(super) fn temporary_name(&self) -> io::Result<Temporary> {
-        let path = self.temporary.join(Uuid::new_v4().to_string());
-        self.make_temporary_folder(&path)?;
-        Ok(Temporary(path))
+    pub(super) fn temporary_name(&self) -> Temporary {
+        Temporary(self.temporary.join(Uuid::new_v4().to_string()))
     }
 
     pub(super) fn create_new(&self, path: &Path) -> io::Result<File> {
-        self.make_temporary_folder(path)?;
-        OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(path)
+        let create = || {
+            OpenOptions::new()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .mode(0o644)
+                .open(path)
+        };
+        if path.starts_with(&self.temporary) {
+            self.in_temporary_folder(create)
+        } else {
+            create()
+        }
     }
 
-    /// The folder for temporary files is made when it is needed, and again if somebody tidied up below a running
-    /// server.
-    fn make_temporary_folder(&self, path: &Path) -> io::Result<()> {
-        if path.starts_with(&self.temporary) {
-            fs::create_dir_all(&self.temporary)
-        } else {
-            Ok(())
+    /// Makes the temporary folder if the attempt shows that it is missing: for the first time, or because somebody
+    /// tidied up below a running server.
+    pub(super) fn in_temporary_folder<T>(&self, attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match attempt() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(&self.temporary)?;
+                attempt()
+            }
+            result => result,
         }
     }
 }
