@@ -5,9 +5,11 @@ use crate::metrics::Metrics;
 use crate::settings::Settings;
 use crate::{controller, crds, health, uninstall};
 use anyhow::Context as _;
+use axum::http::HeaderValue;
+use axum::http::header::USER_AGENT;
 use clap::{Args, Parser, Subcommand};
 use futures::FutureExt as _;
-use kube::Client;
+use kube::{Client, Config};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -137,8 +139,11 @@ impl Uninstall {
 impl Installation {
     async fn open(&self) -> anyhow::Result<(Arc<Settings>, Client)> {
         let settings = Settings::read(&self.config, &self.pod_namespace)?;
-        let client = Client::try_default().await.context("no way to the API server")?;
-        Ok((Arc::new(settings), client))
+        let mut config = Config::infer().await.context("no way to the API server")?;
+        // Whose request it is, in the audit log.
+        let agent = HeaderValue::from_static(concat!("roadstead-operator/", env!("CARGO_PKG_VERSION")));
+        config.headers.push((USER_AGENT, agent));
+        Ok((Arc::new(settings), Client::try_from(config)?))
     }
 }
 

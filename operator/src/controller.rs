@@ -27,7 +27,7 @@ use roadstead_api::registry::Registry;
 use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use triggers::{labelled, naming_claim, naming_secret, outdated};
+use triggers::{labelled, naming_claim, naming_secret, outdated, sharing_host};
 
 /// How many Registries are worked on at once.
 const CONCURRENCY: u16 = 4;
@@ -121,7 +121,10 @@ fn with_triggers(
         .watches(metadata::<ServiceAccount>(client), ours(), labelled)
         .watches(metadata::<ConfigMap>(client), ours(), labelled)
         .watches(metadata::<PodDisruptionBudget>(client), ours(), labelled)
-        .watches(namespaced(&settings.agent_namespace), ours(), labelled);
+        .watches(namespaced(&settings.agent_namespace), ours(), {
+            let registries = registries.clone();
+            move |bundle| sharing_host(&registries, &bundle)
+        });
     // People's Secrets and claims carry no label of ours, and may be named before they exist.
     let (secrets, claims) = (registries.clone(), registries.clone());
     controller

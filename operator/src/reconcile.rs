@@ -46,7 +46,7 @@ const FLAG_RETRY: Duration = Duration::from_secs(5);
 /// Why a round ended early. It is tried again, later and later.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the API server: {0}")]
+    #[error("the API server: {}", plain(.0))]
     Api(#[from] kube::Error),
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -54,6 +54,15 @@ pub enum Error {
     Build(#[from] BuildError),
     #[error("{0}")]
     Refused(Refusal),
+}
+
+/// What the API server said, for people: its first line, without the objects and the differences that follow.
+fn plain(error: &kube::Error) -> String {
+    let text = match error {
+        kube::Error::Api(status) => status.message.clone(),
+        other => other.to_string(),
+    };
+    text.lines().next().unwrap_or_default().to_owned()
 }
 
 /// When to look again if nothing happens.

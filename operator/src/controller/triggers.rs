@@ -2,7 +2,7 @@
 
 use super::{Guarded, Shared};
 use crate::context::Registries;
-use crate::names::{REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL};
+use crate::names::{Host, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL};
 use crate::nodes::Nodes;
 use futures::{Stream, StreamExt, stream};
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
@@ -10,6 +10,7 @@ use kube::Resource;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use roadstead_api::registry::Registry;
+use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,6 +45,25 @@ pub(super) fn naming_claim(
         let claim = registry.spec.storage.persistent_volume_claim.as_ref();
         claim.is_some_and(|claim| claim.claim_name.as_deref() == Some(name))
     })
+}
+
+/// The Registry that a bundle was made for, and those that would bring the same host to nodes if they could.
+pub(super) fn sharing_host(
+    registries: &Registries,
+    bundle: &PartialObjectMeta<TrustBundle>,
+) -> Vec<ObjectRef<Guarded>> {
+    let name = bundle.metadata.name.as_deref().unwrap_or_default();
+    let shares = |registry: &Registry| {
+        let spec = &registry.spec;
+        let port = u16::try_from(spec.service.port).unwrap_or_default();
+        let host = spec.hostname.clone().map(|name| Host { name, port });
+        host.is_some_and(|host| host.bundle_name() == name)
+    };
+    let sharing = registries
+        .state_filter(|guarded| guarded.0.as_ref().is_ok_and(shares))
+        .into_iter()
+        .map(|guarded| ObjectRef::from_obj(&*guarded));
+    sharing.chain(owner(bundle)).collect()
 }
 
 /// Registries about whose nodes there is something new to tell.
@@ -99,7 +119,7 @@ mod tests {
             let tls = (name == "images").then(|| json!({"secretRef": {"name": "my-tls"}}));
             let registry = json!({
                 "metadata": {"name": name, "namespace": namespace},
-                "spec": {"storage": {"emptyDir": {}}, "tls": tls,
+                "spec": {"storage": {"emptyDir": {}}, "tls": tls, "hostname": format!("{name}.example.com"),
                     "auth": {"htpasswd": {"secretRef": {"name": "my-users"}}}},
             });
             let registry: Registry = serde_json::from_value(registry).expect("it is a Registry");
@@ -111,12 +131,16 @@ mod tests {
     fn woken(name: &str, labels: serde_json::Value) -> Vec<String> {
         let secret = json!({"metadata": {"name": name, "namespace": "team", "labels": labels}});
         let secret = serde_json::from_value(secret).expect("it is metadata");
-        let mut woken: Vec<_> = naming_secret(&registries(), &secret)
-            .into_iter()
-            .map(|reference| format!("{}/{}", reference.namespace.unwrap_or_default(), reference.name))
-            .collect();
-        woken.sort();
-        woken
+        named(naming_secret(&registries(), &secret))
+    }
+
+    fn named(references: Vec<ObjectRef<Guarded>>) -> Vec<String> {
+        let name = |reference: ObjectRef<Guarded>| {
+            format!("{}/{}", reference.namespace.unwrap_or_default(), reference.name)
+        };
+        let mut names: Vec<_> = references.into_iter().map(name).collect();
+        names.sort();
+        names
     }
 
     #[test]
@@ -135,6 +159,17 @@ mod tests {
                 json!({REGISTRY_LABEL: "images", REGISTRY_NAMESPACE_LABEL: "far"})
             ),
             ["far/images"]
+        );
+    }
+
+    #[test]
+    fn a_host_that_becomes_free_wakes_everyone_who_waits_for_it() {
+        let bundle = json!({"metadata": {"name": "images.example.com.5000", "namespace": "nodes",
+            "labels": {REGISTRY_LABEL: "gone", REGISTRY_NAMESPACE_LABEL: "far"}}});
+        let bundle = serde_json::from_value(bundle).expect("it is metadata");
+        assert_eq!(
+            named(sharing_host(&registries(), &bundle)),
+            ["far/gone", "other/images", "team/images"]
         );
     }
 }

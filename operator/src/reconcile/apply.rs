@@ -27,7 +27,7 @@ pub struct Applied {
 
 /// A write that the API server refused.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {key}: {source}")]
+#[error("cannot write {key}: {}", super::plain(source))]
 pub struct ApplyError {
     pub key: Key,
     pub source: kube::Error,

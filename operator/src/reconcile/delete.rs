@@ -5,6 +5,7 @@
 use super::live::{Key, Kind};
 use super::observe::Keys;
 use super::set_finalizers;
+use super::validate::{Ownership, ownership};
 use crate::context::Context;
 use crate::names::{FINALIZER, OURS, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};
 use kube::api::{DeleteParams, ListParams};
@@ -17,32 +18,34 @@ pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(
         return Ok(());
     }
     let id = RegistryId::of(registry);
-    remove_bundles(context, &id).await?;
-    remove(context, &Keys::of(&id, &context.settings).authority).await?;
+    let bundles = Key::new(Kind::TrustBundle, &context.settings.agent_namespace, "");
+    remove_ours(context, &id, &bundles).await?;
+    remove_ours(context, &id, &Keys::of(&id, &context.settings).authority).await?;
     let left = finalizers
         .into_iter()
         .filter(|finalizer| finalizer != FINALIZER)
         .collect();
     set_finalizers(context, registry, left).await?;
+    context.reports.forget(&id.namespace, &id.name);
     tracing::info!(registry = %id, "let a Registry go");
     Ok(())
 }
 
-/// Asks the API server, not the cache: what is overlooked here stays on nodes for good.
-async fn remove_bundles(context: &Context, id: &RegistryId) -> Result<(), kube::Error> {
-    let agents = &context.settings.agent_namespace;
+/// Removes what carries this Registry's labels in the namespace of `place`. It asks the API server, not a cache: what
+/// is overlooked here stays on nodes for good.
+async fn remove_ours(context: &Context, id: &RegistryId, place: &Key) -> Result<(), kube::Error> {
     let selector = format!(
         "{OURS},{REGISTRY_LABEL}={},{REGISTRY_NAMESPACE_LABEL}={}",
         id.name, id.namespace
     );
-    let api = Key::new(Kind::TrustBundle, agents, "").api(&context.client);
-    for bundle in api.list(&ListParams::default().labels(&selector)).await? {
-        let installation = &bundle.data["spec"]["installation"];
-        if *installation != *context.settings.installation {
-            continue;
+    let api = place.api(&context.client);
+    for object in api.list(&ListParams::default().labels(&selector)).await? {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let key = Key::new(place.kind, &place.namespace, &name);
+        let value = serde_json::to_value(object).expect("an object that was read as JSON is written as JSON");
+        if ownership(&value, &key, id, &context.settings.installation) == Ownership::Ours {
+            remove(context, &key).await?;
         }
-        let name = bundle.metadata.name.unwrap_or_default();
-        remove(context, &Key::new(Kind::TrustBundle, agents, &name)).await?;
     }
     Ok(())
 }

@@ -163,9 +163,15 @@ async fn a_registry_that_goes_takes_its_bundles_and_its_ca_along() {
     settled(&fake).await;
     let mut registry = fake.get(REGISTRY).expect("it is there");
     registry["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z");
+    let anothers = "/api/v1/namespaces/roadstead-system/secrets/ca.registry.charts";
+    fake.put(
+        anothers,
+        json!({"metadata": {"name": "ca.registry.charts", "namespace": "roadstead-system"}}),
+    );
     fake.put(REGISTRY, registry);
     round(&fake).await.expect("nothing stands in the way");
     assert!(fake.get(AUTHORITY).is_none());
+    assert!(fake.get(anothers).is_some());
     assert!(
         fake.paths().iter().all(|path| !path.starts_with(BUNDLES)),
         "{:#?}",

@@ -13,6 +13,7 @@ mod users;
 pub use certificates::{AuthorityState, Certificates, External, Previous, Serving};
 pub(super) use certificates::{PREVIOUS_CA, PREVIOUS_UNTIL, content};
 pub use ownership::Refusal;
+pub(super) use ownership::{Ownership, ownership};
 pub use storage::{OwnClaim, Storage};
 pub use users::{Account, Users};
 

@@ -101,7 +101,9 @@ impl State {
         if let Some(object) = self.objects.get(path) {
             return Some(object.clone());
         }
-        let is_list = ["/pods", "/trustbundles"].iter().any(|end| path.ends_with(end));
+        let is_list = ["/pods", "/secrets", "/trustbundles"]
+            .iter()
+            .any(|end| path.ends_with(end));
         is_list.then(|| {
             let prefix = format!("{path}/");
             let items: Vec<_> = self

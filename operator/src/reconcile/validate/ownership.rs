@@ -29,7 +29,7 @@ impl Refusal {
 }
 
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ownership {
+pub(in crate::reconcile) enum Ownership {
     Ours,
     Foreign,
     Leaving,
@@ -60,7 +60,12 @@ pub(super) fn check(
     Ok(())
 }
 
-pub(super) fn ownership(object: &Value, key: &Key, id: &RegistryId, installation: &str) -> Ownership {
+pub(in crate::reconcile) fn ownership(
+    object: &Value,
+    key: &Key,
+    id: &RegistryId,
+    installation: &str,
+) -> Ownership {
     let metadata = &object["metadata"];
     let label = |name: &str| metadata["labels"][name].as_str();
     let labelled = label(MANAGED_BY_LABEL) == Some(FIELD_MANAGER)

@@ -142,11 +142,8 @@ fn kept(wanted: &OwnClaim, live: &PersistentVolumeClaimSpec) -> OwnClaim {
     };
     OwnClaim {
         size,
-        // The default class comes from the cluster and stays its own.
-        storage_class_name: wanted
-            .storage_class_name
-            .as_ref()
-            .and(live.storage_class_name.clone()),
+        // Even where it is not asked for: a field that is taken back is a change, and this one cannot change.
+        storage_class_name: live.storage_class_name.clone(),
         access_modes: live
             .access_modes
             .clone()
