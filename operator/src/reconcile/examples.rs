@@ -144,6 +144,10 @@ impl Cluster {
     /// Builds, and takes over what was built.
     pub(super) fn built(mut self) -> Self {
         for desired in self.build().desired {
+            // The Service has its address from the cluster.
+            if desired.key == self.keys.service {
+                continue;
+            }
             self.put(&desired.key, &desired.object);
         }
         self

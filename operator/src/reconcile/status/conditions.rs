@@ -9,6 +9,9 @@ use roadstead_api::registry::{ConditionStatus, ConditionType};
 use roadstead_pki::certificate::parse_certificates;
 use std::collections::BTreeMap;
 
+#[cfg(test)]
+mod tests;
+
 /// One condition, before it is known since when it holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Condition {

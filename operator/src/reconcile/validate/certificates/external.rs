@@ -14,6 +14,9 @@ use roadstead_pki::certificate::{Certificate, parse_certificates};
 use roadstead_pki::problem::Problem;
 use roadstead_pki::server::ServerCertificate;
 
+#[cfg(test)]
+mod tests;
+
 /// How long the CA before stays trusted. The kubelet brings a changed Secret to a pod within two minutes.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
 /// How often nodes that hold up a change are looked at again without a word from them.
@@ -280,7 +283,8 @@ fn copy(secret: &Secret) -> Option<Serving> {
             .and_then(|pem| parse_certificates(pem.as_bytes()).ok())
             .unwrap_or_default()
     };
-    let until = secret.metadata.annotations.as_ref()?.get(PREVIOUS_UNTIL);
+    let annotations = secret.metadata.annotations.as_ref();
+    let until = annotations.and_then(|annotations| annotations.get(PREVIOUS_UNTIL));
     let previous = until.and_then(|until| until.parse().ok()).map(|until| Previous {
         ca: certificates(PREVIOUS_CA),
         until,

@@ -1,0 +1,178 @@
+//! What is told, for clusters in all kinds of states.
+
+use super::*;
+use crate::nodes::NodeProblem;
+use crate::reconcile::examples::{Cluster, MINIMAL, NOW};
+use roadstead_api::trust::ProblemReason;
+use serde_json::{Value, json};
+
+struct Scene {
+    cluster: Cluster,
+    tally: Option<Tally>,
+}
+
+fn scene() -> Scene {
+    let mut cluster = Cluster::prepared(MINIMAL).built();
+    let key = cluster.keys.deployment.clone();
+    let mut deployment = cluster.observed.live.value(&key).expect("it was built").clone();
+    deployment["metadata"]["generation"] = json!(2);
+    deployment["status"] = json!({
+        "observedGeneration": 2, "readyReplicas": 1, "updatedReplicas": 1,
+        "conditions": [{"type": "Available", "status": "True"}],
+    });
+    cluster.put(&key, &deployment);
+    Scene {
+        cluster,
+        tally: Some(Tally {
+            desired: 2,
+            trusted: 2,
+            ..Tally::default()
+        }),
+    }
+}
+
+impl Scene {
+    fn deployment(mut self, change: impl FnOnce(&mut Value)) -> Self {
+        let key = self.cluster.keys.deployment.clone();
+        let mut deployment = self
+            .cluster
+            .observed
+            .live
+            .value(&key)
+            .expect("it is there")
+            .clone();
+        change(&mut deployment);
+        self.cluster.put(&key, &deployment);
+        self
+    }
+
+    fn told(&self, kind: ConditionType) -> Told {
+        let validated = self.cluster.validate().expect("nothing stands in the way");
+        let facts = Facts {
+            validated: &validated,
+            live: &self.cluster.observed.live,
+            claim: None,
+            complete: true,
+            tally: self.tally.as_ref(),
+            pods: Some("pod images-0: ErrImagePull"),
+            now: NOW,
+        };
+        let condition = conditions(&facts)
+            .into_iter()
+            .find(|condition| condition.kind == kind)
+            .expect("every condition is told");
+        (condition.status, condition.reason, condition.message)
+    }
+
+    fn ready(&self) -> (ConditionStatus, &'static str) {
+        let (status, reason, _) = self.told(ConditionType::Ready);
+        (status, reason)
+    }
+
+    fn nodes(mut self, change: impl FnOnce(&mut Tally)) -> Told {
+        change(self.tally.as_mut().expect("there are agents"));
+        self.told(ConditionType::NodesTrusted)
+    }
+}
+
+#[test]
+fn ready_means_that_the_deployment_as_it_is_now_is_available() {
+    assert_eq!(scene().ready(), (ConditionStatus::True, "Serving"));
+    let not_seen = scene().deployment(|deployment| deployment["metadata"]["generation"] = json!(3));
+    assert_eq!(not_seen.ready(), (ConditionStatus::False, "Progressing"));
+    let rolling = scene().deployment(|deployment| deployment["status"]["updatedReplicas"] = json!(0));
+    assert_eq!(rolling.ready(), (ConditionStatus::True, "RollingOut"));
+}
+
+#[test]
+fn pods_that_do_not_run_say_why() {
+    let scene = scene().deployment(|deployment| {
+        deployment["status"] = json!({"observedGeneration": 2,
+            "conditions": [{"type": "Available", "status": "False"}]});
+    });
+    let (status, reason, message) = scene.told(ConditionType::Ready);
+    assert_eq!((status, reason), (ConditionStatus::False, "PodsNotReady"));
+    assert_eq!(message, "0 of 1 pods can serve: pod images-0: ErrImagePull");
+}
+
+#[test]
+fn ready_does_not_wait_for_nodes() {
+    let mut scene = scene();
+    scene.tally = None;
+    assert_eq!(scene.ready(), (ConditionStatus::True, "Serving"));
+    assert_eq!(scene.told(ConditionType::NodesTrusted).1, "AgentNotFound");
+}
+
+#[test]
+fn all_nodes_or_not_all_of_them() {
+    assert_eq!(scene().nodes(|_| ()).0, ConditionStatus::True);
+    let (status, reason, message) = scene().nodes(|tally| tally.trusted = 1);
+    assert_eq!((status, reason), (ConditionStatus::False, "Pending"));
+    assert!(
+        message.starts_with("1 of 2 nodes trust images.registry.svc:5000"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_node_that_needs_somebody_is_named_with_what_to_do() {
+    let (_, reason, message) = scene().nodes(|tally| {
+        tally.trusted = 1;
+        tally.unsupported = 1;
+        tally.problems.push(NodeProblem {
+            node: "node2".into(),
+            reason: ProblemReason::ConfigPathUnset,
+            message: "add config_path".into(),
+        });
+    });
+    assert_eq!(reason, "UnsupportedNodes");
+    assert!(
+        message.ends_with("node2: ConfigPathUnset: add config_path"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_volume_claim_is_told_by_its_phase() {
+    let phase = |phase: &str| {
+        let mut scene = scene();
+        let key = scene.cluster.keys.data.clone();
+        let mut claim = scene
+            .cluster
+            .observed
+            .live
+            .value(&key)
+            .expect("it was built")
+            .clone();
+        claim["status"]["phase"] = json!(phase);
+        scene.cluster.put(&key, &claim);
+        let (status, reason, _) = scene.told(ConditionType::StorageReady);
+        (status, reason)
+    };
+    assert_eq!(phase("Bound"), (ConditionStatus::True, "Bound"));
+    assert_eq!(phase("Pending"), (ConditionStatus::False, "ClaimPending"));
+    assert_eq!(phase("Lost"), (ConditionStatus::False, "ClaimLost"));
+}
+
+#[test]
+fn a_note_is_told_beside_what_holds_and_a_failure_instead_of_it() {
+    let finding = |status| Finding {
+        condition: ConditionType::NodesTrusted,
+        status,
+        reason: "Told",
+        message: "a finding".into(),
+    };
+    let holds = || yes("Usual", "as usual");
+    let told = |usual, status| with_findings(usual, [finding(status)].iter());
+    let (status, reason, message) = told(holds(), ConditionStatus::True);
+    assert_eq!(
+        (status, reason, message.as_str()),
+        (ConditionStatus::True, "Told", "as usual; a finding")
+    );
+    let (status, reason, message) = told(holds(), ConditionStatus::False);
+    assert_eq!(
+        (status, reason, message.as_str()),
+        (ConditionStatus::False, "Told", "a finding")
+    );
+    assert_eq!(told(no("Usual", "not yet"), ConditionStatus::True).1, "Usual");
+}
