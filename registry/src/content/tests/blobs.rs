@@ -1,3 +1,5 @@
+//! Pushing, reading, mounting and deleting blobs.
+
 use std::fs;
 
 use super::*;

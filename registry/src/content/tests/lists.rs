@@ -1,3 +1,5 @@
+//! Tags and repositories, page by page.
+
 use super::*;
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! Pushing, reading and deleting manifests and tags.
+
 use std::fs;
 
 use roadstead_oci::ManifestError;

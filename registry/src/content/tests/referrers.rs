@@ -1,3 +1,5 @@
+//! Who refers to a manifest.
+
 use std::fs;
 
 use roadstead_oci::Descriptor;

@@ -1,3 +1,5 @@
+//! Uploads in chunks, cut off, taken up by others, abandoned.
+
 use std::fs;
 use std::time::Duration;
 

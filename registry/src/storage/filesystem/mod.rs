@@ -1,12 +1,15 @@
 //! The store as a folder on a disk or a network share, as registry:2's `filesystem` driver has it.
 //!
 //! ```text
-//! tree.rs        paths, temporary files          lookup.rs   answers from the kernel's caches, without waiting
-//! folders.rs     durable folders, shared fsync   object.rs   reading    writer.rs  writing
-//! placement.rs   making objects, durably         listing.rs  names      removal.rs  deleting
+//! tree.rs                  paths, temporary files
+//! lookup.rs                answers from the kernel's caches, without waiting
+//! object.rs   writer.rs    reading in parts, writing in parts
+//! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
+//! listing.rs   removal.rs  names, deleting
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
 
+mod flush;
 mod folders;
 mod listing;
 mod lookup;
