@@ -1,8 +1,8 @@
 //! One Registry, from what it asks for to what is there: observe → validate → build → apply → status.
 //!
-//! - [`observe`]: reads the cluster; [`validate`]: judges what people gave; [`build`]: says what shall be
-//! - [`apply`]: makes it so; [`status`]: tells
-//! - [`live`]: objects by kind and name; `delete`: what the finalizer is for
+//! - `observe` reads the cluster; `validate` judges what people gave; `build` says what shall be
+//! - `apply` makes it so; `status` tells
+//! - `live`: objects by kind and name; `finalizer` and `delete`: a Registry that goes
 //!
 //! It is told that something may have changed, never what: each round looks at everything and does what is left to
 //! do. A second round on the same cluster writes nothing.
@@ -10,6 +10,7 @@
 pub mod apply;
 pub mod build;
 mod delete;
+mod finalizer;
 mod hash;
 pub mod live;
 pub mod observe;
@@ -24,15 +25,13 @@ mod examples;
 mod tests;
 
 use crate::context::Context;
-use crate::names::{FINALIZER, RegistryId};
 use apply::ApplyError;
 use build::{BuildError, Plan};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::Api;
 use live::Kind;
 use observe::{Observed, observe};
 use roadstead_api::registry::Registry;
-use serde_json::json;
 use status::Facts;
 use std::time::Duration;
 use validate::{Refusal, Validated, validate};
@@ -90,7 +89,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     if registry.spec.paused {
         return Ok(Next::OnChange);
     }
-    let mut registry = with_finalizer(context, registry).await?;
+    let mut registry = finalizer::with_finalizer(context, registry).await?;
     for _ in 1..ROUNDS {
         match round(context, registry).await? {
             Round::Done(next) => return Ok(next),
@@ -224,30 +223,4 @@ async fn uninstalling(context: &Context) -> Result<bool, kube::Error> {
     let key = live::Key::new(Kind::ConfigMap, &settings.namespace, &settings.uninstall_flag);
     let flag = key.api(&context.client).get_opt(&key.name).await?;
     Ok(flag.is_some())
-}
-
-async fn with_finalizer(context: &Context, registry: Registry) -> Result<Registry, kube::Error> {
-    let mut finalizers = registry.metadata.finalizers.clone().unwrap_or_default();
-    if finalizers.iter().any(|finalizer| finalizer == FINALIZER) {
-        return Ok(registry);
-    }
-    finalizers.push(FINALIZER.to_owned());
-    set_finalizers(context, &registry, finalizers).await
-}
-
-/// The list is one value, so the version that it was read at goes along: nobody else's entry is lost.
-pub(crate) async fn set_finalizers(
-    context: &Context,
-    registry: &Registry,
-    finalizers: Vec<String>,
-) -> Result<Registry, kube::Error> {
-    let id = RegistryId::of(registry);
-    let api: Api<Registry> = Api::namespaced(context.client.clone(), &id.namespace);
-    let patch = json!({"metadata": {
-        "finalizers": finalizers,
-        "resourceVersion": registry.metadata.resource_version,
-        "uid": id.uid,
-    }});
-    api.patch(&id.name, &PatchParams::default(), &Patch::Merge(patch))
-        .await
 }

@@ -2,9 +2,9 @@
 //!
 //! It never waits for a node: a Registry, and the namespace that it is in, can always be deleted.
 
+use super::finalizer::set_finalizers;
 use super::live::{Key, Kind};
 use super::observe::Keys;
-use super::set_finalizers;
 use super::validate::{Ownership, ownership};
 use crate::context::Context;
 use crate::names::{FINALIZER, OURS, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};

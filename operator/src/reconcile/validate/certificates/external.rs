@@ -5,15 +5,15 @@
 //! before it stays in the bundle for a while, for pods and clients that are slower.
 
 use super::super::Finding;
-use super::super::users::text;
 use crate::reconcile::observe::{Keys, Observed, Source};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use roadstead_api::registry::{ConditionStatus, ConditionType};
-use roadstead_pki::certificate::{Certificate, parse_certificates};
+use roadstead_pki::certificate::Certificate;
 use roadstead_pki::problem::Problem;
 use roadstead_pki::server::ServerCertificate;
 
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -56,8 +56,6 @@ pub(super) struct Outcome {
     pub(super) next_change: Option<Timestamp>,
 }
 
-type Refused = (&'static str, String);
-
 /// `behind`: the live nodes that do not trust these CAs yet.
 pub(super) fn external(
     observed: &Observed,
@@ -77,8 +75,8 @@ pub(super) fn external(
         .live
         .get::<Secret>(&keys.external_tls)
         .as_ref()
-        .and_then(copy);
-    let candidate = match read(source) {
+        .and_then(read::copy);
+    let candidate = match read::read(source) {
         Ok(candidate) => candidate,
         Err((reason, message)) => {
             findings.push(failure(reason, message));
@@ -234,70 +232,6 @@ impl Serving {
         let leaf = self.certificate.leaf();
         leaf.not_before() + leaf.not_after().duration_since(leaf.not_before()) / 5 * 4
     }
-}
-
-fn read(source: &Source<Secret>) -> Result<Serving, Refused> {
-    let name = &source.name;
-    let Some(secret) = &source.object else {
-        return Err((
-            "SecretNotFound",
-            format!(
-                "Secret {name} (spec.tls.secretRef) does not exist: kubectl create secret tls {name} --cert=FILE --key=FILE"
-            ),
-        ));
-    };
-    let key = |key: &str| {
-        text(secret, key).ok_or_else(|| {
-            (
-                "KeyMissing",
-                format!("Secret {name} has no text under the key {key}"),
-            )
-        })
-    };
-    let refused = |problem: Problem| (problem.reason(), format!("Secret {name}: {problem}"));
-    let (chain, private_key) = (key("tls.crt")?, key("tls.key")?);
-    let certificate = ServerCertificate::parse(chain.as_bytes(), private_key.as_bytes()).map_err(refused)?;
-    let mut ca = match text(secret, "ca.crt").filter(|pem| !pem.trim().is_empty()) {
-        Some(pem) => parse_certificates(pem.as_bytes())
-            .map_err(|problem| (problem.reason(), format!("Secret {name}, key ca.crt: {problem}")))?,
-        None => Vec::new(),
-    };
-    // A root at the end of the chain is the CA that its owner means.
-    let roots = certificate.chain().iter().filter(|one| one.is_issued_by(one));
-    ca.extend(
-        roots
-            .filter(|root| !ca.contains(root))
-            .cloned()
-            .collect::<Vec<_>>(),
-    );
-    Ok(Serving {
-        certificate,
-        ca,
-        previous: None,
-    })
-}
-
-fn copy(secret: &Secret) -> Option<Serving> {
-    let certificates = |key: &str| {
-        text(secret, key)
-            .and_then(|pem| parse_certificates(pem.as_bytes()).ok())
-            .unwrap_or_default()
-    };
-    let annotations = secret.metadata.annotations.as_ref();
-    let until = annotations.and_then(|annotations| annotations.get(PREVIOUS_UNTIL));
-    let previous = until.and_then(|until| until.parse().ok()).map(|until| Previous {
-        ca: certificates(PREVIOUS_CA),
-        until,
-    });
-    Some(Serving {
-        certificate: ServerCertificate::parse(
-            text(secret, "tls.crt")?.as_bytes(),
-            text(secret, "tls.key")?.as_bytes(),
-        )
-        .ok()?,
-        ca: certificates("ca.crt"),
-        previous,
-    })
 }
 
 /// Names are for people: a few of many are enough.
