@@ -52,7 +52,12 @@ fn archive() -> String {
 }
 
 fn script(stock: &Stock, command: &str) -> String {
-    let target = format!("$HOST/clients/{}", stock.name);
+    script_for("clients", stock, command)
+}
+
+fn script_for(folder: &str, stock: &Stock, command: &str) -> String {
+    let command = command.replace("oci://$HOST/clients", &format!("oci://$HOST/{folder}"));
+    let target = format!("$HOST/{folder}/{}", stock.name);
     format!(
         "export ARCHIVE={}; {}",
         archive(),

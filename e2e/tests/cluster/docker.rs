@@ -40,7 +40,7 @@ fn docker_is_told_of_a_wrong_password_and_of_an_unknown_tag() {
         "docker login -u $REGISTRY_USER --password-stdin $HOST < password",
     )
     .fails();
-    assert!(printed.contains("unauthorized"), "{printed}");
+    assert!(printed.contains("401 Unauthorized"), "{printed}");
     let script = "docker login -u $REGISTRY_USER --password-stdin $HOST < password; docker pull $HOST/docker/busybox:none";
     let printed = beside_docker(&Client::push(), script).fails();
     assert!(

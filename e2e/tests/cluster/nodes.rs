@@ -149,22 +149,19 @@ fn an_agent_may_not_speak_for_another_node() {
             uid,
         ])
         .ok();
+    // Nothing of the administrator's configuration: its client certificate would win over the token.
+    let authority = cluster.state().join("pki/ca.crt");
     let patch = |node: &str| {
-        cluster.kubectl(&[
-            "--token",
-            token.trim(),
-            "--client-certificate=",
-            "--client-key=",
-            "-n",
-            namespace,
-            "patch",
-            "nodetrust",
-            node,
-            "--type=merge",
-            "-p",
-            r#"{"spec": {"bootID": "forged"}}"#,
-        ])
+        let script = format!(
+            "kubectl --kubeconfig /dev/null --server https://10.89.0.1:6443 --certificate-authority {} --token {} -n {namespace} \
+             patch nodetrust {node} --type=merge -p '{{\"spec\": {{\"bootID\": \"forged\"}}}}'",
+            authority.display(),
+            token.trim()
+        );
+        cluster.run(&script)
     };
+    let own = patch(&nodes[0]);
+    assert!(own.succeeded(), "{}", own.printed());
     let refused = patch(&nodes[1]).fails();
     assert!(refused.contains("only the NodeTrust of the node"), "{refused}");
 }

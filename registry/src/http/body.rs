@@ -20,8 +20,38 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
+/// How much of a body that nobody wants is read all the same, and for how long. A client that is told of an error
+/// while it still sends takes the reset of its HTTP/2 stream for the answer (curl 7.88 does), so what is on its way
+/// already is taken in.
+const DISCARDED: usize = 64 * 1024;
+const DISCARDING: Duration = Duration::from_secs(2);
+
 /// The body of a request. Most have none, and cost nothing.
-pub struct RequestBody(Option<BoxBody<Bytes, BoxError>>);
+pub struct RequestBody(Unread);
+
+/// What of a body has not been read yet; nothing, once its end or an error was seen.
+struct Unread(Option<BoxBody<Bytes, BoxError>>);
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        let Some(body) = self.0.take().filter(|body| !body.is_end_stream()) else {
+            return;
+        };
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(tokio::time::timeout(DISCARDING, discard(body)));
+        }
+    }
+}
+
+async fn discard(mut body: BoxBody<Bytes, BoxError>) {
+    let mut seen = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        seen += frame.data_ref().map_or(0, Bytes::len);
+        if seen > DISCARDED {
+            return;
+        }
+    }
+}
 
 impl RequestBody {
     pub fn new<B>(body: B) -> Self
@@ -29,7 +59,9 @@ impl RequestBody {
         B: Body<Data = Bytes> + Send + Sync + 'static,
         B::Error: Into<BoxError>,
     {
-        RequestBody((!body.is_end_stream()).then(|| body.map_err(Into::into).boxed()))
+        RequestBody(Unread(
+            (!body.is_end_stream()).then(|| body.map_err(Into::into).boxed()),
+        ))
     }
 
     /// Pieces as they come. A client that falls silent has come to its end.
@@ -49,7 +81,7 @@ pub(super) struct TooSlow;
 
 /// A request's body as a stream.
 pub(super) struct Pieces {
-    body: Option<BoxBody<Bytes, BoxError>>,
+    body: Unread,
     /// Runs only while nothing comes.
     silence: Option<Pin<Box<Sleep>>>,
     received: super::observe::Received,
@@ -82,17 +114,17 @@ impl Stream for Pieces {
     type Item = Result<Bytes, BodyError>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(body) = &mut self.body else {
+        let Some(body) = &mut self.body.0 else {
             return Poll::Ready(None);
         };
         loop {
             return match Pin::new(&mut *body).poll_frame(context) {
                 Poll::Ready(None) => {
-                    self.body = None;
+                    self.body.0 = None;
                     Poll::Ready(None)
                 }
                 Poll::Ready(Some(Err(error))) => {
-                    self.body = None;
+                    self.body.0 = None;
                     Poll::Ready(Some(Err(BodyError(error))))
                 }
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
@@ -109,7 +141,7 @@ impl Stream for Pieces {
                 Poll::Pending => match self.poll_silence(context) {
                     Poll::Pending => Poll::Pending,
                     Poll::Ready(()) => {
-                        self.body = None;
+                        self.body.0 = None;
                         Poll::Ready(Some(Err(BodyError(Box::new(TooSlow)))))
                     }
                 },
