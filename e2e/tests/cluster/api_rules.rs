@@ -21,6 +21,12 @@ const BROKEN: &[(&str, &str, &str, &str)] = &[
         "replicas without a shared volume",
         "images",
         "{storage: {emptyDir: {}}, replicas: 2}",
+        "belongs to one pod",
+    ),
+    (
+        "replicas on a volume of one node",
+        "images",
+        "{storage: {persistentVolumeClaim: {size: 1Gi}}, replicas: 2}",
         "ReadWriteMany",
     ),
     (
