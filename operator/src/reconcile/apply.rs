@@ -46,20 +46,21 @@ pub async fn apply(
     plan: Plan,
 ) -> Result<Applied, ApplyError> {
     let mut applied = Applied::default();
+    // Also a Secret that is new: pods mount the people's certificate before there is one.
+    let running = live.iter().any(|(key, _)| key.kind == Kind::Deployment);
     let mut replaced = Vec::new();
     for desired in plan.desired {
-        let existed = live.contains(&desired.key);
         let (key, mounted) = (desired.key.clone(), desired.mounted);
         let content = short_hash(&desired.object);
         if write(context, live, desired).await? {
             applied.writes.push(key);
-            if mounted && existed {
+            if mounted && running {
                 replaced.push(content);
             }
         }
     }
     for key in plan.absent {
-        if mounted_by_pods(&key) && live.contains(&key) {
+        if key.kind == Kind::Secret && running && live.contains(&key) {
             replaced.push(key.name.clone());
         }
         if delete(context, live, &key).await? {
@@ -70,10 +71,6 @@ pub async fn apply(
         refresh(context, id, &replaced).await;
     }
     Ok(applied)
-}
-
-fn mounted_by_pods(key: &Key) -> bool {
-    key.kind == Kind::Secret
 }
 
 /// Whether anything was written.

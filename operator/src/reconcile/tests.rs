@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 const REGISTRY: &str = "/apis/roadstead.dev/v1alpha1/namespaces/registry/registries/images";
 const SECRETS: &str = "/api/v1/namespaces/registry/secrets";
 const AUTHORITY: &str = "/api/v1/namespaces/roadstead-system/secrets/ca.registry.images";
+const POD: &str = "/api/v1/namespaces/registry/pods/images-0";
 const BUNDLES: &str = "/apis/roadstead.dev/v1alpha1/namespaces/roadstead-system-nodes/trustbundles";
 
 fn with_registry(spec: Value) -> Fake {
@@ -228,6 +229,10 @@ async fn a_broken_secret_leaves_what_runs_and_heals_by_itself() {
         fake.put(&source, serde_json::to_value(secret).expect("it is JSON"));
     };
     settled(&fake).await;
+    fake.put(
+        POD,
+        json!({"metadata": {"name": "images-0", "namespace": "registry"}}),
+    );
     assert_eq!(condition(&fake, "CertificateValid").1, "SecretNotFound");
     assert!(fake.get(&copy).is_none());
 
@@ -236,6 +241,11 @@ async fn a_broken_secret_leaves_what_runs_and_heals_by_itself() {
     round(&fake).await.expect("nothing stands in the way");
     assert_eq!(condition(&fake, "CertificateValid").0, "True");
     let served = fake.get(&copy).expect("the copy is there")["data"].clone();
+    let writes = fake.writes();
+    assert!(
+        writes.contains(&format!("PATCH {POD}")),
+        "the pod reads the new Secret at once: {writes:#?}"
+    );
 
     let [other_chain, _, _] = own_now(&["registry.example.org"]);
     put(&other_chain, &key, &root);
