@@ -31,29 +31,42 @@ pub async fn uninstall(
     keep: bool,
 ) -> anyhow::Result<()> {
     let deadline = Instant::now() + patience;
-    raise_flag(&client, settings).await?;
+    // A step that fails does not keep the next from being tried: a finalizer that stays holds its namespace for good.
+    tried(raise_flag(&client, settings).await);
     if !keep {
-        remove_bundles(&client, settings).await?;
+        tried(remove_bundles(&client, settings).await);
     }
     sleep(ROUND_IN_FLIGHT).await;
-    strip_finalizers(&client).await?;
-    if keep {
-        tracing::info!("nodes keep what they have");
-        return Ok(());
-    }
-    remove_bundles(&client, settings).await?;
     loop {
-        let unclean = unclean(&client, settings).await?;
-        if unclean.is_empty() {
-            tracing::info!("every node is clean");
+        let mut is_done = tried(strip_finalizers(&client).await).is_some();
+        if !keep {
+            is_done &= tried(remove_bundles(&client, settings).await).is_some();
+            is_done &= tried(unclean(&client, settings).await).is_some_and(|nodes| nodes.is_empty());
+        }
+        if is_done {
+            tracing::info!(
+                "finalizers are off, and nodes {}",
+                if keep { "keep what they have" } else { "are clean" }
+            );
             return Ok(());
         }
         if Instant::now() >= deadline {
+            let unclean = if keep {
+                Vec::new()
+            } else {
+                unclean(&client, settings).await?
+            };
             return tell(&client, settings, &unclean).await;
         }
         sleep(LOOK_AGAIN).await;
-        remove_bundles(&client, settings).await?;
     }
+}
+
+/// What came of a step; a failure is told and the step is tried again.
+fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
+    result
+        .inspect_err(|error| tracing::warn!(error = format!("{error:#}"), "a step of the uninstall failed"))
+        .ok()
 }
 
 /// The flag belongs to the operator's Deployment and goes with it, or the next installation would find it.
@@ -107,12 +120,19 @@ async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<
 
 async fn strip_finalizers(client: &Client) -> anyhow::Result<()> {
     let all: Api<Registry> = Api::all(client.clone());
+    let mut failed = Vec::new();
     for registry in all.list_metadata(&ListParams::default()).await? {
         if let Err(error) = strip(client, &registry).await {
-            tracing::error!(registry = registry.name_any(), namespace = registry.namespace(), %error,
-                "cannot take the finalizer off: kubectl patch registry NAME --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'");
+            let namespace = registry.namespace().unwrap_or_default();
+            failed.push(format!("{namespace}/{}: {error}", registry.name_any()));
         }
     }
+    anyhow::ensure!(
+        failed.is_empty(),
+        "the finalizers of these Registries are still there: {}; if they stay, take them off by \
+         kubectl patch registry NAME --type=merge -p '{{\"metadata\":{{\"finalizers\":null}}}}'",
+        failed.join(", ")
+    );
     Ok(())
 }
 

@@ -8,8 +8,10 @@ use super::observe::Keys;
 use super::validate::{Ownership, ownership};
 use crate::context::Context;
 use crate::names::{FINALIZER, OURS, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};
-use kube::api::{DeleteParams, ListParams};
-use roadstead_api::registry::Registry;
+use kube::ResourceExt as _;
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use roadstead_api::registry::{DeletionPolicy, Registry};
+use serde_json::json;
 
 /// Removes what is elsewhere, then lets the Registry go.
 pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(), kube::Error> {
@@ -18,9 +20,11 @@ pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(
         return Ok(());
     }
     let id = RegistryId::of(registry);
+    let keys = Keys::of(&id, &context.settings);
+    keep_data(context, registry, &keys.data).await?;
     let bundles = Key::new(Kind::TrustBundle, &context.settings.agent_namespace, "");
     remove_ours(context, &id, &bundles).await?;
-    remove_ours(context, &id, &Keys::of(&id, &context.settings).authority).await?;
+    remove_ours(context, &id, &keys.authority).await?;
     let left = finalizers
         .into_iter()
         .filter(|finalizer| finalizer != FINALIZER)
@@ -28,6 +32,36 @@ pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(
     set_finalizers(context, registry, left).await?;
     context.reports.forget(&id.namespace, &id.name);
     tracing::info!(registry = %id, "let a Registry go");
+    Ok(())
+}
+
+/// An owner reference from the time of another `deletionPolicy` would take the images along. A round takes it off, but
+/// the last round may have been before the policy changed: the Registry was paused, refused, or deleted at once.
+async fn keep_data(context: &Context, registry: &Registry, data: &Key) -> Result<(), kube::Error> {
+    let spec = &registry.spec;
+    let claim = spec.storage.persistent_volume_claim.as_ref();
+    let made_by_us = claim.is_some_and(|claim| claim.claim_name.is_none());
+    if made_by_us && spec.deletion_policy == DeletionPolicy::Delete {
+        return Ok(());
+    }
+    let api = data.api(&context.client);
+    let Some(claim) = api.get_opt(&data.name).await? else {
+        return Ok(());
+    };
+    let owners = claim.owner_references();
+    let left: Vec<_> = owners
+        .iter()
+        .filter(|owner| Some(&owner.uid) != registry.metadata.uid.as_ref())
+        .collect();
+    if left.len() == owners.len() {
+        return Ok(());
+    }
+    let patch =
+        json!({"metadata": {"ownerReferences": left, "resourceVersion": claim.metadata.resource_version}});
+    api.patch(&data.name, &PatchParams::default(), &Patch::Merge(patch))
+        .await?;
+    tracing::info!(object = %data, "the images stay: took the owner reference off their volume claim");
+    context.metrics.wrote(data);
     Ok(())
 }
 
@@ -39,7 +73,13 @@ async fn remove_ours(context: &Context, id: &RegistryId, place: &Key) -> Result<
         id.name, id.namespace
     );
     let api = place.api(&context.client);
-    for object in api.list(&ListParams::default().labels(&selector)).await? {
+    let listed = match api.list(&ListParams::default().labels(&selector)).await {
+        Ok(listed) => listed,
+        // The definition is gone, and all objects with it.
+        Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    for object in listed {
         let name = object.metadata.name.clone().unwrap_or_default();
         let key = Key::new(place.kind, &place.namespace, &name);
         let value = serde_json::to_value(object).expect("an object that was read as JSON is written as JSON");

@@ -148,7 +148,6 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         app,
         metrics,
         tls: live,
-        http2: config.http.http2,
     };
     Ok(Parts {
         server,

@@ -78,7 +78,6 @@ pub struct Http {
     pub origin: Option<String>,
     pub headers: http::HeaderMap,
     pub drain_timeout: Duration,
-    pub http2: bool,
     pub tls: Option<Tls>,
     pub admin: Option<Admin>,
 }

@@ -43,6 +43,13 @@ pub enum Error {
         repository: RepositoryName,
         missing: Vec<Digest>,
     },
+    /// What a descriptor says of a blob's size is not so.
+    #[error("the manifest says that {digest} has {announced} bytes, it has {actual}: make the manifest anew")]
+    SizeMismatch {
+        digest: Digest,
+        announced: u64,
+        actual: u64,
+    },
     #[error("repository {0} is not known")]
     NameUnknown(RepositoryName),
     /// The client's range does not begin where the upload ends.

@@ -111,13 +111,14 @@ impl Content {
     /// Deletes a manifest and every tag that points at it. Who refers to it stays, as does what it refers to.
     pub async fn delete_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
         self.check_deletable()?;
-        let target = self
-            .revision(repository, digest)
-            .await?
-            .ok_or_else(|| Error::ManifestUnknown {
+        let Some(target) = self.revision(repository, digest).await? else {
+            // A delete that was interrupted left tags behind, which would come back with the next push of these bytes.
+            self.untag(repository, digest).await?;
+            return Err(Error::ManifestUnknown {
                 repository: repository.clone(),
                 reference: Reference::Digest(*digest),
-            })?;
+            });
+        };
         let subject = self.subject_of(&target).await?;
         // From here on it is gone: tags that still point at it are not followed.
         let revision = layout::revision_link(repository, digest);
@@ -130,6 +131,10 @@ impl Content {
             self.storage()
                 .delete(&entry, &layout::all_referrers(repository))
                 .await?;
+            // Pushed again meanwhile: its entry may have been the one just removed.
+            if self.revision(repository, digest).await?.is_some() {
+                self.examine_manifest(repository, digest).await?;
+            }
         }
         Ok(())
     }

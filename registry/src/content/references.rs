@@ -55,14 +55,28 @@ impl Content {
         kind: &Kind,
         descriptor: &Descriptor,
     ) -> Result<bool, Error> {
-        let at = match kind {
-            Kind::Blob => layout::layer_link(repository, &descriptor.digest),
-            Kind::Manifest => layout::revision_link(repository, &descriptor.digest),
+        let layer = layout::layer_link(repository, &descriptor.digest);
+        let links = match kind {
+            Kind::Blob => vec![layer],
+            // As in registry:2 a layer will do: BuildKit's cache is an index whose children are layers.
+            Kind::Manifest => vec![layout::revision_link(repository, &descriptor.digest), layer],
         };
-        let Some(target) = link::read(self.storage(), &at).await? else {
-            return Ok(false);
-        };
-        let data = self.storage().stat(&layout::blob_data(&target)).await?;
-        Ok(data.is_some_and(|data| data.size == descriptor.size))
+        for at in links {
+            let Some(target) = link::read(self.storage(), &at).await? else {
+                continue;
+            };
+            let Some(data) = self.storage().stat(&layout::blob_data(&target)).await? else {
+                continue;
+            };
+            if data.size != descriptor.size {
+                return Err(Error::SizeMismatch {
+                    digest: descriptor.digest,
+                    announced: descriptor.size,
+                    actual: data.size,
+                });
+            }
+            return Ok(true);
+        }
+        Ok(false)
     }
 }

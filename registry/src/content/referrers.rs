@@ -163,7 +163,11 @@ impl Content {
         Ok(())
     }
 
-    async fn examine_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+    pub(super) async fn examine_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         let Some(target) = self.revision(repository, digest).await? else {
             return Ok(());
         };

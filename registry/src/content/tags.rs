@@ -80,12 +80,16 @@ impl Content {
         .await
     }
 
-    /// Deletes every tag that points at this manifest. A tag that is moved meanwhile stays with its new value.
+    /// Deletes every tag that points at this manifest, which has no revision link any more. A tag that is moved
+    /// meanwhile stays with its new value; once the manifest is pushed again its tags are those of that push.
     pub(super) async fn untag(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
         for name in self.tag_names(repository, None, None).await? {
             let Ok(tag) = name.parse() else { continue };
             if self.tag(repository, &tag).await? != Some(*digest) {
                 continue;
+            }
+            if self.revision(repository, digest).await?.is_some() {
+                return Ok(());
             }
             let at = layout::tag_link(repository, &tag);
             self.storage()

@@ -8,10 +8,11 @@ use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
 
 use super::body::{RequestBody, ResponseBody};
 use super::error::Error;
-use super::handlers::{Asked, Handlers};
+use super::handlers::{Asked, Handlers, PARSED_AT_ONCE};
 use super::observe::{Observation, RequestId};
 use super::route::{self, Links, Need, Route};
 use crate::auth::Auth;
@@ -66,6 +67,7 @@ impl App {
             links,
             auth: Arc::clone(&auth),
             metrics: Arc::clone(&metrics),
+            parsing: Semaphore::new(PARSED_AT_ONCE),
         };
         App(Arc::new(Inner {
             handlers,

@@ -236,7 +236,7 @@ fn of_content(error: content::Error) -> Shape {
         E::DigestInvalid { expected, actual } => Shape::bad(ErrorCode::DigestInvalid, message)
             .detail(json!({"expected": expected, "actual": actual})),
         E::ManifestUnknown { .. } => Shape::unknown(ErrorCode::ManifestUnknown, message),
-        E::ManifestInvalid(_) => Shape::bad(ErrorCode::ManifestInvalid, message),
+        E::ManifestInvalid(_) | E::SizeMismatch { .. } => Shape::bad(ErrorCode::ManifestInvalid, message),
         E::ManifestBlobUnknown { .. } => Shape::bad(ErrorCode::ManifestBlobUnknown, message),
         E::NameUnknown(_) => Shape::unknown(ErrorCode::NameUnknown, message),
         E::RangeInvalid { .. } => Shape::new(

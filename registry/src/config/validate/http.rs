@@ -33,7 +33,6 @@ impl Check<'_> {
                 .filter(|_| !raw.relativeurls),
             headers: self.headers(raw.headers),
             drain_timeout: self.duration("http.draintimeout", raw.draintimeout, Duration::from_secs(30)),
-            http2,
             tls: self.tls(raw.tls, http2),
             admin: self.admin(raw.debug),
         }

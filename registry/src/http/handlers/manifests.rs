@@ -13,6 +13,9 @@ use crate::http::range;
 /// The most that a manifest may have: what every registry takes, and few come near.
 const LARGEST: usize = 4 << 20;
 
+/// Manifests that are parsed at the same time, in KiB: a parsed one takes many times its size in memory.
+pub(in crate::http) const PARSED_AT_ONCE: usize = 8 << 10;
+
 impl Handlers {
     pub(super) async fn read_manifest(
         &self,
@@ -62,6 +65,8 @@ impl Handlers {
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let bytes = asked.body.collect(LARGEST).await?.ok_or_else(too_large)?;
+        let size = u32::try_from(bytes.len() / 1024 + 1).expect("a manifest is smaller than 4 GiB");
+        let _parsing = self.parsing.acquire_many(size).await.expect("nobody closes it");
         let pushed = self
             .content
             .put_manifest(repository, reference, tags, content_type, bytes)

@@ -5,11 +5,14 @@ mod lists;
 mod manifests;
 mod uploads;
 
+pub(super) use self::manifests::PARSED_AT_ONCE;
+
 use std::sync::Arc;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
+use tokio::sync::Semaphore;
 
 use super::body::{Pieces, ResponseBody};
 use super::error::Error;
@@ -30,6 +33,7 @@ pub(super) struct Handlers {
     pub(super) links: Links,
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) parsing: Semaphore,
 }
 
 /// The rest of a request, when its route is known and its caller was let through.

@@ -19,15 +19,9 @@ use crate::http::body::{RequestBody, ResponseBody};
 pub(super) enum Kind {
     Http1,
     Http2,
-    /// The first bytes will show it.
-    Either,
 }
 
 impl Kind {
-    pub(super) fn plain(http2: bool) -> Self {
-        if http2 { Kind::Either } else { Kind::Http1 }
-    }
-
     pub(super) fn negotiated(protocol: Option<&[u8]>) -> Self {
         if protocol == Some(b"h2") {
             Kind::Http2
@@ -114,7 +108,6 @@ fn builder(kind: Kind) -> Builder<TokioExecutor> {
     let mut builder = match kind {
         Kind::Http1 => builder.http1_only(),
         Kind::Http2 => builder.http2_only(),
-        Kind::Either => builder,
     };
     // No time limit for heads: `activity` keeps it.
     builder

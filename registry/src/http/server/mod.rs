@@ -32,9 +32,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     pub app: App,
     pub metrics: Arc<Metrics>,
-    /// Absent: plain HTTP.
+    /// Absent: plain HTTP/1.1.
     pub tls: Option<Arc<tls::Live>>,
-    pub http2: bool,
 }
 
 impl Server {
@@ -78,7 +77,7 @@ impl Server {
             async move { app.respond(request, Some(peer)).await }
         };
         let Some(tls) = &self.tls else {
-            return connection::serve(stream, connection::Kind::plain(self.http2), answer, draining).await;
+            return connection::serve(stream, connection::Kind::Http1, answer, draining).await;
         };
         match tls::accept(stream, tls.config(), HANDSHAKE).await {
             Ok(stream) => {

@@ -36,7 +36,7 @@ async fn serve_everyone(status: StatusCode) -> SocketAddr {
                 *response.status_mut() = status;
                 response
             };
-            tokio::spawn(serve_within(LIMITS, stream, Kind::Either, answer, stop.clone()));
+            tokio::spawn(serve_within(LIMITS, stream, Kind::Http1, answer, stop.clone()));
         }
     });
     address
@@ -153,7 +153,6 @@ async fn start(
         app,
         metrics,
         tls: None,
-        http2: true,
     };
     (
         address,

@@ -44,7 +44,7 @@ pub(super) fn internal(
     findings: &mut Vec<Finding>,
 ) -> Internal {
     let authority = authority(observed, &keys.authority, findings);
-    let names = names(observed, addresses);
+    let names = names(observed, keys, addresses);
     let leaf_lifetime = lifetime(observed);
     let secret: Option<Secret> = observed.live.get(&keys.internal_tls);
     let served = secret.as_ref().and_then(pair);
@@ -94,10 +94,11 @@ fn authority(observed: &Observed, key: &Key, findings: &mut Vec<Finding>) -> Aut
     }
 }
 
-/// Pods and nodes dial by these; the people's own name is covered here only while they bring no certificate for it.
-fn names(observed: &Observed, addresses: &Addresses) -> Vec<String> {
+/// Pods and nodes dial by these; the people's own name is covered here until a certificate of theirs is served for it.
+fn names(observed: &Observed, keys: &Keys, addresses: &Addresses) -> Vec<String> {
     let hosts = &observed.hosts;
-    let external = hosts.external.as_ref().filter(|_| observed.tls_source.is_none());
+    let is_served = observed.tls_source.is_some() && observed.live.contains(&keys.external_tls);
+    let external = hosts.external.as_ref().filter(|_| !is_served);
     hosts
         .derived()
         .into_iter()
