@@ -9,8 +9,8 @@ PROGRAMS := roadstead-registry roadstead-operator roadstead-agent
 CLUSTER := target/cluster/cluster
 
 # The released programs are static, so that they run in an empty root. With --target the flag reaches them alone,
-# not the build scripts and procedural macros, which cannot be linked so.
-STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static"
+# not the build scripts and procedural macros, which cannot be linked so. Packed relocations save a tenth of each.
+STATIC := RUSTFLAGS="$(RUSTFLAGS) -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
 
 .PHONY: help
 help: ## List the recipes

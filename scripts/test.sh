@@ -17,10 +17,9 @@ step "check" scripts/check.sh
 step "images" make --no-print-directory images
 step "cluster program" make --no-print-directory cluster
 
-
 # What a killed run left is in the way of this one.
 "$cluster" down --state "$state"
-trap '"$cluster" down --state "$state"' EXIT
+trap '"$cluster" down --state "$state" >/dev/null' EXIT
 step "cluster up" "$cluster" up --nodes 2 --state "$state"
 export ROADSTEAD_CLUSTER_STATE=$state
 step "chart" "$cluster" run --state "$state" -- helm lint charts/roadstead
