@@ -62,7 +62,7 @@ load_images() {
 
 install() {
 	"$cluster" run -- helm install roadstead charts/roadstead --namespace roadstead-system --create-namespace \
-		--set image.tag=dev --wait --timeout 2m
+		--wait --timeout 2m
 }
 
 make_registry() {

@@ -140,7 +140,7 @@ impl Cluster {
         self.command("load", &[], &images, "").ok();
         let chart = root.join("charts/roadstead");
         self.run(&format!(
-            "helm upgrade --install roadstead {} --namespace roadstead-system --create-namespace --set image.tag=dev \
+            "helm upgrade --install roadstead {} --namespace roadstead-system --create-namespace \
              --set-json 'nodeTrust.allowedHostnames=[{{\"namespace\":\"registry\",\"hostnames\":[\"registry.example.com\"]}}]' \
              --wait --timeout 2m",
             chart.display()
