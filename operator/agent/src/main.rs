@@ -94,9 +94,8 @@ fn run(arguments: Run) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let identity = Identity::of(&arguments.token_file)?;
-        let config = kube::Config::infer()
-            .await
-            .context("cannot find the API server")?;
+        // Not `infer`: reading kubeconfigs would make the program a tenth larger, for no one.
+        let config = kube::Config::incluster().context("cannot find the API server: this runs in a pod")?;
         let client =
             kube::Client::try_from(config).context("cannot set up the connection to the API server")?;
         let mut terminate = signal(SignalKind::terminate())?;

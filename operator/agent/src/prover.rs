@@ -38,10 +38,12 @@ enum State {
 }
 
 const FIRST_DELAY: Duration = Duration::from_millis(250);
-/// While a new registry comes up, someone is waiting.
-const IMPATIENT: Duration = Duration::from_secs(5);
-const IMPATIENT_FOR: Duration = Duration::from_secs(180);
-/// Later, a failed pull in the runtime's log every few seconds helps no one.
+/// The longest delay until an open case is so old. While a new registry comes up, someone is waiting; later, a
+/// failed pull in the runtime's log every few seconds helps no one.
+const PATIENCE: [(Duration, Duration); 2] = [
+    (Duration::from_secs(60), Duration::from_secs(2)),
+    (Duration::from_secs(180), Duration::from_secs(5)),
+];
 const PATIENT: Duration = Duration::from_secs(30);
 
 impl Prover {
@@ -197,10 +199,9 @@ impl State {
 }
 
 fn delay(tries: u32, age: Duration) -> Duration {
-    if age > IMPATIENT_FOR {
-        return PATIENT;
-    }
-    IMPATIENT.min(FIRST_DELAY * 2u32.saturating_pow(tries.min(10)))
+    let longest = PATIENCE.iter().find(|(until, _)| age < *until);
+    let longest = longest.map_or(PATIENT, |(_, longest)| *longest);
+    longest.min(FIRST_DELAY * 2u32.saturating_pow(tries.min(10)))
 }
 
 #[cfg(test)]
@@ -248,7 +249,7 @@ mod tests {
             at = prover.next_due().expect("another try");
             tries += 1;
         }
-        assert!((7..=9).contains(&tries), "{tries} tries in 20 s");
+        assert!((11..=14).contains(&tries), "{tries} tries in 20 s");
         at += Duration::from_secs(300);
         prover.take_due(at, 8);
         prover.judged("start", &bundle, refused(), at);
