@@ -84,13 +84,19 @@ impl Reports {
         self.lock().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// The Registries for which `nodes` has something new, by namespace and name.
+    /// The Registries for which `nodes` has something new, by namespace and name. Each is told once: a Registry that is
+    /// paused or refused does not take it up, and must not be woken by it again and again.
     pub fn outdated(&self, nodes: &Nodes, now: Timestamp) -> Vec<(String, String)> {
-        let reports = self.lock();
-        let outdated = reports.iter().filter(|(_, report)| {
-            !report.hosts.is_empty() && nodes.tally(&report.hosts, now) != report.tally
-        });
-        outdated.map(|(key, _)| key.clone()).collect()
+        let mut reports = self.lock();
+        let mut outdated = Vec::new();
+        for (key, report) in reports.iter_mut().filter(|(_, report)| !report.hosts.is_empty()) {
+            let tally = nodes.tally(&report.hosts, now);
+            if tally != report.tally {
+                report.tally = tally;
+                outdated.push(key.clone());
+            }
+        }
+        outdated
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, String), Report>> {

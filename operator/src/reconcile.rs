@@ -80,6 +80,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     // Not from the cache: a status compared with a stale one is written twice.
     let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
     let Some(registry) = api.get_opt(name).await? else {
+        context.reports.forget(namespace, name);
         return Ok(Next::OnChange);
     };
     if registry.metadata.deletion_timestamp.is_some() {

@@ -49,6 +49,8 @@ enum Verdict {
     Trusted,
     /// The node carries the content, and something else is in the way, which another certificate may even mend.
     Carried(NodeProblem),
+    /// The node will not carry it until a person acts there: no use in waiting.
+    Refused(NodeProblem),
     Unsupported(NodeProblem),
     Behind(Option<NodeProblem>),
 }
@@ -73,7 +75,7 @@ pub(super) fn tally(
         let live = !node.leaving && node.not_ready_since.is_none_or(|since| now < since + GONE_AFTER);
         match judge(node, hosts, sets) {
             Verdict::Trusted => tally.trusted += 1,
-            Verdict::Carried(problem) => tally.problems.push(problem),
+            Verdict::Carried(problem) | Verdict::Refused(problem) => tally.problems.push(problem),
             Verdict::Unsupported(problem) => {
                 tally.unsupported += 1;
                 tally.problems.push(problem);
@@ -112,8 +114,9 @@ fn judge(node: &NodeState<'_>, hosts: &[HostContent], sets: &Sets) -> Verdict {
     // The gravest first: a node that cannot be helped is not one that is merely late.
     concerning.sort_by_key(|problem| match effect(problem.reason) {
         Effect::Unsupported => 0,
-        Effect::NotWritten => 1,
-        Effect::Written => 2,
+        Effect::Refused => 1,
+        Effect::NotWritten => 2,
+        Effect::Written => 3,
     });
     let Some(problem) = concerning.first() else {
         return if carries_all {
@@ -129,6 +132,7 @@ fn judge(node: &NodeState<'_>, hosts: &[HostContent], sets: &Sets) -> Verdict {
     };
     match effect(problem.reason) {
         Effect::Unsupported => Verdict::Unsupported(told),
+        Effect::Refused => Verdict::Refused(told),
         Effect::Written if carries_all => Verdict::Carried(told),
         Effect::Written | Effect::NotWritten => Verdict::Behind(Some(told)),
     }
@@ -137,6 +141,8 @@ fn judge(node: &NodeState<'_>, hosts: &[HostContent], sets: &Sets) -> Verdict {
 enum Effect {
     /// No bundle will ever help as the node is set up.
     Unsupported,
+    /// Somebody else's files are in the way.
+    Refused,
     NotWritten,
     /// Written, yet the pull that would prove it fails.
     Written,
@@ -147,11 +153,10 @@ fn effect(reason: ProblemReason) -> Effect {
         ProblemReason::UnsupportedRuntime | ProblemReason::ConfigPathUnset | ProblemReason::ConfigNotRead => {
             Effect::Unsupported
         }
+        ProblemReason::ForeignFile | ProblemReason::InstallationConflict => Effect::Refused,
         // Not proved yet is not acknowledged: the proof comes within seconds or becomes another reason.
         ProblemReason::Unproved
-        | ProblemReason::ForeignFile
         | ProblemReason::WriteFailed
-        | ProblemReason::InstallationConflict
         | ProblemReason::TooManyProblems
         | ProblemReason::Unknown => Effect::NotWritten,
         ProblemReason::CertificateRejected
@@ -279,6 +284,18 @@ mod tests {
         let cut_off = trust("n1", &scene.set, &[("a:5000", ProblemReason::NameNotResolved)]);
         let tally = count(&scene, &[node("n1", Some(&cut_off))]);
         assert_eq!(tally.trusted, 0);
+        assert!(tally.behind.is_empty());
+    }
+
+    #[test]
+    fn a_node_with_files_of_somebody_else_is_told_and_holds_nothing_up() {
+        let scene = scene();
+        let foreign = trust("n1", &scene.set, &[("a:5000", ProblemReason::ForeignFile)]);
+        let tally = count(&scene, &[node("n1", Some(&foreign))]);
+        assert_eq!(
+            (tally.trusted, tally.unsupported, tally.problems.len()),
+            (0, 0, 1)
+        );
         assert!(tally.behind.is_empty());
     }
 

@@ -44,10 +44,10 @@ pub(super) fn internal(
     findings: &mut Vec<Finding>,
 ) -> Internal {
     let authority = authority(observed, &keys.authority, findings);
-    let names = names(observed, keys, addresses);
     let leaf_lifetime = lifetime(observed);
     let secret: Option<Secret> = observed.live.get(&keys.internal_tls);
     let served = secret.as_ref().and_then(pair);
+    let names = names(observed, keys, addresses, served.as_ref());
     let trusted = match &authority {
         AuthorityState::Usable(authority) => vec![authority.certificate().clone()],
         AuthorityState::Missing | AuthorityState::Broken => secret
@@ -94,11 +94,19 @@ fn authority(observed: &Observed, key: &Key, findings: &mut Vec<Finding>) -> Aut
     }
 }
 
-/// Pods and nodes dial by these; the people's own name is covered here until a certificate of theirs is served for it.
-fn names(observed: &Observed, keys: &Keys, addresses: &Addresses) -> Vec<String> {
+/// Pods and nodes dial by these. The people's own name is covered here while they bring no certificate for it; where it
+/// is already, it stays until one of theirs is served, for a Secret that is missing must not take the name away.
+fn names(
+    observed: &Observed,
+    keys: &Keys,
+    addresses: &Addresses,
+    served: Option<&ServerCertificate>,
+) -> Vec<String> {
     let hosts = &observed.hosts;
-    let is_served = observed.tls_source.is_some() && observed.live.contains(&keys.external_tls);
-    let external = hosts.external.as_ref().filter(|_| !is_served);
+    let external = hosts.external.as_ref().filter(|host| {
+        let is_covered = served.is_some_and(|served| served.leaf().covers(&host.name));
+        observed.tls_source.is_none() || (is_covered && !observed.live.contains(&keys.external_tls))
+    });
     hosts
         .derived()
         .into_iter()
