@@ -158,16 +158,18 @@ async fn an_upload_stores_its_bytes_again_if_a_collection_took_them() {
         .unwrap();
     let digest = sha256(b"content");
     let (content, data) = (registry.another(), registry.path(&layout::blob_data(&digest)));
+    let link = registry.path(&layout::layer_link(&name, &digest));
     let target = name.clone();
     let push = tokio::spawn(async move {
         content
             .push_blob(&target, &sha256(b"content"), body("content"))
             .await
     });
-    while !data.exists() {
+    // The link is the last that it writes before it looks at what is published, and then waits.
+    while !link.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     assert!(!push.is_finished());
     fs::remove_file(&data).unwrap();
     fs::remove_file(registry.path(&batch)).unwrap();
