@@ -44,7 +44,9 @@ pub enum Error {
         missing: Vec<Digest>,
     },
     /// What a descriptor says of a blob's size is not so.
-    #[error("the manifest says that {digest} has {announced} bytes, it has {actual}: make the manifest anew")]
+    #[error(
+        "the manifest says that {digest} has {announced} bytes, but {actual} are stored: make the manifest anew, or push the blob again if the manifest is right"
+    )]
     SizeMismatch {
         digest: Digest,
         announced: u64,
