@@ -106,7 +106,7 @@ summary() {
 	echo
 	"$cluster" kubectl -n registry get pods -l app=hello -o custom-columns=POD:.metadata.name,NODE:.spec.nodeName,STATUS:.status.phase,IMAGE:.spec.containers[0].image | sed 's/^/    /'
 	echo
-	echo "The image came in by these commands:"
+	echo "The image came in by these commands, typed in '$cluster run -- bash':"
 	echo
 	push_commands | sed 's/^/    /'
 	cat <<-EOF
