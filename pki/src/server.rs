@@ -37,7 +37,12 @@ impl ServerCertificate {
                     subject: chain[0].subject().to_owned(),
                 });
             }
-            Err(error) => return Err(unreadable_key(error.to_string())),
+            // The key was read; what cannot be compared with it is a certificate of X.509 version 1, say.
+            Err(error) => {
+                return Err(Problem::UnreadableCertificate {
+                    cause: error.to_string(),
+                });
+            }
         }
         let key_pem = String::from_utf8_lossy(key_pem).into_owned();
         Ok(Self { chain, key, key_pem })
