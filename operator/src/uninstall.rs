@@ -39,11 +39,14 @@ pub async fn uninstall(
     sleep(ROUND_IN_FLIGHT).await;
     loop {
         let mut is_done = tried(strip_finalizers(&client).await).is_some();
+        let mut unclean_nodes = Vec::new();
         if !keep {
             is_done &= tried(remove_bundles(&client, settings).await).is_some();
-            is_done &= tried(unclean(&client, settings).await).is_some_and(|nodes| nodes.is_empty());
+            let nodes = tried(unclean(&client, settings).await);
+            is_done &= nodes.is_some();
+            unclean_nodes = nodes.unwrap_or_default();
         }
-        if is_done {
+        if is_done && unclean_nodes.is_empty() {
             tracing::info!(
                 "finalizers are off, and nodes {}",
                 if keep { "keep what they have" } else { "are clean" }
@@ -51,12 +54,7 @@ pub async fn uninstall(
             return Ok(());
         }
         if Instant::now() >= deadline {
-            let unclean = if keep {
-                Vec::new()
-            } else {
-                unclean(&client, settings).await?
-            };
-            return tell(&client, settings, &unclean).await;
+            return tell(&client, settings, &unclean_nodes).await;
         }
         sleep(LOOK_AGAIN).await;
     }

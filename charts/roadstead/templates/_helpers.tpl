@@ -51,3 +51,16 @@ clusterDomain: {{ .Values.clusterDomain }}
 uninstallFlag: roadstead-uninstall
 nodeTrust: {{ .Values.nodeTrust | toJson }}
 {{- end }}
+
+{{/* Where pods of the operator's image may run: the uninstall hook has to run wherever the operator does. */}}
+{{- define "roadstead.operatorPlacement" -}}
+{{- with .Values.operator.nodeSelector }}
+nodeSelector: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.tolerations }}
+tolerations: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.operator.affinity }}
+affinity: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

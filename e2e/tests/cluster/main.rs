@@ -1,5 +1,6 @@
 //! Roadstead on a real cluster, with the programs that people use.
 
+// The figures that a run shows are for the person who reads its output.
 #![allow(clippy::print_stdout)]
 
 mod access;

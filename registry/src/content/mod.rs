@@ -85,6 +85,11 @@ impl Content {
         &*self.0.storage
     }
 
+    /// The most that a manifest may have: a caller can refuse a longer one before all of it came.
+    pub fn max_manifest_bytes(&self) -> usize {
+        self.options().max_manifest_bytes
+    }
+
     fn options(&self) -> &Options {
         &self.0.options
     }

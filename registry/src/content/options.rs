@@ -16,6 +16,7 @@ pub struct Options {
     pub delete_enabled: bool,
     /// `storage.maintenance.readonly.enabled`
     pub read_only: bool,
+    /// What every registry takes, and few manifests come near.
     pub max_manifest_bytes: usize,
 }
 

@@ -10,9 +10,6 @@ use crate::content;
 use crate::http::body::ResponseBody;
 use crate::http::range;
 
-/// The most that a manifest may have: what every registry takes, and few come near.
-const LARGEST: usize = 4 << 20;
-
 /// Manifests that are parsed at the same time, in KiB: a parsed one takes many times its size in memory.
 pub(in crate::http) const PARSED_AT_ONCE: usize = 8 << 10;
 
@@ -51,20 +48,21 @@ impl Handlers {
         tags: &[Tag],
         asked: Asked<'_>,
     ) -> Answer {
-        let too_large = || content::Error::TooLarge { limit: LARGEST };
+        let limit = self.content.max_manifest_bytes();
+        let too_large = || content::Error::TooLarge { limit };
         let announced = asked
             .headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         // Said before the client has sent it all.
-        if announced.is_some_and(|length| length > LARGEST as u64) {
+        if announced.is_some_and(|length| length > limit as u64) {
             return Err(too_large().into());
         }
         let content_type = asked
             .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
-        let bytes = asked.body.collect(LARGEST).await?.ok_or_else(too_large)?;
+        let bytes = asked.body.collect(limit).await?.ok_or_else(too_large)?;
         let size = u32::try_from(bytes.len() / 1024 + 1).expect("a manifest is smaller than 4 GiB");
         let _parsing = self.parsing.acquire_many(size).await.expect("nobody closes it");
         let pushed = self
