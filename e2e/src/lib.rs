@@ -1,4 +1,5 @@
-//! What the end-to-end tests share: a real cluster with Roadstead installed, and stock programs run in it.
+//! What the end-to-end tests share: a real cluster with Roadstead installed, and stock programs run in it; and, without
+//! a cluster, the registry and its peers on loopback.
 //!
 //! Everything goes through the programs that people use (kubectl, helm, curl, crane …), so a test reads like what
 //! a person would type. `scripts/test.sh` starts the cluster and takes it down; the tests find it by the
@@ -10,9 +11,13 @@
 mod command;
 mod installation;
 mod openssl;
+mod parts;
 mod registry;
+mod server;
 
 pub use command::{Finished, wait_until};
 pub use installation::Cluster;
 pub use openssl::{Authority, Pair};
+pub use parts::part;
 pub use registry::{Client, HOST, curl_status};
+pub use server::{Server, Software, checkout, stock_config};
