@@ -74,20 +74,26 @@ impl Prover {
         }
     }
 
-    /// At most `room` bundles to send a canary for now; each is in flight until [`Self::judged`].
+    /// At most `room` bundles to send a canary for now; each is in flight until [`Self::judged`]. Those that have
+    /// waited longest go first, so that hosts which never answer cannot keep the others from being asked.
     pub fn take_due(&mut self, now: Instant, room: usize) -> Vec<Bundle> {
-        let mut taken = Vec::new();
-        for case in self.hosts.values_mut() {
-            if let State::Open { due, in_flight, .. } = &mut case.state
-                && taken.len() < room
-                && !*in_flight
-                && *due <= now
-            {
-                *in_flight = true;
-                taken.push(case.bundle.clone());
-            }
-        }
-        taken
+        let mut waiting: Vec<_> = self
+            .hosts
+            .values_mut()
+            .filter_map(|Case { bundle, state }| match state {
+                State::Open { due, in_flight, .. } if !*in_flight && *due <= now => {
+                    Some((*due, in_flight, &*bundle))
+                }
+                State::Open { .. } | State::Proved => None,
+            })
+            .collect();
+        waiting.sort_by_key(|(due, ..)| *due);
+        let next = waiting.into_iter().take(room);
+        next.map(|(_, in_flight, bundle)| {
+            *in_flight = true;
+            bundle.clone()
+        })
+        .collect()
     }
 
     /// When the next canary is due.
@@ -313,5 +319,16 @@ mod tests {
         assert_eq!(first.len(), 8);
         let second = prover.take_due(now, 8);
         assert!(second.iter().all(|bundle| !first.contains(bundle)));
+    }
+
+    #[test]
+    fn hosts_that_never_answer_keep_no_other_waiting() {
+        let (silent, late) = (bundle("a:1", "10.0.0.1:1"), bundle("b:1", "10.0.0.2:1"));
+        let now = Instant::now();
+        let mut prover = prover(&[silent.clone(), late.clone()], now);
+        assert_eq!(prover.take_due(now, 1), std::slice::from_ref(&silent));
+        let later = now + Duration::from_secs(12);
+        prover.judged("start", &silent, refused(), now);
+        assert_eq!(prover.take_due(later, 1), [late]);
     }
 }

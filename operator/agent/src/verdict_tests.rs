@@ -77,6 +77,18 @@ fn everything_else_is_a_reason() {
 }
 
 #[test]
+fn a_registry_that_is_named_like_a_fault_is_not_judged_by_its_name() {
+    for name in ["proxyconnect", "x509", "timeout"] {
+        let bundle = bundle(&format!("{name}.registry.svc:5000"), "10.96.12.34:5000");
+        let reference = reference(&bundle, TAG);
+        let error = format!(
+            "failed to pull and unpack image \"{reference}\": failed to resolve reference \"{reference}\": pulling from host {name}.registry.svc:5000 failed with status code [manifests {TAG:016x}]: 401 Unauthorized"
+        );
+        assert_eq!(judge(&bundle, &reference, &error), Verdict::Proved, "{name}");
+    }
+}
+
+#[test]
 fn a_runtime_that_looks_the_name_up_has_not_read_our_file() {
     let what = "failed to do request: Head \"https://images.registry.svc:5000/v2/roadstead-canary/manifests/1f2e3d4c5b6a7988\": dial tcp: lookup images.registry.svc on 10.0.0.2:53: no such host";
     assert!(matches!(
