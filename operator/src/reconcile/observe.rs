@@ -188,7 +188,7 @@ where
     }))
 }
 
-/// Of all Registries that may bring a host to nodes, the oldest has it.
+/// Of all Registries that may bring a host to nodes which nobody has yet, the oldest gets it.
 fn earlier_claimant(context: &Context, registry: &Registry, host: &Host) -> Option<String> {
     let rank = |registry: &Registry| {
         let metadata = &registry.metadata;
@@ -201,7 +201,8 @@ fn earlier_claimant(context: &Context, registry: &Registry, host: &Host) -> Opti
         .into_iter()
         .filter(|other| other.metadata.uid != registry.metadata.uid)
         .filter(|other| other.metadata.deletion_timestamp.is_none())
-        .filter(|other| other.spec.node_trust.enabled)
+        // Nothing is done for one that is paused, so it must not keep others waiting.
+        .filter(|other| other.spec.node_trust.enabled && !other.spec.paused)
         .filter(|other| {
             let hostname = other.spec.hostname.as_deref().unwrap_or_default();
             hostname.eq_ignore_ascii_case(&host.name)

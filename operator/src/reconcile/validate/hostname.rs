@@ -71,15 +71,16 @@ fn refusal(observed: &Observed, settings: &Settings, hostname: &str) -> Option<(
         );
         return Some(("HostnameNotAllowed", why));
     }
-    if let Some(other) = &observed.earlier_claimant {
-        return Some(("HostnameConflict", format!("Registry {other} had it first")));
-    }
     let key = Key::new(
         Kind::TrustBundle,
         &settings.agent_namespace,
         &observed.hosts.external.as_ref()?.bundle_name(),
     );
-    let bundle = observed.live.value(&key)?;
+    // Who has it keeps it, whoever else comes to claim it and however old.
+    let Some(bundle) = observed.live.value(&key) else {
+        let other = observed.earlier_claimant.as_ref()?;
+        return Some(("HostnameConflict", format!("Registry {other} had it first")));
+    };
     let foreign = ownership(bundle, &key, &observed.id, &settings.installation) == Ownership::Foreign;
     foreign.then(|| {
         let of = &bundle["spec"]["registry"];
