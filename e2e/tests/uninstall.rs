@@ -61,6 +61,15 @@ fn everything_goes_and_the_nodes_are_as_before() {
         );
     }
 
+    let (status, reason, message) = cluster
+        .condition("registry", "images", "NodesTrusted")
+        .expect("the Registry stays");
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("Unknown", "Uninstalled"),
+        "{message}"
+    );
+
     // A namespace with a Registry in it can be deleted with no operator there to help.
     cluster
         .kubectl(&["delete", "namespace", "registry", "--timeout=90s"])

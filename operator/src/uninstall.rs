@@ -7,18 +7,21 @@
 use crate::names::{FIELD_MANAGER, FINALIZER};
 use crate::settings::Settings;
 use anyhow::Context as _;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Client, ResourceExt as _};
-use roadstead_api::registry::Registry;
+use roadstead_api::registry::{ConditionType, Registry};
 use roadstead_api::trust::{NodeTrust, TrustBundle, set_hash};
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
+/// Why `NodesTrusted` is unknown once the operator is gone.
+const UNINSTALLED: &str = "Uninstalled";
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// An operator that was in the middle of a round writes for this long at most after the flag is up.
 const ROUND_IN_FLIGHT: Duration = Duration::from_secs(2);
@@ -45,6 +48,7 @@ pub async fn uninstall(
             let nodes = tried(unclean(&client, settings).await);
             is_done &= nodes.is_some();
             unclean_nodes = nodes.unwrap_or_default();
+            is_done &= tried(withdraw_trust(&client).await).is_some();
         }
         if is_done && unclean_nodes.is_empty() {
             tracing::info!(
@@ -114,6 +118,47 @@ async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<
         }
     }
     Ok(())
+}
+
+/// Nobody is left to look at the nodes, and what was true of them is not any longer.
+async fn withdraw_trust(client: &Client) -> anyhow::Result<()> {
+    let all: Api<Registry> = Api::all(client.clone());
+    for registry in all.list(&ListParams::default()).await? {
+        let Some(conditions) = untrusted(&registry) else {
+            continue;
+        };
+        let patch = json!({
+            "metadata": {"resourceVersion": registry.resource_version()},
+            "status": {"conditions": conditions, "nodes": null},
+        });
+        let api: Api<Registry> = Api::namespaced(client.clone(), &registry.namespace().unwrap_or_default());
+        api.patch_status(
+            &registry.name_any(),
+            &PatchParams::default(),
+            &Patch::Merge(patch),
+        )
+        .await
+        .with_context(|| format!("cannot write the status of Registry {}", registry.name_any()))?;
+    }
+    Ok(())
+}
+
+/// The conditions with `NodesTrusted` taken back, unless that has been done or there is none.
+fn untrusted(registry: &Registry) -> Option<Vec<Condition>> {
+    let mut conditions = registry.status.as_ref()?.conditions.clone();
+    let trusted = conditions
+        .iter_mut()
+        .find(|condition| condition.type_ == ConditionType::NodesTrusted.as_str())?;
+    if trusted.reason == UNINSTALLED {
+        return None;
+    }
+    trusted.status = "Unknown".to_owned();
+    trusted.reason = UNINSTALLED.to_owned();
+    trusted.message =
+        "Roadstead was uninstalled: nodes do not carry this Registry's CA any longer".to_owned();
+    trusted.last_transition_time =
+        Time(Timestamp::from_second(Timestamp::now().as_second()).unwrap_or_default());
+    Some(conditions)
 }
 
 async fn strip_finalizers(client: &Client) -> anyhow::Result<()> {
