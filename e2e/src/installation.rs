@@ -59,6 +59,12 @@ impl Cluster {
         self.command("kubectl", &[], &["apply", "-f", "-"], yaml)
     }
 
+    /// What the API server says to YAML, with nothing stored.
+    pub fn dry_run(&self, yaml: &str) -> Finished {
+        let arguments = &["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+        self.command("kubectl", &[], arguments, yaml)
+    }
+
     /// An object as JSON, or nothing where there is none.
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
         let answer = self

@@ -1,5 +1,7 @@
 //! The Registry of the tests as its clients see it.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 
 use crate::command::Finished;
@@ -13,6 +15,7 @@ pub const HOST: &str = "images.registry.svc:5000";
 pub struct Client {
     cluster: &'static Cluster,
     folder: TempDir,
+    host: String,
     /// The user's name.
     pub user: String,
     /// The user's password.
@@ -22,28 +25,42 @@ pub struct Client {
 impl Client {
     /// The generated user that may push.
     pub fn push() -> Self {
-        Self::of_secret("images-push")
+        Self::push_to("images")
+    }
+
+    /// The generated user that may push to the Registry of this name.
+    pub fn push_to(registry: &str) -> Self {
+        Self::generated(registry, "push")
     }
 
     /// The generated user that may only pull.
     pub fn pull() -> Self {
-        Self::of_secret("images-pull")
+        Self::pull_from("images")
     }
 
-    /// The user of a Secret with `username` and `password`.
-    pub fn of_secret(name: &str) -> Self {
+    /// The generated user that may only pull from the Registry of this name.
+    pub fn pull_from(registry: &str) -> Self {
+        Self::generated(registry, "pull")
+    }
+
+    fn generated(registry: &str, action: &str) -> Self {
         let cluster = Cluster::installed();
+        let secret = format!("{registry}-{action}");
         let field = |field: &str| {
             let template = format!("go-template={{{{.data.{field} | base64decode}}}}");
             cluster
-                .kubectl(&["-n", "registry", "get", "secret", name, "-o", &template])
+                .kubectl(&["-n", "registry", "get", "secret", &secret, "-o", &template])
                 .ok()
         };
-        Self::named(&field("username"), &field("password"))
+        Self::of_registry(registry, &field("username"), &field("password"))
     }
 
     /// Some user.
     pub fn named(user: &str, password: &str) -> Self {
+        Self::of_registry("images", user, password)
+    }
+
+    fn of_registry(registry: &str, user: &str, password: &str) -> Self {
         let cluster = Cluster::installed();
         let folder = tempfile::tempdir().expect("a temporary folder");
         let ca = cluster.kubectl(&[
@@ -51,7 +68,7 @@ impl Client {
             "registry",
             "get",
             "configmap",
-            "images-ca",
+            &format!("{registry}-ca"),
             "-o",
             r"jsonpath={.data.ca\.crt}",
         ]);
@@ -61,19 +78,25 @@ impl Client {
         Self {
             cluster,
             folder,
+            host: format!("{registry}.registry.svc:5000"),
             user: user.to_owned(),
             password: password.to_owned(),
         }
+    }
+
+    /// The folder in which its scripts run.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Runs a shell script in the cluster's network, in the client's own folder, with the Registry's CA trusted.
     /// `$HOST`, `$REGISTRY_USER` and the files `password` and `ca.crt` are there to be used.
     pub fn run(&self, script: &str) -> Finished {
         let folder = self.folder.path().display();
-        let user = &self.user;
+        let (user, host) = (&self.user, &self.host);
         self.cluster.run(&format!(
             "cd {folder}; export HOME={folder} DOCKER_CONFIG={folder}/docker SSL_CERT_FILE={folder}/ca.crt \
-             HOST={HOST} REGISTRY_USER={user}\n{script}"
+             HOST={host} REGISTRY_USER={user}\n{script}"
         ))
     }
 

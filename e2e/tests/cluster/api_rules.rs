@@ -1,92 +1,77 @@
 //! The rules of the Registry type, asked of the real API server: each by one object that breaks it.
 
 use roadstead_e2e::Cluster;
+use serde_json::{Value, json};
 
-/// What breaks, the object's name, its spec, and a part of the message that a person gets.
-const BROKEN: &[(&str, &str, &str, &str)] = &[
-    (
-        "two kinds of storage",
-        "images",
-        "storage: {emptyDir: {}, persistentVolumeClaim: {size: 1Gi}}",
-        "exactly one of",
-    ),
-    ("no storage", "images", "storage: {}", "exactly one of"),
-    (
-        "two sources of TLS",
-        "images",
-        "{storage: {emptyDir: {}}, tls: {secretRef: {name: a}, selfSigned: {}}}",
-        "at most one of",
-    ),
-    (
-        "replicas without a shared volume",
-        "images",
-        "{storage: {emptyDir: {}}, replicas: 2}",
-        "belongs to one pod",
-    ),
-    (
-        "replicas on a volume of one node",
-        "images",
-        "{storage: {persistentVolumeClaim: {size: 1Gi}}, replicas: 2}",
-        "ReadWriteMany",
-    ),
-    (
-        "a long name",
-        "a-name-that-is-longer-than-forty-characters-is",
-        "storage: {emptyDir: {}}",
-        "40",
-    ),
-    ("a name with a dot", "a.b", "storage: {emptyDir: {}}", "DNS label"),
-    (
-        "an address as hostname",
-        "images",
-        "{storage: {emptyDir: {}}, hostname: 10.0.0.1}",
-        "hostname",
-    ),
-    (
-        "a claim and a size",
-        "images",
-        "storage: {persistentVolumeClaim: {claimName: a, size: 1Gi}}",
-        "claimName",
-    ),
-    (
-        "a port out of range",
-        "images",
-        "{storage: {emptyDir: {}}, service: {port: 70000}}",
-        "65535",
-    ),
-    (
-        "an unknown policy",
-        "images",
-        "{storage: {emptyDir: {}}, deletionPolicy: Burn}",
-        "Retain",
-    ),
-    (
-        "a field that does not exist",
-        "images",
-        "{storage: {emptyDir: {}}, colour: blue}",
-        "colour",
-    ),
-];
+/// Apart from the tests' Registry, so that nothing of these objects reaches it.
+const NAMESPACE: &str = "default";
+
+/// For each rule what breaks it and what is said then, as `operator/api/tests/rules.rs` reads it too.
+fn examples() -> Vec<Value> {
+    serde_yaml::from_str(include_str!("../../../operator/api/tests/rules.yaml"))
+        .expect("rules.yaml is a list of examples")
+}
+
+fn text<'a>(example: &'a Value, field: &str) -> Option<&'a str> {
+    example.get(field).and_then(Value::as_str)
+}
+
+/// Paused, so that the operator makes nothing of it while it is there.
+fn registry(name: &str, spec: &Value) -> String {
+    let mut spec = spec.clone();
+    spec["paused"] = json!(true);
+    json!({
+        "apiVersion": "roadstead.dev/v1alpha1", "kind": "Registry",
+        "metadata": {"name": name, "namespace": NAMESPACE}, "spec": spec,
+    })
+    .to_string()
+}
 
 #[test]
 fn each_rule_is_told_in_words() {
     let cluster = Cluster::installed();
-    for (what, name, spec, told) in BROKEN {
-        let spec = if spec.starts_with('{') {
-            (*spec).to_owned()
-        } else {
-            format!("{{{spec}}}")
-        };
-        let object = format!(
-            "{{apiVersion: roadstead.dev/v1alpha1, kind: Registry, metadata: {{name: {name}, namespace: default}}, spec: {spec}}}"
-        );
-        let path = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(path.path(), object).expect("the file can be written");
-        let file = path.path().to_str().expect("a path is text");
-        let printed = cluster
-            .kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", file])
-            .fails();
-        assert!(printed.contains(told), "{what}: expected {told:?} in: {printed}");
+    let mut broken = 0;
+    for (number, example) in examples().iter().enumerate() {
+        let rule = text(example, "rule").expect("an example names its rule");
+        let own_name = format!("rule-{number}");
+        let old = example.get("old");
+        let name = text(example, "name").unwrap_or(&own_name);
+        if let Some(old) = old {
+            cluster.apply(&registry(name, old)).ok();
+        }
+        let answer = cluster.dry_run(&registry(name, &example["spec"]));
+        match text(example, "message") {
+            Some(message) => {
+                let printed = answer.fails();
+                assert!(
+                    printed.contains(message),
+                    "{rule}: expected {message:?} in: {printed}"
+                );
+                broken += 1;
+            }
+            None => drop(answer.ok()),
+        }
+        if old.is_some() {
+            cluster
+                .kubectl(&["-n", NAMESPACE, "delete", "registry", name, "--timeout=60s"])
+                .ok();
+        }
+    }
+    println!("{broken} objects that break a rule were refused in its words");
+}
+
+#[test]
+fn a_field_or_a_value_that_does_not_exist_is_named() {
+    let cluster = Cluster::installed();
+    for (named, spec) in [
+        ("colour", json!({"storage": {"emptyDir": {}}, "colour": "blue"})),
+        (
+            "Retain",
+            json!({"storage": {"emptyDir": {}}, "deletionPolicy": "Burn"}),
+        ),
+    ] {
+        let printed = cluster.dry_run(&registry("images", &spec)).fails();
+        assert!(printed.contains(named), "expected {named:?} in: {printed}");
     }
 }
 

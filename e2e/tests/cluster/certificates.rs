@@ -2,6 +2,8 @@
 
 use roadstead_e2e::{Authority, Cluster, Finished, Pair, wait_until};
 
+use crate::pulls::Pulls;
+
 const HOST: &str = "registry.example.com";
 
 fn secret(pair: &Pair, root: &str) -> String {
@@ -59,9 +61,9 @@ fn restarts_and_names(cluster: &Cluster) -> String {
 }
 
 #[test]
-fn a_secret_of_the_users_own_is_served_and_a_broken_one_changes_nothing() {
+fn a_secret_of_the_users_own_is_served_a_broken_one_changes_nothing_and_no_pull_fails_meanwhile() {
     let cluster = Cluster::installed();
-    let authority = Authority::create();
+    let (authority, successor) = (Authority::create(), Authority::create());
     cluster
         .apply(&secret(&authority.issue(HOST), &authority.root()))
         .ok();
@@ -81,6 +83,7 @@ fn a_secret_of_the_users_own_is_served_and_a_broken_one_changes_nothing() {
     );
     let pods = restarts_and_names(cluster);
     let first = serial(cluster);
+    let pulls = Pulls::begin("own", HOST, &(authority.root() + &successor.root()));
 
     let other = authority.issue("other.example.com");
     let broken = Pair {
@@ -103,7 +106,6 @@ fn a_secret_of_the_users_own_is_served_and_a_broken_one_changes_nothing() {
     assert_eq!(client(cluster, &authority.root_path()).ok(), "401");
 
     // Another CA: clients of the new root are served once the nodes know it; pods never notice.
-    let successor = Authority::create();
     cluster
         .apply(&secret(&successor.issue(HOST), &successor.root()))
         .ok();
@@ -115,6 +117,7 @@ fn a_secret_of_the_users_own_is_served_and_a_broken_one_changes_nothing() {
             Err(answer.printed())
         }
     });
+    pulls.end();
     assert_eq!(
         restarts_and_names(cluster),
         pods,

@@ -12,4 +12,5 @@ mod footprint;
 mod idempotence;
 mod nodes;
 mod pods;
+mod pulls;
 mod tenants;

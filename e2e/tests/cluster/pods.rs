@@ -16,12 +16,17 @@ fn pod(name: &str, node: &str, image: &str, secret: Option<&str>) -> String {
 
 /// The busybox of the test cluster under a name of the test's own.
 pub(crate) fn push(image: &str) {
+    push_to("images", image);
+}
+
+/// As [`push`], to a Registry of this name.
+pub(crate) fn push_to(registry: &str, image: &str) {
     let archive = Cluster::installed().state().join("busybox.tar");
     let script = format!(
         "crane auth login $HOST --username $REGISTRY_USER --password-stdin < password; crane push {} $HOST/{image}",
         archive.display()
     );
-    Client::push().run(&script).ok();
+    Client::push_to(registry).run(&script).ok();
 }
 
 /// Why a pod's container waits, or its phase.
@@ -60,21 +65,73 @@ fn a_pod_on_each_node_pulls_with_the_pull_secret_and_never_fails_once() {
                 Err(reason)
             }
         });
-        let events = cluster
-            .kubectl(&[
-                "-n",
-                "registry",
-                "get",
-                "events",
-                "--field-selector",
-                &format!("involvedObject.name={name}"),
-                "-o",
-                "jsonpath={.items[*].reason}",
-            ])
-            .ok();
-        assert!(!events.contains("Failed"), "{events}");
+        assert_eq!(failed_pulls(cluster, &name), "");
         delete_pod(cluster, &name);
     }
+}
+
+/// As many as make a fault show that comes once in a while.
+const CROWD: usize = 24;
+
+/// Pods are made in the moment in which the nodes are said to trust a Registry that is new.
+#[test]
+fn many_pods_right_after_the_nodes_trust_a_new_registry_never_fail_once() {
+    let cluster = Cluster::installed();
+    cluster
+        .apply(
+            "{apiVersion: roadstead.dev/v1alpha1, kind: Registry, metadata: {name: crowd, namespace: registry}, \
+             spec: {storage: {emptyDir: {}}}}",
+        )
+        .ok();
+    cluster.wait_for("registry", "crowd", "Ready", "True");
+    push_to("crowd", "pods/crowd:1");
+    cluster.wait_for("registry", "crowd", "NodesTrusted", "True");
+    cluster
+        .apply(&format!(
+            "apiVersion: apps/v1\nkind: Deployment\nmetadata: {{name: crowd-pods, namespace: registry}}\nspec:\n  \
+             replicas: {CROWD}\n  selector: {{matchLabels: {{test: crowd}}}}\n  template:\n    metadata: {{labels: {{test: crowd}}}}\n    \
+             spec:\n      terminationGracePeriodSeconds: 0\n      imagePullSecrets: [{{name: crowd-pull}}]\n      containers: [{{name: main, \
+             image: crowd.registry.svc:5000/pods/crowd:1, imagePullPolicy: Always, command: [sleep, infinity]}}]\n"
+        ))
+        .ok();
+    wait_until(&format!("{CROWD} pods run"), || {
+        let deployment = cluster
+            .get("registry", "deployment", "crowd-pods")
+            .expect("it was made");
+        match deployment["status"]["availableReplicas"].as_u64() {
+            Some(available) if available == CROWD as u64 => Ok(()),
+            other => Err(format!("{other:?} of {CROWD}")),
+        }
+    });
+    assert_eq!(failed_pulls(cluster, "crowd-pods"), "");
+    cluster
+        .kubectl(&[
+            "-n",
+            "registry",
+            "delete",
+            "deployment/crowd-pods",
+            "registry/crowd",
+            "--timeout=60s",
+        ])
+        .ok();
+}
+
+/// What the kubelets said of pulls that failed, for pods whose names begin so.
+pub(crate) fn failed_pulls(cluster: &Cluster, prefix: &str) -> String {
+    let events = cluster
+        .kubectl(&[
+            "-n",
+            "registry",
+            "get",
+            "events",
+            "--field-selector",
+            "reason=Failed",
+            "-o",
+            r#"jsonpath={range .items[*]}{.involvedObject.name}: {.message}{"\n"}{end}"#,
+        ])
+        .ok();
+    let ours = events.lines().filter(|line| line.starts_with(prefix));
+    ours.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
