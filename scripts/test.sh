@@ -14,6 +14,8 @@ state=$PWD/target/cluster/test
 
 step "set-up" scripts/setup.sh test
 step "check" scripts/check.sh
+# A filesystem of the tests' own takes root.
+step "power cuts" cargo test --locked -p roadstead-registry --test durability -- --ignored
 step "images" make --no-print-directory images
 step "cluster program" make --no-print-directory cluster
 

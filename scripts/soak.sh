@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# The tests that live on chance, at full size. Each prints its seed and its figures. Root, for a filesystem of its own.
+#
+#   ROADSTEAD_SEED=N            the same chances again
+#   ROADSTEAD_KILLS=N           how often the server is killed           (1000)
+#   ROADSTEAD_CRASH_STATES=N    how many states of a power cut are tried (20000)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/lib/steps.sh
+
+export ROADSTEAD_KILLS=${ROADSTEAD_KILLS:-1000}
+export ROADSTEAD_CRASH_STATES=${ROADSTEAD_CRASH_STATES:-20000}
+
+durability() { # ARGUMENTS OF THE TEST PROGRAM…
+	cargo test --locked -p roadstead-registry --test durability -- --nocapture "$@"
+}
+
+step "kills ($ROADSTEAD_KILLS)" durability kill::
+step "power cuts ($ROADSTEAD_CRASH_STATES)" durability --ignored power_cut::
