@@ -86,12 +86,16 @@ impl Content {
             return Ok(false);
         };
         let data = layout::blob_data(&target);
-        if self.storage().stat(&data).await?.is_none() {
+        let Some(found) = self.storage().stat(&data).await? else {
+            return Ok(false);
+        };
+        if !self.ensure_durable(&data, found).await? {
             return Ok(false);
         }
         let at = layout::layer_link(repository, digest);
         loop {
             link::write(self.storage(), &at, &target).await?;
+            self.remember_durable(&at).await?;
             if !self.collection_passed().await? {
                 return Ok(true);
             }
@@ -141,6 +145,8 @@ impl Content {
             // Also if it is there already: this mends bytes that were damaged, and renews their time.
             self.storage().publish(parts, &data).await?;
             link::write(self.storage(), &at, digest).await?;
+            self.remember_durable(&data).await?;
+            self.remember_durable(&at).await?;
             if !self.collection_passed().await? {
                 return Ok(());
             }

@@ -61,6 +61,9 @@ pub enum Error {
     Unsupported(&'static str),
     #[error("a manifest has at most {limit} bytes")]
     TooLarge { limit: usize },
+    /// A garbage collection is deleting, and has not come to its end in time.
+    #[error("a garbage collection is deleting, try again in a moment")]
+    Collecting,
     #[error("no space left in the store, nothing was stored")]
     NoSpace(#[source] storage::Error),
     #[error(transparent)]

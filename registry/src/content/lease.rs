@@ -5,13 +5,13 @@
 //! collection finds the new link and spares what it names, or the writer finds the collection, waits for its end,
 //! and looks whether its content is still there.
 
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use roadstead_oci::Digest;
-use tracing::debug;
+use tracing::{debug, info, warn};
 
 use super::error::Error;
-use super::{Content, layout, link};
+use super::{Content, layout};
 use crate::storage::{Key, Stat};
 
 /// How long a link protects what it names, counted from its modification time.
@@ -22,18 +22,30 @@ const POLL: Duration = Duration::from_millis(250);
 
 impl Content {
     /// After writing a link: waits for the end of a collection that may not have seen it. `true`: there was one,
-    /// so look again.
+    /// so look again. Clients do not wait for ever, so this does not either; what was written so far harms nobody.
     pub(super) async fn collection_passed(&self) -> Result<bool, Error> {
+        let began = Instant::now();
         let mut waited = false;
         while self.is_collecting().await? {
+            if !waited {
+                info!("a push waits for the garbage collection that is deleting");
+            }
             waited = true;
+            if began.elapsed() >= self.options().collection_patience {
+                warn!(
+                    waited = ?began.elapsed(),
+                    "a push gives up waiting for a garbage collection; if none runs, remove what lies in roadstead/gc"
+                );
+                return Err(Error::Collecting);
+            }
             tokio::time::sleep(POLL).await;
         }
         Ok(waited)
     }
 
-    /// Renews a link that was written long ago, for a caller who will rely on it. `false`: what it names went away
-    /// meanwhile. A store that cannot be written still has what it has.
+    /// Renews a link that was written long ago, for a caller who will rely on it. `false`: it or what it names went
+    /// away meanwhile. A link that is deleted at this moment stays deleted. A store that cannot be written still has
+    /// what it has.
     pub(super) async fn renew(&self, at: &Key, digest: &Digest) -> Result<bool, Error> {
         let Some(Stat { size: _, modified }) = self.storage().stat(at).await? else {
             return Ok(false);
@@ -41,9 +53,13 @@ impl Content {
         if self.options().read_only || is_younger(modified, GRACE / 2) {
             return Ok(true);
         }
-        if let Err(error) = link::write(self.storage(), at, digest).await {
-            debug!(link = %at, %error, "lease not renewed");
-            return Ok(true);
+        match self.storage().touch(at).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(error) => {
+                debug!(link = %at, %error, "lease not renewed");
+                return Ok(true);
+            }
         }
         if !self.collection_passed().await? {
             return Ok(true);

@@ -204,6 +204,7 @@ impl Content {
                 try_join_all(histories),
             )
             .await?;
+            self.remember_durable(&revision).await?;
             if !self.collection_passed().await? {
                 return Ok(());
             }
@@ -220,14 +221,19 @@ impl Content {
         }
     }
 
-    /// Writes the manifest's bytes, unless the very same are there: reading a few KiB costs less than two flushes.
+    /// Writes the manifest's bytes, unless the very same are there and certain to stay: reading a few KiB costs less
+    /// than two flushes.
     async fn write_data(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
         let data = layout::blob_data(digest);
         let found = self.storage().read(&data, bytes.len() + 1).await?;
-        if found.as_ref() == Some(bytes) {
+        if found.as_ref() == Some(bytes)
+            && let Some(stat) = self.storage().stat(&data).await?
+            && self.ensure_durable(&data, stat).await?
+        {
             return Ok(());
         }
-        Ok(self.storage().write(&data, bytes.clone()).await?)
+        self.storage().write(&data, bytes.clone()).await?;
+        self.remember_durable(&data).await
     }
 }
 

@@ -6,6 +6,7 @@
 //! manifests.rs ─ references.rs ─ manifest_cache.rs    what ties them together
 //! tags.rs   catalog.rs   referrers.rs                 lists
 //! lease.rs   purge.rs                                 writers and collections, what is left over
+//! durable.rs                                          what was found, and is relied on
 //! layout.rs ─ link.rs                                 where everything lies
 //! ```
 //! There is no lock. Content is addressed by its digest, so that writing it twice is harmless; a tag is a register
@@ -14,6 +15,7 @@
 
 mod blobs;
 mod catalog;
+mod durable;
 mod error;
 mod hasher;
 mod intake;
@@ -41,6 +43,7 @@ use futures::Stream;
 
 use crate::storage::{Buffers, Storage};
 pub use blobs::{Blob, BlobStream};
+use durable::Durable;
 pub use error::{BodyError, Error};
 use manifest_cache::ManifestCache;
 pub use manifests::{Pushed, StoredManifest};
@@ -64,6 +67,7 @@ struct Inner {
     buffers: Arc<Buffers>,
     manifests: ManifestCache,
     examined: Examined,
+    durable: Durable,
 }
 
 /// The bytes of a request: pieces, or the reason why they ended early.
@@ -78,6 +82,7 @@ impl Content {
             buffers: Buffers::new(TRANSFER_BUDGET),
             manifests: ManifestCache::default(),
             examined: Examined::default(),
+            durable: Durable::default(),
         }))
     }
 

@@ -65,17 +65,24 @@ impl Content {
             let Some(target) = link::read(self.storage(), &at).await? else {
                 continue;
             };
-            let Some(data) = self.storage().stat(&layout::blob_data(&target)).await? else {
+            let data = layout::blob_data(&target);
+            let Some(found) = self.storage().stat(&data).await? else {
                 continue;
             };
-            if data.size != descriptor.size {
+            if found.size != descriptor.size {
                 return Err(Error::SizeMismatch {
                     digest: descriptor.digest,
                     announced: descriptor.size,
-                    actual: data.size,
+                    actual: found.size,
                 });
             }
-            return Ok(true);
+            // The manifest will be acknowledged because this was found: it must not vanish with the power.
+            let Some(link) = self.storage().stat(&at).await? else {
+                continue;
+            };
+            if self.ensure_durable(&at, link).await? && self.ensure_durable(&data, found).await? {
+                return Ok(true);
+            }
         }
         Ok(false)
     }

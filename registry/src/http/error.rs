@@ -247,6 +247,8 @@ fn of_content(error: content::Error) -> Shape {
         E::Unsupported(_) => Shape::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
             .with(ALLOW, "GET, HEAD"),
         E::TooLarge { .. } => Shape::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
+        E::Collecting => Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            .with(RETRY_AFTER, "10"),
         E::NoSpace(_) => {
             let message = "the storage of the registry is full";
             Shape::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)

@@ -17,6 +17,8 @@ macro_rules! contract_tests {
             a_folder_is_no_object,
             reading_stops_at_the_limit,
             writing_again_replaces_and_renews_the_time,
+            touching_renews_the_time_and_brings_nothing_back,
+            flushing_changes_nothing,
             an_empty_object_is_an_object,
             of_many_creators_one_wins,
             the_last_of_many_writers_wins_whole,
@@ -118,6 +120,28 @@ pub(crate) async fn writing_again_replaces_and_renews_the_time(storage: Store) {
     assert!(after > before && after <= SystemTime::now() + Duration::from_secs(1));
     put(&storage, "a", "other").await;
     assert_eq!(get(&storage, "a").await.as_deref(), Some("other"));
+}
+
+pub(crate) async fn touching_renews_the_time_and_brings_nothing_back(storage: Store) {
+    put(&storage, "a/b", "same").await;
+    let before = storage.stat(&key("a/b")).await.unwrap().unwrap().modified;
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    assert!(storage.touch(&key("a/b")).await.unwrap());
+    let after = storage.stat(&key("a/b")).await.unwrap().unwrap().modified;
+    assert!(after > before && after <= SystemTime::now() + Duration::from_secs(1));
+    assert_eq!(get(&storage, "a/b").await.as_deref(), Some("same"));
+    storage.delete(&key("a/b"), &key("a")).await.unwrap();
+    assert!(!storage.touch(&key("a/b")).await.unwrap());
+    assert_eq!(get(&storage, "a/b").await, None);
+}
+
+pub(crate) async fn flushing_changes_nothing(storage: Store) {
+    put(&storage, "a/b", "same").await;
+    let before = storage.stat(&key("a/b")).await.unwrap();
+    assert!(storage.flush(&key("a/b")).await.unwrap());
+    assert_eq!(storage.stat(&key("a/b")).await.unwrap(), before);
+    assert!(!storage.flush(&key("a/c")).await.unwrap());
+    assert!(!storage.flush(&key("nowhere/c")).await.unwrap());
 }
 
 pub(crate) async fn an_empty_object_is_an_object(storage: Store) {

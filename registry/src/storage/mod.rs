@@ -47,6 +47,12 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// also if the bytes are the same.
     fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()>;
 
+    /// Renews the modification time of an object that is there, durably. `false`: it is not there, and stays away.
+    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool>;
+
+    /// Makes an object durable that somebody else wrote, and who perhaps has not come to that. `false`: it is not there.
+    fn flush<'a>(&'a self, key: &'a Key) -> Answer<'a, bool>;
+
     /// Makes an object unless there is one: of several who try, exactly one gets `true`. Not durable.
     fn create<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, bool>;
 

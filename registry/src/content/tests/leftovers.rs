@@ -1,6 +1,7 @@
 //! What a crash, of this program or of another, leaves between two steps.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::*;
@@ -113,9 +114,13 @@ async fn a_head_by_one_who_may_push_renews_an_old_lease_and_leaves_a_young_one()
         !is_new(&registry, &blob) && !is_new(&registry, &manifest),
         "a pull renews nothing"
     );
+    let file = |key: &Key| fs::metadata(registry.path(key)).unwrap().ino();
+    let files = [file(&blob), file(&manifest)];
     registry.blob_for_push(&name, &sha256(b"layer")).await.unwrap();
     registry.manifest_for_push(&name, &by_tag("v1")).await.unwrap();
     assert!(is_new(&registry, &blob) && is_new(&registry, &manifest));
+    // Written anew, a link that somebody deletes at this moment would come back.
+    assert_eq!([file(&blob), file(&manifest)], files);
     let before = fs::metadata(registry.path(&blob)).unwrap().modified().unwrap();
     registry.blob_for_push(&name, &sha256(b"layer")).await.unwrap();
     assert_eq!(
@@ -190,6 +195,30 @@ async fn a_batch_that_a_dead_collection_left_stops_nobody() {
     let image = image();
     let push = image.push(&registry, "app", "v1");
     tokio::time::timeout(Duration::from_secs(20), push).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_push_does_not_wait_for_ever_for_a_collection_and_tells_nobody_that_it_is_done() {
+    let registry = registry_with(Options {
+        collection_patience: Duration::from_millis(300),
+        ..options()
+    });
+    let name = repository("app");
+    let batch = layout::below(&layout::condemned(), "batch").unwrap();
+    registry
+        .storage()
+        .write(&batch, Bytes::from_static(b"{}"))
+        .await
+        .unwrap();
+    let digest = sha256(b"content");
+    let error = registry
+        .push_blob(&name, &digest, body("content"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::Collecting), "{error}");
+    fs::remove_file(registry.path(&batch)).unwrap();
+    registry.push_blob(&name, &digest, body("content")).await.unwrap();
+    assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
 }
 
 fn age(registry: &Registry, key: &Key) {

@@ -5,10 +5,12 @@
 //! lookup.rs                answers from the kernel's caches, without waiting
 //! object.rs   writer.rs    reading in parts, writing in parts
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
+//! exclusive.rs             making a name that must be new, also where there are no hard links
 //! listing.rs   removal.rs  names, deleting
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
 
+mod exclusive;
 mod flush;
 mod folders;
 mod listing;
@@ -92,6 +94,14 @@ impl Storage for FilesystemStorage {
 
     fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
         self.blocking("write", key, move |tree, key| tree.write(key, &bytes))
+    }
+
+    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
+        self.blocking("renew", key, Tree::touch)
+    }
+
+    fn flush<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
+        self.blocking("flush", key, Tree::flush)
     }
 
     fn create<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, bool> {

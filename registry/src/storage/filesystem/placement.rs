@@ -2,11 +2,16 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use bytes::Bytes;
 
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+
 use super::super::Key;
+use super::absent_as_none;
+use super::exclusive::{self, is_unsupported};
 use super::tree::{Temporary, Tree};
 
 impl Tree {
@@ -18,8 +23,7 @@ impl Tree {
     pub(super) fn create(&self, key: &Key, bytes: &Bytes) -> io::Result<bool> {
         let temporary = self.temporary_file(bytes, false)?;
         let path = self.path(key);
-        // A link fails where a rename would replace: the kernel, also that of an NFS server, picks one winner.
-        let put = || fs::hard_link(&temporary.0, &path);
+        let put = || exclusive::place(&temporary.0, &path);
         match self.folders.place_unflushed(&path, put) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
@@ -33,6 +37,35 @@ impl Tree {
             parts => self.joined(parts)?,
         };
         self.place(&temporary, to)
+    }
+
+    pub(super) fn touch(&self, key: &Key) -> io::Result<bool> {
+        let Some(file) = absent_as_none(File::open(self.path(key)))? else {
+            return Ok(false);
+        };
+        // "Now" of the store's own clock, and whoever may write the file may set it, not only its owner.
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_NOW,
+        };
+        let times = Timestamps {
+            last_access: now,
+            last_modification: now,
+        };
+        rustix::fs::futimens(&file, &times)?;
+        file.sync_all()?;
+        // Deleted while it was open: what was renewed is nobody's.
+        Ok(file.metadata()?.nlink() > 0)
+    }
+
+    pub(super) fn flush(&self, key: &Key) -> io::Result<bool> {
+        let path = self.path(key);
+        let Some(file) = absent_as_none(File::open(&path))? else {
+            return Ok(false);
+        };
+        file.sync_all()?;
+        self.folders.place(&path, || Ok(()))?;
+        Ok(absent_as_none(fs::metadata(&path))?.is_some())
     }
 
     pub(super) fn make_folder(&self, folder: &Key) -> io::Result<()> {
@@ -69,13 +102,6 @@ impl Tree {
         file.sync_data()?;
         Ok(temporary)
     }
-}
-
-fn is_unsupported(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied | io::ErrorKind::TooManyLinks
-    )
 }
 
 /// Within one filesystem this is `copy_file_range`: shared extents where there are such, else a copy in the kernel.

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use super::super::Key;
 use super::absent_as_none;
+use super::exclusive;
 use super::folders::parent;
 use super::tree::{Tree, read_to_limit};
 
@@ -38,12 +39,23 @@ impl Tree {
 
     pub(super) fn delete_if(&self, key: &Key, within: &Key, expected: &[u8]) -> io::Result<()> {
         let path = self.path(key);
+        // What lies aside while there is a value came before that value: if the value goes, nothing older may come
+        // back. So this list is made first.
+        let older = set_aside(&path)?;
         match absent_as_none(fs::read(&path))? {
-            Some(found) if found == expected => self.delete_unless_replaced(&path, expected)?,
+            Some(found) if found == expected => {
+                if self.delete_unless_replaced(&path, expected)? {
+                    remove_all(&older)?;
+                }
+            }
             Some(_) => return Ok(()),
-            None => {}
+            // An earlier attempt, cut off by a crash, left it aside.
+            None => {
+                if newest(&older, expected.len() + 1)?.is_some_and(|found| found == expected) {
+                    remove_all(&older)?;
+                }
+            }
         }
-        // Also what an earlier attempt, cut off by a crash, left aside.
         for aside in set_aside(&path)? {
             if absent_as_none(fs::read(&aside))?.is_some_and(|found| found == expected) {
                 absent_as_none(fs::remove_file(&aside))?;
@@ -66,10 +78,8 @@ impl Tree {
     /// A value that has been set aside under this key, if its own name is missing.
     pub(super) fn read_set_aside(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
         let path = self.path(key);
-        for aside in set_aside(&path)? {
-            if let Some(file) = absent_as_none(File::open(aside))? {
-                return read_to_limit(&file, limit).map(Some);
-            }
+        if let Some(bytes) = newest(&set_aside(&path)?, limit)? {
+            return Ok(Some(bytes));
         }
         // It may have been linked back between the two looks.
         absent_as_none(File::open(path))?
@@ -77,25 +87,27 @@ impl Tree {
             .transpose()
     }
 
-    fn delete_unless_replaced(&self, path: &Path, expected: &[u8]) -> io::Result<()> {
+    /// Whether it was this value that went away.
+    fn delete_unless_replaced(&self, path: &Path, expected: &[u8]) -> io::Result<bool> {
         let aside = aside_name(path);
         if absent_as_none(fs::rename(path, &aside))?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
         // Another deletion of the same value may have taken it from there.
         let Some(found) = absent_as_none(fs::read(&aside))? else {
-            return Ok(());
+            return Ok(false);
         };
         if found != expected {
-            match fs::hard_link(&aside, path) {
+            match exclusive::place(&aside, path) {
                 // A still newer value has come: that one stands.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
                 // Deleted by somebody while it lay aside.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 result => result?,
             }
         }
-        absent_as_none(fs::remove_file(&aside)).map(|_| ())
+        absent_as_none(fs::remove_file(&aside))?;
+        Ok(found == expected)
     }
 
     fn tidy(&self, path: &Path, within: &Key) -> io::Result<()> {
@@ -113,6 +125,28 @@ fn aside_prefix(path: &Path) -> String {
         "{SET_ASIDE}{}~",
         path.file_name().unwrap_or_default().to_string_lossy()
     )
+}
+
+/// Of the values that lie aside, the one that was written last.
+fn newest(asides: &[PathBuf], limit: usize) -> io::Result<Option<Bytes>> {
+    let mut newest = None;
+    for aside in asides {
+        let Some(file) = absent_as_none(File::open(aside))? else {
+            continue;
+        };
+        let modified = file.metadata()?.modified()?;
+        if newest.as_ref().is_none_or(|(latest, _)| *latest < modified) {
+            newest = Some((modified, read_to_limit(&file, limit)?));
+        }
+    }
+    Ok(newest.map(|(_, bytes)| bytes))
+}
+
+fn remove_all(asides: &[PathBuf]) -> io::Result<()> {
+    for aside in asides {
+        absent_as_none(fs::remove_file(aside))?;
+    }
+    Ok(())
 }
 
 fn set_aside(path: &Path) -> io::Result<Vec<PathBuf>> {

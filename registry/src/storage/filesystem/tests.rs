@@ -54,6 +54,48 @@ async fn a_value_left_aside_by_a_crash_does_not_hide_a_newer_one() {
     assert_eq!(storage.read(&link, 100).await.unwrap(), None);
 }
 
+/// A crash left the first value aside, the second one came later and is deleted: the first one stays away.
+#[tokio::test]
+async fn a_value_left_aside_by_a_crash_does_not_come_back_when_a_newer_one_is_deleted() {
+    let (storage, folder) = fresh();
+    let link = key("tags/v1/current/link");
+    storage.write(&link, Bytes::from_static(b"old")).await.unwrap();
+    let current = folder.path().join("tags/v1/current");
+    let aside = current.join(format!("{}link~0123", removal::SET_ASIDE));
+    fs::rename(current.join("link"), &aside).unwrap();
+    storage.write(&link, Bytes::from_static(b"new")).await.unwrap();
+    storage.delete_if(&link, &key("tags"), b"new").await.unwrap();
+    assert_eq!(storage.read(&link, 100).await.unwrap(), None);
+    assert!(!current.exists());
+}
+
+#[tokio::test]
+async fn of_two_values_left_aside_the_newer_one_counts() {
+    let (storage, folder) = fresh();
+    let link = key("tags/v1/current/link");
+    let current = folder.path().join("tags/v1/current");
+    for (value, number) in [("old", 2), ("new", 1)] {
+        storage
+            .write(&link, Bytes::from_static(value.as_bytes()))
+            .await
+            .unwrap();
+        let aside = current.join(format!("{}link~{number}", removal::SET_ASIDE));
+        fs::rename(current.join("link"), &aside).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    assert_eq!(
+        storage.read(&link, 100).await.unwrap().as_deref(),
+        Some(&b"new"[..])
+    );
+    storage.delete_if(&link, &key("tags"), b"old").await.unwrap();
+    assert_eq!(
+        storage.read(&link, 100).await.unwrap().as_deref(),
+        Some(&b"new"[..])
+    );
+    storage.delete_if(&link, &key("tags"), b"new").await.unwrap();
+    assert_eq!(storage.read(&link, 100).await.unwrap(), None);
+}
+
 #[tokio::test]
 async fn the_temporary_folder_may_be_removed_below_a_running_server() {
     let (storage, folder) = fresh();

@@ -1,0 +1,63 @@
+//! What this process knows to be durable.
+//!
+//! A link can be seen before the push that made it has flushed it, and files of a process that died may never have
+//! been flushed. A push that relies on what it found must not be acknowledged before that is certain.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use super::Content;
+use super::error::Error;
+use super::lease::is_younger;
+use crate::storage::{Key, Stat};
+
+/// A kernel writes on its own within a minute or so. What is older than this has been on the disk for long.
+const WRITTEN_BY_ITSELF: Duration = Duration::from_secs(60 * 60);
+/// More are forgotten, which costs flushes and nothing else.
+const KNOWN: usize = 64 << 10;
+
+/// Hashes of keys with their modification times: somebody may delete an object and make it again.
+#[derive(Debug, Default)]
+pub(super) struct Durable {
+    known: Mutex<HashSet<u64>>,
+    hasher: RandomState,
+}
+
+impl Durable {
+    pub(super) fn remember(&self, key: &Key, modified: SystemTime) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= KNOWN {
+            known.clear();
+        }
+        known.insert(self.hasher.hash_one((key, modified)));
+    }
+
+    fn knows(&self, key: &Key, modified: SystemTime) -> bool {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.contains(&self.hasher.hash_one((key, modified)))
+    }
+}
+
+impl Content {
+    /// After an object was written durably.
+    pub(super) async fn remember_durable(&self, key: &Key) -> Result<(), Error> {
+        if let Some(stat) = self.storage().stat(key).await? {
+            self.0.durable.remember(key, stat.modified);
+        }
+        Ok(())
+    }
+
+    /// Makes certain that an object which was found outlives a power cut. `false`: it is gone.
+    pub(super) async fn ensure_durable(&self, key: &Key, found: Stat) -> Result<bool, Error> {
+        if !is_younger(found.modified, WRITTEN_BY_ITSELF) || self.0.durable.knows(key, found.modified) {
+            return Ok(true);
+        }
+        let is_there = self.storage().flush(key).await?;
+        if is_there {
+            self.0.durable.remember(key, found.modified);
+        }
+        Ok(is_there)
+    }
+}
