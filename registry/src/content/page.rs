@@ -38,6 +38,15 @@ impl<T> Filling<T> {
         }
     }
 
+    /// There is more, but no room for it.
+    pub(super) fn close(&mut self) {
+        self.has_more = true;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
     /// `name`: what `last=` is for an item.
     pub(super) fn finish(self, name: impl Fn(&T) -> String) -> Page<T> {
         let next = self.items.last().filter(|_| self.has_more).map(name);

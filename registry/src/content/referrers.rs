@@ -20,6 +20,9 @@ use super::{Content, Page, layout};
 const BATCH: usize = 256;
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;
+/// Clients take a manifest of up to 4 MiB, and the list of referrers is one: a page ends before that. A single
+/// descriptor that is larger has a page of its own.
+const PAGE_BYTES: usize = 3 << 20;
 const EXAMINED_LIMIT: usize = 1 << 30;
 /// Manifests that are examined at the same time.
 const AT_ONCE: usize = 16;
@@ -48,6 +51,7 @@ impl Content {
     ) -> Result<Page<Descriptor>, Error> {
         self.examine_once(repository).await?;
         let mut page = Page::of(n);
+        let mut bytes = 0;
         let mut after = last
             .and_then(|last| last.parse().ok())
             .map(|last: Digest| layout::referrer_entry(&last));
@@ -61,10 +65,16 @@ impl Content {
                 if !page.wants_more() {
                     break;
                 }
-                let Some(descriptor) = self.referrer(repository, subject, entry).await? else {
+                let Some((descriptor, size)) = self.referrer(repository, subject, entry).await? else {
                     continue;
                 };
-                if artifact_type.is_none_or(|wanted| descriptor.artifact_type.as_deref() == Some(wanted)) {
+                if artifact_type.is_some_and(|wanted| descriptor.artifact_type.as_deref() != Some(wanted)) {
+                    continue;
+                }
+                bytes += size;
+                if bytes > PAGE_BYTES && !page.is_empty() {
+                    page.close();
+                } else {
                     page.add(descriptor);
                 }
             }
@@ -103,13 +113,13 @@ impl Content {
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// What the entry says, if it is one and the repository has that manifest.
+    /// What the entry says and how long it is, if it is one and the repository has that manifest.
     async fn referrer(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
         entry: &str,
-    ) -> Result<Option<Descriptor>, Error> {
+    ) -> Result<Option<(Descriptor, usize)>, Error> {
         let Some(at) = layout::below(&layout::referrers(repository, subject), entry) else {
             return Ok(None);
         };
@@ -123,7 +133,7 @@ impl Content {
         Ok(self
             .revision(repository, &descriptor.digest)
             .await?
-            .map(|_| descriptor))
+            .map(|_| (descriptor, bytes.len())))
     }
 
     async fn examine_once(&self, repository: &RepositoryName) -> Result<(), Error> {

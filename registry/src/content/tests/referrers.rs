@@ -150,3 +150,32 @@ async fn a_torn_entry_is_left_out() {
     .unwrap();
     assert!(referrers(&registry, &app.digest()).await.is_empty());
 }
+
+/// Clients refuse a list of more than 4 MiB, and annotations may be that long.
+#[tokio::test]
+async fn a_page_of_referrers_with_long_annotations_ends_early_and_goes_on() {
+    let (registry, name) = (registry(), repository("app"));
+    let app = image().layer("app");
+    let mut pushed = Vec::new();
+    for number in 0..4 {
+        let long = "x".repeat(1_200_000);
+        let referrer =
+            signature(&app).with("annotations", json!({"number": number.to_string(), "long": long}));
+        pushed.push(referrer.push_untagged(&registry, "app").await.digest);
+    }
+    pushed.sort();
+    let (mut found, mut last) = (Vec::new(), None);
+    loop {
+        let page = registry
+            .referrers(&name, &app.digest(), None, Some(100), last.as_deref())
+            .await
+            .unwrap();
+        assert!(serde_json::to_vec(&page.items).unwrap().len() < 4 << 20);
+        found.extend(page.items.iter().map(|one| one.digest));
+        last = page.next;
+        if last.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, pushed);
+}
