@@ -104,15 +104,44 @@ impl Authority {
         lifetime: SignedDuration,
         now: Timestamp,
     ) -> Result<ServerCertificate, IssueError> {
-        let key = KeyPair::generate()?;
+        let common_name = names.first().map_or("roadstead", String::as_str);
+        let params = self.leaf_params(common_name, names, lifetime, now)?;
+        self.issue(params, ExtendedKeyUsagePurpose::ServerAuth)
+    }
+
+    /// Issues a certificate by which a client shows who it is, with a new key. It never outlives the CA.
+    pub fn issue_client(
+        &self,
+        user: &str,
+        lifetime: SignedDuration,
+        now: Timestamp,
+    ) -> Result<ServerCertificate, IssueError> {
+        let params = self.leaf_params(user, &[], lifetime, now)?;
+        self.issue(params, ExtendedKeyUsagePurpose::ClientAuth)
+    }
+
+    fn leaf_params(
+        &self,
+        common_name: &str,
+        names: &[String],
+        lifetime: SignedDuration,
+        now: Timestamp,
+    ) -> Result<CertificateParams, IssueError> {
         let end = now
             .saturating_add(lifetime)
             .unwrap_or(Timestamp::MAX)
             .min(self.certificate.not_after());
-        let common_name = names.first().map_or("roadstead", String::as_str);
-        let mut params = params(common_name, names.to_vec(), now, end)?;
+        params(common_name, names.to_vec(), now, end)
+    }
+
+    fn issue(
+        &self,
+        mut params: CertificateParams,
+        purpose: ExtendedKeyUsagePurpose,
+    ) -> Result<ServerCertificate, IssueError> {
+        let key = KeyPair::generate()?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages = vec![purpose];
         params.use_authority_key_identifier_extension = true;
         let issuer = Issuer::from_ca_cert_der(self.certificate.der(), &self.key)?;
         let leaf = Certificate::from_der(params.signed_by(&key, &issuer)?.der().clone())?;

@@ -85,6 +85,53 @@ impl Certificate {
         &self.der
     }
 
+    /// The key that it vouches for.
+    pub fn public_key(&self) -> PublicKey {
+        let Ok((_, parsed)) = X509Certificate::from_der(&self.der) else {
+            return PublicKey::Other;
+        };
+        let key = parsed.public_key();
+        let bytes = key.subject_public_key.data.to_vec();
+        match key.algorithm.algorithm.to_id_string().as_str() {
+            "1.2.840.113549.1.1.1" => PublicKey::Rsa(bytes),
+            "1.2.840.10045.2.1" => PublicKey::Ec(bytes),
+            "1.3.101.112" => PublicKey::Ed25519(bytes),
+            _ => PublicKey::Other,
+        }
+    }
+
+    /// That key as a SubjectPublicKeyInfo (RFC 5280 §4.1.2.7), in DER.
+    pub fn public_key_der(&self) -> Vec<u8> {
+        match X509Certificate::from_der(&self.der) {
+            Ok((_, parsed)) => parsed.public_key().raw.to_vec(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// The user that a client's certificate names: the subject's common name, or else the first email address,
+    /// DNS name or URI of subjectAltName.
+    pub fn user(&self) -> Option<String> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        let common_name = parsed
+            .subject()
+            .iter_common_name()
+            .find_map(|attribute| attribute.as_str().ok());
+        if let Some(name) = common_name.filter(|name| !name.is_empty()) {
+            return Some(name.to_owned());
+        }
+        let alternatives = parsed.subject_alternative_name().ok()??;
+        alternatives
+            .value
+            .general_names
+            .iter()
+            .find_map(|name| match name {
+                GeneralName::RFC822Name(name) | GeneralName::DNSName(name) | GeneralName::URI(name) => {
+                    Some((*name).to_owned())
+                }
+                _ => None,
+            })
+    }
+
     /// The certificate as one PEM block.
     pub fn to_pem(&self) -> String {
         let block = pem::Pem::new("CERTIFICATE", self.der.as_ref());
@@ -133,6 +180,19 @@ impl Certificate {
     pub(crate) fn weakness(&self) -> Option<&str> {
         self.weakness.as_deref()
     }
+}
+
+/// A public key, in the form in which signatures are verified with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PublicKey {
+    /// RSAPublicKey (PKCS#1), in DER.
+    Rsa(Vec<u8>),
+    /// The point, uncompressed.
+    Ec(Vec<u8>),
+    /// The 32 bytes.
+    Ed25519(Vec<u8>),
+    /// Of another kind.
+    Other,
 }
 
 /// Reads every certificate of a PEM text. Blocks of other kinds (keys, requests) are passed over, so nothing
@@ -288,6 +348,31 @@ mod tests {
         ] {
             assert!(!certificate.covers(host), "{host}");
         }
+    }
+
+    #[test]
+    fn a_client_is_called_by_its_common_name_or_else_by_its_first_other_name() {
+        let hour = SignedDuration::from_hours(1);
+        let authority = Authority::create("People", hour, Timestamp::now()).unwrap();
+        let client = authority.issue_client("alice", hour, Timestamp::now()).unwrap();
+        assert_eq!(client.leaf().user().as_deref(), Some("alice"));
+        let named = |alternatives: Vec<rcgen::SanType>| {
+            let mut params = rcgen::CertificateParams::default();
+            params.distinguished_name = rcgen::DistinguishedName::new();
+            params.subject_alt_names = alternatives;
+            let key = rcgen::KeyPair::generate().unwrap();
+            let der = params.self_signed(&key).unwrap().der().clone();
+            Certificate::from_der(der).unwrap().user()
+        };
+        let address = rcgen::SanType::IpAddress([10, 0, 0, 1].into());
+        let email = rcgen::SanType::Rfc822Name("bob@example.com".try_into().unwrap());
+        let uri = rcgen::SanType::URI("spiffe://example.com/build".try_into().unwrap());
+        assert_eq!(
+            named(vec![address.clone(), email, uri.clone()]).as_deref(),
+            Some("bob@example.com")
+        );
+        assert_eq!(named(vec![uri]).as_deref(), Some("spiffe://example.com/build"));
+        assert_eq!(named(vec![address]), None, "an address names no user");
     }
 
     #[test]

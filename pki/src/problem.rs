@@ -47,6 +47,20 @@ pub enum Problem {
         /// When it begins.
         not_before: Timestamp,
     },
+    /// A certificate after the leaf whose time is over or has not come. Clients that know another way to a root never
+    /// look at it: an expired cross-signature is the usual case.
+    #[error(
+        "the certificate of {subject}, which follows the server's own, is valid only from {not_before} to {not_after}: \
+         replace it, or remove it where clients do not need it"
+    )]
+    ChainUntimely {
+        /// Whose certificate.
+        subject: String,
+        /// When it begins.
+        not_before: Timestamp,
+        /// When it ends.
+        not_after: Timestamp,
+    },
     /// Clients stopped reading the common name years ago (RFC 6125; Go since 1.15).
     #[error(
         "the certificate of {subject} has no subjectAltName: issue it again with one, clients ignore its common name"
@@ -107,6 +121,7 @@ impl Problem {
             Self::KeyMismatch { .. } => "KeyMismatch",
             Self::Expired { .. } => "Expired",
             Self::NotYetValid { .. } => "NotYetValid",
+            Self::ChainUntimely { .. } => "ChainUntimely",
             Self::NoSubjectAltName { .. } => "NoSubjectAltName",
             Self::MissingIntermediate { .. } => "MissingIntermediate",
             Self::BrokenChain { .. } => "BrokenChain",
@@ -128,7 +143,8 @@ impl Problem {
             | Self::NotYetValid { .. }
             | Self::NotForServers { .. }
             | Self::NotAnAuthority { .. } => true,
-            Self::NoSubjectAltName { .. }
+            Self::ChainUntimely { .. }
+            | Self::NoSubjectAltName { .. }
             | Self::MissingIntermediate { .. }
             | Self::BrokenChain { .. }
             | Self::Weak { .. } => false,

@@ -76,12 +76,16 @@ impl ServerCertificate {
     /// Everything that is wrong with it at `now`, the worst first. With no `roots` the chain's end is
     /// judged only by what a lone leaf says of itself: its issuer may well be a root that only the clients know.
     pub fn findings(&self, roots: &[Certificate], now: Timestamp) -> Vec<Problem> {
-        let mut problems: Vec<_> = self
-            .chain
-            .iter()
-            .filter_map(|certificate| untimely(certificate, now))
-            .collect();
         let leaf = self.leaf();
+        let mut problems: Vec<_> = untimely(leaf, now).into_iter().collect();
+        let links = self.chain[1..].iter();
+        problems.extend(links.filter(|link| untimely(link, now).is_some()).map(|link| {
+            Problem::ChainUntimely {
+                subject: link.subject().to_owned(),
+                not_before: link.not_before(),
+                not_after: link.not_after(),
+            }
+        }));
         let subject = || leaf.subject().to_owned();
         if !leaf.serves() {
             problems.push(Problem::NotForServers { subject: subject() });
@@ -205,6 +209,36 @@ mod tests {
         assert_eq!(reasons(&server, &[], now()), [] as [&str; 0]);
         assert_eq!(reasons(&server, &[], now() + DAY * 2), ["Expired"]);
         assert_eq!(reasons(&server, &[], now() - DAY), ["NotYetValid"]);
+    }
+
+    #[test]
+    fn a_certificate_of_x509_version_1_is_blamed_itself_and_not_its_key() {
+        // What "openssl x509 -req -signkey" of OpenSSL before 3.2 makes when it is given no extensions.
+        let (chain, key) = (
+            include_bytes!("fixtures/v1.crt").as_slice(),
+            include_bytes!("fixtures/v1.key").as_slice(),
+        );
+        let problem = ServerCertificate::parse(chain, key).unwrap_err();
+        assert_eq!(problem.reason(), "UnreadableCertificate");
+        assert!(problem.to_string().contains("Version"), "{problem}");
+    }
+
+    #[test]
+    fn an_expired_certificate_after_the_leaf_is_named_but_does_not_stop_the_server() {
+        let old = Authority::create("old cross-signature", DAY, now() - DAY * 9).unwrap();
+        let leaf = authority("CA")
+            .issue_server(&["a.example".to_owned()], DAY, now())
+            .unwrap();
+        let chain = leaf.chain_pem() + old.certificate_pem();
+        let server = ServerCertificate::parse(chain.as_bytes(), leaf.key_pem().as_bytes()).unwrap();
+        let problems = server.findings(&[], now());
+        assert_eq!(problems[0].reason(), "ChainUntimely");
+        assert!(!problems.iter().any(Problem::is_fatal), "{problems:?}");
+        assert!(
+            problems[0].to_string().contains("old cross-signature"),
+            "{}",
+            problems[0]
+        );
     }
 
     #[test]

@@ -150,6 +150,8 @@ impl Metrics {
             Refusal::NoCredentials => return,
             Refusal::Unreadable => "unreadable",
             Refusal::WrongCredentials => "wrong_credentials",
+            Refusal::InvalidToken => "invalid_token",
+            Refusal::InsufficientScope => "insufficient_scope",
             Refusal::Busy => "busy",
         };
         self.auth_failures.get_or_create(&ReasonLabel { reason }).inc();
@@ -268,8 +270,10 @@ impl Sources {
         let help = "Changed files that could not be used, so that the old ones stayed";
         let mut encoder = encoder.encode_descriptor("reload_failures", help, None, MetricType::Counter)?;
         let certificates = self.tls.as_ref().map_or(0, |tls| tls.failures());
-        let users = self.auth.as_ref().map_or(0, |auth| auth.reload_failures());
-        for (what, failures) in [("certificates", certificates), ("users", users)] {
+        let login = self.auth.as_ref().and_then(|auth| auth.reload_failures());
+        // The users have a line even where there are none, for dashboards that were made when there was nothing else.
+        let login = login.unwrap_or(("users", 0));
+        for (what, failures) in [("certificates", certificates), login] {
             ConstCounter::new(failures).encode(encoder.encode_family(&[("what", what)])?)?;
         }
         Ok(())

@@ -9,6 +9,9 @@ use std::time::Duration;
 
 /// How often mounted files are looked at.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(1);
+/// After how many looks files that could not be used are tried again: a disk that failed for a moment, a certificate
+/// whose time comes. Nothing about the file tells of these.
+const RETRY: u32 = 30;
 
 /// What tells one version of some files from another. A missing file is a version too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +43,16 @@ fn of_file(path: &Path) -> Option<[i64; 7]> {
 pub(crate) struct Watcher {
     loaded: Fingerprint,
     seen: Fingerprint,
+    /// Looks until files that could not be used are tried again.
+    retry: Option<u32>,
+}
+
+/// Why files are to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reason {
+    Changed,
+    /// They are as they were when they could not be used; nobody needs to be told that again.
+    Retry,
 }
 
 impl Watcher {
@@ -48,18 +61,31 @@ impl Watcher {
         Watcher {
             seen: loaded.clone(),
             loaded,
+            retry: None,
         }
     }
 
+    /// What was read last could not be used, or could.
+    pub(crate) fn failed(&mut self, failed: bool) {
+        self.retry = failed.then_some(RETRY);
+    }
+
     /// Whether the files are to be read again.
-    pub(crate) fn look(&mut self, now: Fingerprint) -> bool {
+    pub(crate) fn look(&mut self, now: Fingerprint) -> Option<Reason> {
         let settled = now == self.seen;
         self.seen = now;
         let changed = settled && self.seen != self.loaded;
         if changed {
             self.loaded = self.seen.clone();
+            return Some(Reason::Changed);
         }
-        changed
+        let left = self.retry.as_mut()?;
+        *left -= 1;
+        if *left > 0 {
+            return None;
+        }
+        self.retry = Some(RETRY);
+        Some(Reason::Retry)
     }
 }
 
@@ -76,13 +102,40 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("tls.crt");
         let mut watcher = Watcher::new(of(&file));
-        assert!(!watcher.look(of(&file)), "nothing there, as before");
+        assert_eq!(watcher.look(of(&file)), None, "nothing there, as before");
         std::fs::write(&file, "one").unwrap();
-        assert!(!watcher.look(of(&file)), "it may still be being written");
+        assert_eq!(watcher.look(of(&file)), None, "it may still be being written");
         std::fs::write(&file, "longer").unwrap();
-        assert!(!watcher.look(of(&file)), "and it was");
-        assert!(watcher.look(of(&file)));
-        assert!(!watcher.look(of(&file)), "reported already");
+        assert_eq!(watcher.look(of(&file)), None, "and it was");
+        assert_eq!(watcher.look(of(&file)), Some(Reason::Changed));
+        assert_eq!(watcher.look(of(&file)), None, "reported already");
+    }
+
+    #[test]
+    fn what_could_not_be_used_is_tried_again_now_and_then() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watcher = Watcher::new(of(folder.path()));
+        let mut retries = |looks| {
+            let now = || of(folder.path());
+            (0..looks)
+                .filter(|_| watcher.look(now()) == Some(Reason::Retry))
+                .count()
+        };
+        assert_eq!(retries(100), 0, "nothing failed");
+        watcher.failed(true);
+        let mut retries = |looks| {
+            (0..looks)
+                .filter(|_| watcher.look(of(folder.path())).is_some())
+                .count()
+        };
+        assert_eq!(retries(10 * RETRY), 10);
+        watcher.failed(false);
+        let mut retries = |looks| {
+            (0..looks)
+                .filter(|_| watcher.look(of(folder.path())).is_some())
+                .count()
+        };
+        assert_eq!(retries(100), 0);
     }
 
     #[test]

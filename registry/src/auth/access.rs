@@ -2,9 +2,12 @@
 //!
 //! The first rule that names both the user and the repository decides. It knows neither passwords nor HTTP.
 
+use std::sync::Arc;
+
 use roadstead_oci::RepositoryName;
 
 use super::pattern::Pattern;
+use super::token::Bearer;
 
 /// What can be done in a repository.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +35,8 @@ pub enum Identity {
     /// No authentication is configured.
     Anonymous,
     User(String),
+    /// Let in by a token, for what it grants.
+    Bearer(Arc<Bearer>),
 }
 
 impl Identity {
@@ -39,6 +44,7 @@ impl Identity {
         match self {
             Identity::Anonymous => None,
             Identity::User(name) => Some(name),
+            Identity::Bearer(bearer) => bearer.subject.as_deref(),
         }
     }
 }

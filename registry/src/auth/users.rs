@@ -8,7 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use roadstead_pki::htpasswd::Htpasswd;
 
-use crate::watch::{Fingerprint, Watcher};
+use crate::watch::{Fingerprint, Reason, Watcher};
 
 /// Why a file of users cannot be used. The text never holds any part of a hash.
 #[derive(Debug, thiserror::Error)]
@@ -74,23 +74,28 @@ impl Users {
     pub(super) async fn watch(&self, mut watcher: Watcher, interval: Duration) {
         loop {
             tokio::time::sleep(interval).await;
-            if watcher.look(Fingerprint::of(std::iter::once(self.path.as_path()))) {
-                self.reload();
+            if let Some(reason) = watcher.look(Fingerprint::of(std::iter::once(self.path.as_path()))) {
+                watcher.failed(!self.reload(reason));
             }
         }
     }
 
-    fn reload(&self) {
+    /// Whether it could be used.
+    fn reload(&self, reason: Reason) -> bool {
         match read(&self.path) {
             Ok(htpasswd) => {
                 let users = htpasswd.users().count();
                 let number = self.number() + 1;
                 self.current.store(Arc::new(Version { htpasswd, number }));
                 tracing::info!(path = %self.path.display(), users, "the file of users was read again");
+                true
             }
             Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "the users stay as they were");
+                if reason == Reason::Changed {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "the users stay as they were");
+                }
+                false
             }
         }
     }

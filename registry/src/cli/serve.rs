@@ -104,7 +104,11 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
 
 async fn prepare(config: &Config) -> anyhow::Result<Parts> {
     let content = open_content(config)?;
-    let (auth, users) = Auth::new(config.htpasswd.as_ref(), config.access.clone())?;
+    let (auth, users) = Auth::new(
+        config.login.as_ref(),
+        config.client_auth().is_some_and(|client| client.logs_in),
+        config.access.clone(),
+    )?;
     let auth = Arc::new(auth);
     let (live, certificates) = match config.http.tls.clone() {
         None => (None, None),
@@ -189,13 +193,7 @@ fn warn_of_open_doors(config: &Config) {
              configuration, which makes a certificate and a password"
         );
     }
-    if config.htpasswd.is_none()
-        && config
-            .http
-            .tls
-            .as_ref()
-            .is_none_or(|tls| tls.client_cas.is_empty())
-    {
+    if config.login.is_none() && config.client_auth().is_none_or(|client| !client.required) {
         tracing::warn!(
             "whoever can reach this address may pull and push everything: set REGISTRY_AUTH=htpasswd and \
              REGISTRY_AUTH_HTPASSWD_PATH"

@@ -30,13 +30,19 @@ pub struct Config {
     pub log: Log,
     pub storage: Storage,
     pub http: Http,
-    /// Absent: anyone may do everything, as with registry:2.
-    pub htpasswd: Option<Htpasswd>,
+    /// Absent: nobody is asked who they are, as with registry:2.
+    pub login: Option<Login>,
     /// Absent: everyone who is authenticated may do everything.
     pub access: Option<Rules>,
     pub validation: Validation,
     /// Absent: readiness does not look at the storage.
     pub health: Option<Health>,
+}
+
+impl Config {
+    pub fn client_auth(&self) -> Option<&ClientAuth> {
+        self.http.tls.as_ref()?.client_auth.as_ref()
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -94,10 +100,23 @@ pub struct Tls {
     /// What a connection that names no host gets.
     pub primary: CertificateFiles,
     pub others: Vec<OtherCertificate>,
-    /// Not empty: a client must show a certificate that one of these signed.
-    pub client_cas: Vec<PathBuf>,
+    /// Absent: clients are asked for no certificate.
+    pub client_auth: Option<ClientAuth>,
     pub only_tls13: bool,
+    /// What TLS 1.2 may use. Absent: all that is offered. TLS 1.3 has its own, which cannot be chosen.
+    pub cipher_suites: Option<Vec<rustls::CipherSuite>>,
     pub http2: bool,
+}
+
+/// Certificates of clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientAuth {
+    /// Who may have signed them. Not empty.
+    pub cas: Vec<PathBuf>,
+    /// Whether a client without one is turned away.
+    pub required: bool,
+    /// Whether one is as good as a password or a token.
+    pub logs_in: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,6 +130,28 @@ pub struct OtherCertificate {
     pub files: CertificateFiles,
     /// Missing or broken is a warning, and it is tried again whenever the files change.
     pub optional: bool,
+}
+
+/// How people say who they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Login {
+    Htpasswd(Htpasswd),
+    Token(TokenAuth),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenAuth {
+    /// Where clients get tokens.
+    pub realm: String,
+    /// Present: they get them at this path of the name by which they know the registry.
+    pub redirect_path: Option<String>,
+    pub service: String,
+    pub issuer: String,
+    /// At least one of this and `jwks` is there.
+    pub root_cert_bundle: Option<PathBuf>,
+    pub jwks: Option<PathBuf>,
+    /// Never empty, and none of them symmetric.
+    pub algorithms: Vec<jsonwebtoken::Algorithm>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

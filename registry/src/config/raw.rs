@@ -72,6 +72,20 @@ pub(super) struct UploadPurging {
 #[serde(default)]
 pub(super) struct Auth {
     pub(super) htpasswd: Option<Htpasswd>,
+    pub(super) token: Option<Token>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Token {
+    pub(super) realm: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) issuer: Option<String>,
+    pub(super) rootcertbundle: Option<String>,
+    pub(super) jwks: Option<String>,
+    pub(super) signingalgorithms: Vec<String>,
+    pub(super) autoredirect: bool,
+    pub(super) autoredirectpath: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -124,6 +138,8 @@ pub(super) struct Tls {
     pub(super) key: Option<String>,
     pub(super) certificates: Vec<Certificate>,
     pub(super) clientcas: Vec<String>,
+    pub(super) clientauth: Option<String>,
+    pub(super) ciphersuites: Vec<String>,
     pub(super) minimumtls: Option<String>,
 }
 

@@ -122,7 +122,16 @@ const AUTH: Node = Choice(&[
     ),
     (
         "token",
-        RefusedKind("token authentication is not supported; use auth.htpasswd"),
+        Group(&[
+            ("realm", Text),
+            ("service", Text),
+            ("issuer", Text),
+            ("rootcertbundle", Text),
+            ("jwks", Text),
+            ("signingalgorithms", List(&Text)),
+            ("autoredirect", Value),
+            ("autoredirectpath", Text),
+        ]),
     ),
 ]);
 
@@ -167,14 +176,9 @@ const TLS: Node = Group(&[
         ])),
     ),
     ("clientcas", List(&Text)),
-    (
-        "clientauth",
-        Refused(
-            "the modes of client authentication are not supported; a client certificate is demanded when http.tls.clientcas is set",
-        ),
-    ),
+    ("clientauth", Text),
     ("minimumtls", Text),
-    ("ciphersuites", Harmless),
+    ("ciphersuites", List(&Text)),
     (
         "letsencrypt",
         Group(&[

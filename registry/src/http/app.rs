@@ -1,6 +1,6 @@
 //! A request's way: route, caller, right, handler. There is no other way to a handler.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -11,12 +11,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tokio::sync::Semaphore;
 
 use super::body::{RequestBody, ResponseBody};
+use super::challenge::challenge;
 use super::error::Error;
 use super::handlers::{Asked, Handlers, PARSED_AT_ONCE};
 use super::observe::{Observation, RequestId};
 use super::route::{self, Links, Need, Route};
-use crate::auth::Auth;
 use crate::auth::access::{Action, Identity};
+use crate::auth::{Auth, Decision, Presented, Refusal};
 use crate::content::Content;
 use crate::metrics::Metrics;
 
@@ -32,6 +33,14 @@ pub struct Settings {
     /// Added to every answer.
     pub headers: HeaderMap,
     pub access_log: bool,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug, Default)]
+pub struct Caller {
+    pub address: Option<SocketAddr>,
+    /// Whom the client's certificate names, if it showed one and `tls` found it good.
+    pub certificate: Option<Arc<str>>,
 }
 
 /// Everything that answers are made of.
@@ -78,16 +87,13 @@ impl App {
     }
 
     /// Answers; whatever goes wrong is an answer too.
-    pub async fn respond(
-        &self,
-        request: Request<RequestBody>,
-        peer: Option<IpAddr>,
-    ) -> Response<ResponseBody> {
+    pub async fn respond(&self, request: Request<RequestBody>, caller: &Caller) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers);
         let log = self.0.settings.access_log;
+        let peer = caller.address.map(|address| address.ip());
         let mut observation = Box::new(Observation::begin(&self.0.metrics, &parts, peer, id.clone(), log));
-        let answer = AssertUnwindSafe(self.0.answer(&parts, body, &mut observation))
+        let answer = AssertUnwindSafe(self.0.answer(&parts, body, caller, &mut observation))
             .catch_unwind()
             .await;
         let mut response = answer.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
@@ -132,11 +138,12 @@ impl Inner {
         &self,
         parts: &Parts,
         body: RequestBody,
+        caller: &Caller,
         observation: &mut Observation,
     ) -> Result<Response<ResponseBody>, Error> {
         let route = route::parse(&self.settings.prefix, &parts.method, &parts.uri)?;
         observation.routed(route.name());
-        let identity = self.admit(&route, &parts.headers, observation).await?;
+        let identity = self.admit(&route, &parts.headers, caller, observation).await?;
         let pieces = body.pieces(observation);
         let asked = Asked {
             head: parts.method == Method::HEAD,
@@ -152,29 +159,43 @@ impl Inner {
         &self,
         route: &Route,
         headers: &HeaderMap,
+        caller: &Caller,
         observation: &mut Observation,
     ) -> Result<Identity, Error> {
         let need = route.need();
         if need == Need::Nothing {
             return Ok(Identity::Anonymous);
         }
-        let header = headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
-        let identity = self.auth.authenticate(header).await.map_err(|refusal| {
-            self.metrics.refused(refusal);
-            Error::Refused {
-                refusal,
-                realm: self.auth.realm().unwrap_or_default().to_owned(),
-            }
-        })?;
+        let presented = Presented {
+            authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
+            certificate: caller.certificate.as_deref(),
+        };
+        let refused = |refusal| self.refused(refusal, route, headers);
+        let identity = self.auth.authenticate(presented).await.map_err(refused)?;
         if let Some(user) = identity.user() {
             observation.user(user);
         }
-        match need {
-            Need::Nothing | Need::Identity => Ok(identity),
-            Need::Right(repository, action) if self.auth.authorize(&identity, repository, action) => {
-                Ok(identity)
+        let decision = match need {
+            Need::Nothing | Need::Identity => Decision::Allowed,
+            Need::Catalog => self.auth.authorize_catalog(&identity),
+            Need::Right(repository, action) => self.auth.authorize(&identity, repository, action),
+        };
+        match (decision, need) {
+            (Decision::Allowed, _) => Ok(identity),
+            (Decision::Denied, Need::Right(repository, action)) => {
+                Err(self.denied(&identity, repository.as_str(), action))
             }
-            Need::Right(repository, action) => Err(self.denied(&identity, repository.as_str(), action)),
+            (Decision::OutOfScope | Decision::Denied, _) => Err(refused(Refusal::InsufficientScope)),
+        }
+    }
+
+    fn refused(&self, refusal: Refusal, route: &Route, headers: &HeaderMap) -> Error {
+        self.metrics.refused(refusal);
+        let scheme = self.auth.scheme();
+        let challenge = scheme.map(|scheme| challenge(scheme, route, refusal, headers));
+        Error::Refused {
+            refusal,
+            challenge: challenge.unwrap_or_default(),
         }
     }
 

@@ -17,7 +17,8 @@ pub(super) enum Error {
     /// Who is asking is not known.
     Refused {
         refusal: Refusal,
-        realm: String,
+        /// How to log in: the value of `WWW-Authenticate`.
+        challenge: String,
     },
     /// Who is asking may not do this.
     Denied {
@@ -149,7 +150,7 @@ impl Error {
     fn shape(self) -> Shape {
         match self {
             Error::Route(error) => route(error),
-            Error::Refused { refusal, realm } => refused(refusal, &realm),
+            Error::Refused { refusal, challenge } => refused(refusal, &challenge),
             Error::Denied {
                 user,
                 action,
@@ -209,20 +210,24 @@ fn route(error: RouteError) -> Shape {
     }
 }
 
-fn refused(refusal: Refusal, realm: &str) -> Shape {
+fn refused(refusal: Refusal, challenge: &str) -> Shape {
     let message = match refusal {
         Refusal::NoCredentials => "authentication required; log in first",
-        Refusal::Unreadable => "the Authorization header cannot be read; send Basic credentials",
+        Refusal::Unreadable => {
+            "the Authorization header cannot be read; WWW-Authenticate says what it should be"
+        }
         Refusal::WrongCredentials => "the user name or the password is wrong",
+        Refusal::InvalidToken => "the token is not valid here; get a new one from the token server",
+        Refusal::InsufficientScope => {
+            "the token does not grant this; get one for the scope in WWW-Authenticate from the token server"
+        }
         Refusal::Busy => {
             let message = "too many logins are being checked; try again in a moment";
             return Shape::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
                 .with(RETRY_AFTER, "2");
         }
     };
-    let realm = realm.replace('\\', "\\\\").replace('"', "\\\"");
-    Shape::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
-        .with(WWW_AUTHENTICATE, &format!("Basic realm=\"{realm}\""))
+    Shape::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message).with(WWW_AUTHENTICATE, challenge)
 }
 
 fn of_content(error: content::Error) -> Shape {

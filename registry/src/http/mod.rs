@@ -9,6 +9,7 @@
 
 mod app;
 mod body;
+mod challenge;
 mod error;
 mod handlers;
 mod observe;
@@ -18,5 +19,5 @@ pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use app::{App, Settings, State};
+pub use app::{App, Caller, Settings, State};
 pub use body::{RequestBody, ResponseBody};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ServerConfig;
+use roadstead_pki::certificate::Certificate;
+use rustls::{ServerConfig, ServerConnection};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
@@ -51,6 +52,18 @@ pub async fn accept(
     tokio::time::timeout(limit, handshake(stream, config))
         .await
         .unwrap_or(Err(Refused::TooSlow))
+}
+
+/// Whom the certificate names that the client showed, if it showed one. It was found good, or there would be no
+/// connection.
+pub fn client(stream: &Accepted) -> Option<Arc<str>> {
+    named(stream.get_ref().1)
+}
+
+pub(super) fn named(connection: &ServerConnection) -> Option<Arc<str>> {
+    let leaf = connection.peer_certificates()?.first()?;
+    let certificate = Certificate::from_der(leaf.clone().into_owned()).ok()?;
+    certificate.user().map(Into::into)
 }
 
 async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Accepted, Refused> {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
@@ -96,7 +97,7 @@ impl Assembly {
         std::iter::once(&settings.primary)
             .chain(others)
             .flat_map(|files| [files.certificate.clone(), files.key.clone()])
-            .chain(settings.client_cas.iter().cloned())
+            .chain(settings.client_auth.iter().flat_map(|client| client.cas.clone()))
             .collect()
     }
 }
@@ -121,12 +122,10 @@ fn required(entry: Entry) -> Result<Entry, Arc<MaterialError>> {
 }
 
 fn load_client_cas(settings: &Tls) -> Result<Option<Arc<RootCertStore>>, Arc<MaterialError>> {
-    if settings.client_cas.is_empty() {
+    let Some(client) = &settings.client_auth else {
         return Ok(None);
-    }
-    material::load_client_cas(&settings.client_cas)
-        .map(Some)
-        .map_err(Arc::new)
+    };
+    material::load_client_cas(&client.cas).map(Some).map_err(Arc::new)
 }
 
 fn server_config(
@@ -140,7 +139,7 @@ fn server_config(
         .flatten()
         .expect("the primary certificate was required at the start");
     let resolver = ByName::new(primary, served.flatten());
-    let provider = Arc::new(aws_lc_rs::default_provider());
+    let provider = Arc::new(provider(settings));
     let versions = if settings.only_tls13 {
         &[&TLS13][..]
     } else {
@@ -151,9 +150,13 @@ fn server_config(
     let builder = match client_cas {
         None => builder.with_no_client_auth(),
         Some(roots) => {
-            let verifier =
-                WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider).build()?;
-            builder.with_client_cert_verifier(verifier)
+            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::clone(roots), provider);
+            let required = settings.client_auth.as_ref().is_none_or(|client| client.required);
+            let verifier = match required {
+                true => verifier,
+                false => verifier.allow_unauthenticated(),
+            };
+            builder.with_client_cert_verifier(verifier.build()?)
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(resolver));
@@ -171,4 +174,14 @@ fn server_config(
     // Few clients resume at all; a second ticket would be work for nothing.
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
+}
+
+fn provider(settings: &Tls) -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    if let Some(chosen) = &settings.cipher_suites {
+        provider
+            .cipher_suites
+            .retain(|suite| suite.version() == &TLS13 || chosen.contains(&suite.suite()));
+    }
+    provider
 }

@@ -11,7 +11,7 @@ use rustls::ServerConfig;
 
 use super::assembly::{Assembly, AssemblyError, Entry};
 use crate::config::Tls;
-use crate::watch::{self, Fingerprint, Watcher};
+use crate::watch::{self, Fingerprint, Reason, Watcher};
 
 /// Cheap to ask for the configuration of the next handshake.
 #[derive(Debug)]
@@ -39,12 +39,16 @@ impl Live {
         for entry in &assembly.entries {
             tell(entry);
         }
+        // An optional certificate that is not there yet is nothing to try for.
+        let broken = assembly.errors().any(|error| !error.is_missing());
         let current = ArcSwap::from_pointee(assembly);
         let live = Arc::new(Live {
             settings,
             current,
             failures: AtomicU64::new(0),
         });
+        let mut watcher = watcher;
+        watcher.failed(broken);
         Ok((Arc::clone(&live), Watching { live, watcher }))
     }
 
@@ -61,27 +65,41 @@ impl Live {
         self.current.load().entries.iter().map(status).collect()
     }
 
-    fn reload(&self) {
+    /// Whether all of it could be used.
+    fn reload(&self, reason: Reason) -> bool {
         let old = self.current.load_full();
         match old.renew(&self.settings, Timestamp::now()) {
-            Ok(new) => self.replace(&old, new),
+            Ok(new) => {
+                let sound = new.errors().next().is_none();
+                // A new configuration voids the tickets of the old one: not every half minute, for nothing.
+                if reason == Reason::Changed || sound || differ(&old, &new) {
+                    self.replace(&old, new);
+                }
+                if reason == Reason::Changed && !sound {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                }
+                sound
+            }
             Err(error) => {
-                self.failures.fetch_add(1, Ordering::Relaxed);
-                tracing::error!(%error, "the certificates stay as they were");
+                if reason == Reason::Changed {
+                    self.failures.fetch_add(1, Ordering::Relaxed);
+                    tracing::error!(%error, "the certificates stay as they were");
+                }
+                false
             }
         }
     }
 
     fn replace(&self, old: &Assembly, new: Assembly) {
-        if new.errors().next().is_some() {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-        }
         for (before, after) in old.entries.iter().zip(&new.entries) {
             if !same(before, after) {
                 tell(after);
             }
         }
-        if let Some(error) = &new.client_cas_error {
+        let told = |assembly: &Assembly| assembly.client_cas_error.as_ref().map(ToString::to_string);
+        if let Some(error) = &new.client_cas_error
+            && told(old) != told(&new)
+        {
             tracing::error!(%error, "the client CAs stay as they were");
         }
         self.current.store(Arc::new(new));
@@ -104,8 +122,9 @@ impl Watching {
     pub(crate) async fn run_every(mut self, interval: Duration) {
         loop {
             tokio::time::sleep(interval).await;
-            if self.watcher.look(fingerprint(&self.live.settings)) {
-                self.live.reload();
+            if let Some(reason) = self.watcher.look(fingerprint(&self.live.settings)) {
+                let sound = self.live.reload(reason);
+                self.watcher.failed(!sound);
             }
         }
     }
@@ -113,6 +132,17 @@ impl Watching {
 
 fn fingerprint(settings: &Tls) -> Fingerprint {
     Fingerprint::of(Assembly::files(settings).iter().map(PathBuf::as_path))
+}
+
+/// Whether a second try found anything else than the first.
+fn differ(old: &Assembly, new: &Assembly) -> bool {
+    let cas = |assembly: &Assembly| assembly.client_cas_error.as_ref().map(ToString::to_string);
+    cas(old) != cas(new)
+        || old
+            .entries
+            .iter()
+            .zip(&new.entries)
+            .any(|(old, new)| !same(old, new))
 }
 
 /// Whether one look found the same as the one before: then there is nothing to say.

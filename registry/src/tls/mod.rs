@@ -10,13 +10,15 @@
 
 mod accept;
 mod assembly;
+#[cfg(test)]
+mod client_tests;
 mod live;
 mod material;
 mod resolver;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Accepted, Refused, accept};
+pub use accept::{Accepted, Refused, accept, client};
 pub use assembly::AssemblyError;
 pub use live::{Live, Status, Watching};
 pub use material::MaterialError;

@@ -17,17 +17,17 @@ use tokio_rustls::TlsConnector;
 use super::*;
 use crate::config::{CertificateFiles, OtherCertificate, Tls};
 
-const DAY: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 const SOON: Duration = Duration::from_secs(5);
 
 /// A folder mounted as Kubernetes mounts a Secret: `tls.crt` → `..data/tls.crt`, `..data` → a version.
-struct Mounted {
+pub(super) struct Mounted {
     folder: tempfile::TempDir,
     versions: usize,
 }
 
 impl Mounted {
-    fn new(certificate: &ServerCertificate) -> Self {
+    pub(super) fn new(certificate: &ServerCertificate) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["tls.crt", "tls.key"] {
             symlink(Path::new("..data").join(name), folder.path().join(name)).unwrap();
@@ -52,7 +52,7 @@ impl Mounted {
         .unwrap();
     }
 
-    fn files(&self) -> CertificateFiles {
+    pub(super) fn files(&self) -> CertificateFiles {
         let path = |name| self.folder.path().join(name);
         CertificateFiles {
             certificate: path("tls.crt"),
@@ -61,21 +61,22 @@ impl Mounted {
     }
 }
 
-fn authority() -> Authority {
+pub(super) fn authority() -> Authority {
     Authority::create("Test CA", DAY * 30, Timestamp::now()).unwrap()
 }
 
-fn issue(authority: &Authority, names: &[&str]) -> ServerCertificate {
+pub(super) fn issue(authority: &Authority, names: &[&str]) -> ServerCertificate {
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
     authority.issue_server(&names, DAY, Timestamp::now()).unwrap()
 }
 
-fn settings(primary: CertificateFiles) -> Tls {
+pub(super) fn settings(primary: CertificateFiles) -> Tls {
     Tls {
         primary,
         others: Vec::new(),
-        client_cas: Vec::new(),
+        client_auth: None,
         only_tls13: false,
+        cipher_suites: None,
         http2: true,
     }
 }
@@ -129,7 +130,7 @@ async fn leaf(
         .into_owned())
 }
 
-async fn until(condition: impl AsyncFn() -> bool) {
+pub(super) async fn until(condition: impl AsyncFn() -> bool) {
     tokio::time::timeout(SOON, async {
         while !condition().await {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -235,24 +236,6 @@ async fn an_optional_certificate_is_served_as_soon_as_it_is_there() {
     })
     .await;
     watching.abort();
-}
-
-#[tokio::test]
-async fn client_certificates_are_demanded_when_client_cas_are_given() {
-    let authority = authority();
-    let server = Mounted::new(&issue(&authority, &["127.0.0.1"]));
-    let people = Authority::create("People CA", DAY * 30, Timestamp::now()).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let ca = folder.path().join("ca.crt");
-    std::fs::write(&ca, people.certificate_pem()).unwrap();
-    let mut settings = settings(server.files());
-    settings.client_cas = vec![ca];
-    let (live, _watching) = Live::start(settings).unwrap();
-    let address = serve(&live).await;
-    assert!(
-        leaf(address, client(&authority), "127.0.0.1").await.is_err(),
-        "without one there is no way in"
-    );
 }
 
 #[tokio::test]

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use rustls::CipherSuite;
+use rustls::version::TLS12;
+
 use ::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Check;
-use crate::config::{Address, Admin, CertificateFiles, Http, OtherCertificate, Tls, raw};
+use crate::config::{Address, Admin, CertificateFiles, ClientAuth, Http, OtherCertificate, Tls, raw};
 
 impl Check<'_> {
     pub(super) fn http(&mut self, raw: raw::Http) -> Http {
@@ -107,6 +110,8 @@ impl Check<'_> {
         let certificate = raw.certificate.filter(|path| !path.is_empty());
         let key = raw.key.filter(|path| !path.is_empty());
         let only_tls13 = self.minimum_tls(raw.minimumtls.as_deref());
+        let cipher_suites = self.cipher_suites(&raw.ciphersuites, only_tls13);
+        let client_auth = self.client_auth(raw.clientcas, raw.clientauth.as_deref());
         let primary = match (certificate, key) {
             (Some(certificate), Some(key)) => CertificateFiles {
                 certificate: certificate.into(),
@@ -119,7 +124,7 @@ impl Check<'_> {
                         "missing: it is what a client gets that names no host",
                     );
                 }
-                if !raw.clientcas.is_empty() {
+                if client_auth.is_some() {
                     self.problem(
                         "http.tls.clientcas",
                         "client certificates need TLS; give http.tls.certificate and key",
@@ -148,12 +153,12 @@ impl Check<'_> {
             .enumerate()
             .filter_map(|(i, other)| self.other_certificate(i, other))
             .collect();
-        let client_cas = raw.clientcas.into_iter().map(PathBuf::from).collect();
         Some(Tls {
             primary,
             others,
-            client_cas,
+            client_auth,
             only_tls13,
+            cipher_suites,
             http2,
         })
     }
@@ -174,6 +179,65 @@ impl Check<'_> {
             files,
             optional: raw.optional,
         })
+    }
+
+    /// What registry:3 calls the modes is understood as well. There a certificate never stands for a login, so its own
+    /// word for an optional one does not make it so.
+    fn client_auth(&mut self, cas: Vec<String>, mode: Option<&str>) -> Option<ClientAuth> {
+        let key = "http.tls.clientauth";
+        let (required, logs_in) = match mode {
+            None | Some("" | "required" | "require-and-verify-client-cert") => (true, false),
+            Some("optional") => (false, true),
+            Some("verify-client-cert-if-given") => (false, false),
+            Some(unverified @ ("request-client-cert" | "require-any-client-cert")) => {
+                self.problem(
+                    key,
+                    format!("\"{unverified}\" would take a certificate that nobody signed; write required or optional"),
+                );
+                return None;
+            }
+            Some(other) => {
+                self.problem(key, format!("\"{other}\" is not one of required, optional"));
+                return None;
+            }
+        };
+        if cas.is_empty() {
+            if mode.is_some_and(|mode| !mode.is_empty()) {
+                self.problem(
+                    "http.tls.clientcas",
+                    "missing: http.tls.clientauth is given, the CAs of the clients are not",
+                );
+            }
+            return None;
+        }
+        Some(ClientAuth {
+            cas: cas.into_iter().map(PathBuf::from).collect(),
+            required,
+            logs_in,
+        })
+    }
+
+    /// By the names that registry:2 has from Go. What is weak there was never offered here.
+    fn cipher_suites(&mut self, names: &[String], only_tls13: bool) -> Option<Vec<CipherSuite>> {
+        if names.is_empty() || only_tls13 {
+            return None;
+        }
+        let offered = &rustls::crypto::aws_lc_rs::default_provider().cipher_suites;
+        let of_tls12 = offered
+            .iter()
+            .filter(|suite| suite.version() == &TLS12)
+            .map(|suite| suite.suite());
+        let chosen: Vec<_> = of_tls12
+            .filter(|suite| names.iter().any(|name| same_suite(name, *suite)))
+            .collect();
+        if chosen.is_empty() {
+            self.problem(
+                "http.tls.ciphersuites",
+                "none of these is offered for TLS 1.2 (only ECDHE with AES-GCM or ChaCha20 is); remove the key, or \
+                 write http.tls.minimumtls: tls1.3",
+            );
+        }
+        Some(chosen)
     }
 
     fn minimum_tls(&mut self, text: Option<&str>) -> bool {
@@ -212,4 +276,10 @@ impl Check<'_> {
             metrics_path: metrics.then_some(path),
         })
     }
+}
+
+/// Go has a short name, too, for each suite with ChaCha20.
+fn same_suite(name: &str, suite: CipherSuite) -> bool {
+    let known = format!("{suite:?}");
+    name == known || known.strip_suffix("_SHA256") == Some(name)
 }

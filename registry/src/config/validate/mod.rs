@@ -1,13 +1,13 @@
 //! Raw fields → [`Config`], or everything that is wrong with them.
 
+mod auth;
 mod http;
 
 use std::str::FromStr;
 use std::time::Duration;
 
 use super::problem::{Problem, Problems, Warning};
-use super::{Config, Health, Htpasswd, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
-use crate::auth::access::{Rule, Rules};
+use super::{Config, Health, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -19,8 +19,9 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
     let log = check.log(raw.log, raw.loglevel);
     let storage = check.storage(raw.storage);
     let http = check.http(raw.http);
-    let htpasswd = check.htpasswd(raw.auth.htpasswd);
-    let access = check.access(raw.access, htpasswd.is_some());
+    let login = check.login(raw.auth);
+    let somebody = login.is_some() || http.tls.as_ref().is_some_and(|tls| tls.client_auth.is_some());
+    let access = check.access(raw.access, somebody);
     let validation = check.validation(raw.validation);
     let health = check.health(raw.health);
     Problems::none_of(check.problems)?;
@@ -28,7 +29,7 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
         log,
         storage,
         http,
-        htpasswd,
+        login,
         access,
         validation,
         health,
@@ -123,42 +124,6 @@ impl Check<'_> {
                 dry_run: purging.dryrun,
             }),
         }
-    }
-
-    fn htpasswd(&mut self, raw: Option<raw::Htpasswd>) -> Option<Htpasswd> {
-        let raw = raw?;
-        let Some(path) = raw.path.filter(|path| !path.is_empty()) else {
-            self.problem(
-                "auth.htpasswd.path",
-                "missing: name the file of users, made with \"htpasswd -nB USER\"",
-            );
-            return None;
-        };
-        let realm = raw.realm.unwrap_or_else(|| "Registry".to_owned());
-        if realm.chars().any(char::is_control) {
-            self.problem("auth.htpasswd.realm", "control characters are not allowed");
-        }
-        Some(Htpasswd {
-            path: path.into(),
-            realm,
-        })
-    }
-
-    fn access(&mut self, raw: raw::Access, has_users: bool) -> Option<Rules> {
-        // An empty list is no rules at all.
-        let rules = raw.rules.filter(|rules| !rules.is_empty())?;
-        if !has_users {
-            self.problem(
-                "access.rules",
-                "nobody can be told from anybody else; give auth.htpasswd too",
-            );
-        }
-        let rules = rules.into_iter().enumerate().filter_map(|(index, rule)| {
-            Rule::new(&rule.users, &rule.repositories, &rule.actions)
-                .map_err(|what| self.problem(&format!("access.rules.{index}"), what))
-                .ok()
-        });
-        Some(Rules::new(rules.collect()))
     }
 
     fn validation(&mut self, raw: raw::Validation) -> Validation {

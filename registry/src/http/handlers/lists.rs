@@ -6,7 +6,6 @@ use roadstead_oci::{Descriptor, Digest, RepositoryName, Tag};
 use serde::Serialize;
 
 use super::{Answer, Asked, Handlers, json, plain};
-use crate::auth::access::Action;
 use crate::http::body::ResponseBody;
 use crate::http::route::Paging;
 
@@ -55,7 +54,7 @@ impl Handlers {
 
     pub(super) async fn catalog(&self, paging: Paging, asked: &Asked<'_>) -> Answer {
         let n = Some(paging.n.unwrap_or(PAGE).min(LARGEST_PAGE));
-        let visible = |repository: &RepositoryName| self.may(asked, repository, Action::Pull);
+        let visible = |repository: &RepositoryName| self.auth.shows(&asked.identity, repository);
         let page = self
             .content
             .repositories(n, paging.last.as_deref(), visible)

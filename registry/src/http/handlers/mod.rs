@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use super::body::{Pieces, ResponseBody};
 use super::error::Error;
 use super::route::{Links, Route};
-use crate::auth::Auth;
 use crate::auth::access::{Action, Identity};
+use crate::auth::{Auth, Decision};
 use crate::content::Content;
 use crate::metrics::Metrics;
 
@@ -89,7 +89,7 @@ impl Handlers {
     }
 
     fn may(&self, asked: &Asked<'_>, repository: &RepositoryName, action: Action) -> bool {
-        self.auth.authorize(&asked.identity, repository, action)
+        self.auth.authorize(&asked.identity, repository, action) == Decision::Allowed
     }
 }
 

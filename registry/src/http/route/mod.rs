@@ -106,6 +106,8 @@ pub(super) enum Need<'a> {
     Nothing,
     /// To be somebody, if there are users at all.
     Identity,
+    /// To be told which repositories there are: those that the caller may pull, which may be none.
+    Catalog,
     Right(&'a RepositoryName, Action),
 }
 
@@ -113,8 +115,8 @@ impl Route {
     pub(super) fn need(&self) -> Need<'_> {
         match self {
             Route::Root => Need::Nothing,
-            // The catalog shows each caller what they may pull, which may be nothing.
-            Route::Base | Route::Catalog(_) => Need::Identity,
+            Route::Base => Need::Identity,
+            Route::Catalog(_) => Need::Catalog,
             Route::Tags { repository, .. }
             | Route::Referrers { repository, .. }
             | Route::ReadBlob { repository, .. }

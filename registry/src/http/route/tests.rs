@@ -41,7 +41,7 @@ fn every_route_has_its_method_and_its_need() {
         ("GET", "/".to_owned(), "nothing"),
         ("GET", "/v2/".to_owned(), "identity"),
         ("GET", "/v2".to_owned(), "identity"),
-        ("GET", "/v2/_catalog?n=5".to_owned(), "identity"),
+        ("GET", "/v2/_catalog?n=5".to_owned(), "catalog"),
         ("GET", "/v2/a/tags/list".to_owned(), "pull"),
         ("HEAD", "/v2/a/manifests/latest".to_owned(), "pull"),
         ("PUT", "/v2/a/manifests/latest".to_owned(), "push"),
@@ -60,6 +60,7 @@ fn every_route_has_its_method_and_its_need() {
         let need = match route.need() {
             Need::Nothing => "nothing",
             Need::Identity => "identity",
+            Need::Catalog => "catalog",
             Need::Right(_, action) => action.as_str(),
         };
         assert_eq!(need, needs, "{method} {path}");

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
@@ -19,7 +20,7 @@ use tokio_util::task::TaskTracker;
 pub use self::admin::{Admin, serve_admin};
 pub use self::listen::bind;
 pub use self::readiness::Readiness;
-use super::app::App;
+use super::app::{App, Caller};
 use crate::metrics::Metrics;
 use crate::tls;
 
@@ -70,24 +71,44 @@ impl Server {
         // Small answers must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
         let _counted = self.metrics.connection();
-        let peer = peer.ip().to_canonical();
-        let app = self.app.clone();
-        let answer = move |request| {
-            let app = app.clone();
-            async move { app.respond(request, Some(peer)).await }
+        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let mut caller = Caller {
+            address: Some(peer),
+            certificate: None,
         };
         let Some(tls) = &self.tls else {
-            return connection::serve(stream, connection::Kind::Http1, answer, draining).await;
+            return self
+                .serve(stream, connection::Kind::Http1, caller, draining)
+                .await;
         };
         match tls::accept(stream, tls.config(), HANDSHAKE).await {
             Ok(stream) => {
                 let kind = connection::Kind::negotiated(stream.get_ref().1.alpn_protocol());
-                connection::serve(stream, kind, answer, draining).await;
+                caller.certificate = tls::client(&stream);
+                self.serve(stream, kind, caller, draining).await;
             }
             Err(error) => {
                 self.metrics.handshake_failed(error.reason());
-                tracing::debug!(%peer, %error, "no TLS connection");
+                tracing::debug!(peer = %peer.ip(), %error, "no TLS connection");
             }
         }
+    }
+
+    async fn serve<S>(
+        &self,
+        stream: S,
+        kind: connection::Kind,
+        caller: Caller,
+        draining: watch::Receiver<bool>,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let app = self.app.clone();
+        let caller = Arc::new(caller);
+        let answer = move |request| {
+            let (app, caller) = (app.clone(), Arc::clone(&caller));
+            async move { app.respond(request, &caller).await }
+        };
+        connection::serve(stream, kind, answer, draining).await;
     }
 }

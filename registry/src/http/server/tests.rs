@@ -133,7 +133,7 @@ async fn start(
 ) {
     let folder = tempfile::tempdir().unwrap();
     let storage = FilesystemStorage::open(folder.path()).unwrap();
-    let (auth, _watching) = Auth::new(None, None).unwrap();
+    let (auth, _watching) = Auth::new(None, false, None).unwrap();
     let metrics = Metrics::new(None, None);
     let app = App::new(State {
         content: Content::new(Arc::new(storage), Options::default()),

@@ -1,11 +1,13 @@
 //! The API in process: a registry in a temporary folder, requests as values.
 
 mod access;
+mod certificates;
 mod errors;
 mod image;
 mod lists;
 mod pull;
 mod push;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -23,7 +25,7 @@ use self::image::image;
 use super::*;
 use crate::auth::Auth;
 use crate::auth::access::{Rule, Rules};
-use crate::config::Htpasswd;
+use crate::config::{Htpasswd, Login, TokenAuth};
 use crate::content::{Content, MissingReferences, Options};
 use crate::metrics::Metrics;
 use crate::storage::FilesystemStorage;
@@ -39,6 +41,8 @@ struct Registry {
 struct Wanted {
     options: Options,
     users: Vec<&'static str>,
+    token: Option<TokenAuth>,
+    certificates_log_in: bool,
     rules: Vec<Rule>,
     prefix: &'static str,
     origin: Option<&'static str>,
@@ -52,6 +56,8 @@ fn registry() -> Wanted {
     Wanted {
         options,
         users: Vec::new(),
+        token: None,
+        certificates_log_in: false,
         rules: Vec::new(),
         prefix: "/",
         origin: None,
@@ -62,6 +68,16 @@ impl Wanted {
     /// Each has their own name as password.
     fn users(mut self, users: &[&'static str]) -> Self {
         self.users = users.to_vec();
+        self
+    }
+
+    fn token(mut self, settings: TokenAuth) -> Self {
+        self.token = Some(settings);
+        self
+    }
+
+    fn certificates_log_in(mut self) -> Self {
+        self.certificates_log_in = true;
         self
     }
 
@@ -102,12 +118,15 @@ impl Wanted {
             .map(|user| hash_line(user, user, 4).unwrap())
             .collect();
         std::fs::write(&path, lines.join("\n")).unwrap();
-        let htpasswd = (!self.users.is_empty()).then(|| Htpasswd {
-            path,
-            realm: "Test \"realm\"".to_owned(),
+        let htpasswd = (!self.users.is_empty()).then(|| {
+            Login::Htpasswd(Htpasswd {
+                path,
+                realm: "Test \"realm\"".to_owned(),
+            })
         });
+        let login = self.token.map(Login::Token).or(htpasswd);
         let rules = (!self.rules.is_empty()).then(|| Rules::new(self.rules));
-        let (auth, _watching) = Auth::new(htpasswd.as_ref(), rules).unwrap();
+        let (auth, _watching) = Auth::new(login.as_ref(), self.certificates_log_in, rules).unwrap();
         let metrics = Metrics::new(None, None);
         let app = App::new(State {
             content: Content::new(Arc::new(storage), self.options),
@@ -131,6 +150,7 @@ struct Asking<'a> {
     registry: &'a Registry,
     request: http::request::Builder,
     body: RequestBody,
+    caller: Caller,
 }
 
 /// An answer, read to its end.
@@ -150,6 +170,7 @@ impl Registry {
             registry: self,
             request,
             body: RequestBody::new(Full::new(Bytes::new())),
+            caller: Caller::default(),
         }
     }
 
@@ -218,7 +239,8 @@ impl Asking<'_> {
 
     async fn send(self) -> Reply {
         let request = self.request.body(self.body).unwrap();
-        let (parts, body) = self.registry.app.respond(request, None).await.into_parts();
+        let response = self.registry.app.respond(request, &self.caller).await;
+        let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("the body comes whole").to_bytes();
         Reply {
             status: parts.status,

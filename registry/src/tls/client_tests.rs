@@ -1,0 +1,191 @@
+//! Clients that show a certificate, with real handshakes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use roadstead_pki::authority::Authority;
+use roadstead_pki::server::ServerCertificate;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+
+use super::Live;
+use super::accept::named;
+use super::tests::{DAY, Mounted, authority, issue, settings, until};
+use crate::config::ClientAuth;
+
+/// Whom the server takes a client for: an error where there was no handshake.
+type Seen = Result<Option<String>, String>;
+
+struct Server {
+    live: Arc<Live>,
+    watching: tokio::task::JoinHandle<()>,
+    servers: Authority,
+    folder: tempfile::TempDir,
+    _certificate: Mounted,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.watching.abort();
+    }
+}
+
+fn people(name: &str) -> Authority {
+    Authority::create(name, DAY * 30, Timestamp::now()).unwrap()
+}
+
+impl Server {
+    fn trusting(people: &Authority, required: bool) -> Self {
+        let servers = authority();
+        let certificate = Mounted::new(&issue(&servers, &["127.0.0.1"]));
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.crt");
+        std::fs::write(&ca, people.certificate_pem()).unwrap();
+        let mut settings = settings(certificate.files());
+        settings.client_auth = Some(ClientAuth {
+            cas: vec![ca],
+            required,
+            logs_in: !required,
+        });
+        let (live, watching) = Live::start(settings).unwrap();
+        Server {
+            live,
+            watching: tokio::spawn(watching.run_every(Duration::from_millis(5))),
+            servers,
+            folder,
+            _certificate: certificate,
+        }
+    }
+
+    fn write_cas(&self, text: &str) {
+        std::fs::write(self.folder.path().join("ca.crt"), text).unwrap();
+    }
+
+    /// One connection, by a client with this certificate, or without any.
+    async fn sees(&self, shown: Option<&ServerCertificate>) -> Seen {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.servers.certificate().der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots);
+        let config = match shown {
+            None => builder.with_no_client_auth(),
+            Some(shown) => {
+                let chain = shown.chain().iter().map(|link| link.der().clone()).collect();
+                let key: PrivateKeyDer<'static> = shown.key().clone_key();
+                builder.with_client_auth_cert(chain, key).unwrap()
+            }
+        };
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connect = TlsConnector::from(Arc::new(config)).connect("127.0.0.1".try_into().unwrap(), theirs);
+        let accept = TlsAcceptor::from(self.live.config()).accept(ours);
+        let (accepted, _connected) = tokio::join!(accept, connect);
+        let accepted = accepted.map_err(|error| error.to_string())?;
+        Ok(named(accepted.get_ref().1).map(|name| name.to_string()))
+    }
+}
+
+fn user(authority: &Authority, name: &str) -> ServerCertificate {
+    authority.issue_client(name, DAY, Timestamp::now()).unwrap()
+}
+
+#[tokio::test]
+async fn a_required_certificate_is_looked_at_and_names_the_user() {
+    let (ours, others) = (people("People"), people("People"));
+    let server = Server::trusting(&ours, true);
+    let expired = ours
+        .issue_client("carol", DAY, Timestamp::now() - DAY * 3)
+        .unwrap();
+    assert_eq!(
+        server.sees(Some(&user(&ours, "alice"))).await,
+        Ok(Some("alice".to_owned()))
+    );
+    for (what, shown) in [
+        ("none", None),
+        (
+            "one of another CA with the same name",
+            Some(user(&others, "alice")),
+        ),
+        ("an expired one", Some(expired)),
+        ("a server's", Some(issue(&ours, &["alice"]))),
+    ] {
+        let seen = server.sees(shown.as_ref()).await;
+        assert!(seen.is_err(), "{what}: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_optional_certificate_may_be_left_out_but_not_be_wrong() {
+    let (ours, others) = (people("People"), people("Others"));
+    let server = Server::trusting(&ours, false);
+    assert_eq!(server.sees(None).await, Ok(None));
+    assert_eq!(
+        server.sees(Some(&user(&ours, "alice"))).await,
+        Ok(Some("alice".to_owned()))
+    );
+    let expired = ours
+        .issue_client("carol", DAY, Timestamp::now() - DAY * 3)
+        .unwrap();
+    assert!(server.sees(Some(&expired)).await.is_err());
+    // A client chooses what to show by the names of the CAs that it is told; one that shows another's all the same is
+    // turned away. rustls does.
+    assert!(server.sees(Some(&user(&others, "mallory"))).await.is_err());
+}
+
+#[tokio::test]
+async fn changed_client_cas_hold_without_a_restart_and_broken_ones_never_do() {
+    let (old, new) = (people("Old"), people("New"));
+    let server = Server::trusting(&old, true);
+    let (by_old, by_new) = (user(&old, "alice"), user(&new, "alice"));
+    assert!(server.sees(Some(&by_old)).await.is_ok());
+    assert!(server.sees(Some(&by_new)).await.is_err());
+    server.write_cas(&format!("{}{}", old.certificate_pem(), new.certificate_pem()));
+    until(async || server.sees(Some(&by_new)).await.is_ok()).await;
+    assert!(
+        server.sees(Some(&by_old)).await.is_ok(),
+        "both, while one follows the other"
+    );
+    server.write_cas(new.certificate_pem());
+    until(async || server.sees(Some(&by_old)).await.is_err()).await;
+    server.write_cas("not a certificate");
+    until(async || server.live.failures() == 1).await;
+    assert!(server.sees(Some(&by_new)).await.is_ok(), "the old ones stay");
+    assert!(server.sees(Some(&by_old)).await.is_err());
+}
+
+#[tokio::test]
+async fn only_the_chosen_cipher_suites_of_tls_1_2_are_spoken() {
+    let servers = authority();
+    let certificate = Mounted::new(&issue(&servers, &["127.0.0.1"]));
+    let suite = rustls::CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
+    let mut settings = settings(certificate.files());
+    settings.cipher_suites = Some(vec![suite]);
+    let (live, _watching) = Live::start(settings).unwrap();
+    let spoken = async |version: &'static rustls::SupportedProtocolVersion| {
+        let mut roots = RootCertStore::empty();
+        roots.add(servers.certificate().der().clone()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connect = TlsConnector::from(Arc::new(config)).connect("127.0.0.1".try_into().unwrap(), theirs);
+        let (_accepted, connected) = tokio::join!(TlsAcceptor::from(live.config()).accept(ours), connect);
+        connected
+            .unwrap()
+            .get_ref()
+            .1
+            .negotiated_cipher_suite()
+            .unwrap()
+            .suite()
+    };
+    assert_eq!(spoken(&rustls::version::TLS12).await, suite);
+    let of_tls13 = spoken(&rustls::version::TLS13).await;
+    assert!(format!("{of_tls13:?}").starts_with("TLS13_"), "{of_tls13:?}");
+}
