@@ -8,6 +8,7 @@
 // Tests talk to the person who runs them.
 #![allow(clippy::print_stdout)]
 
+mod api;
 mod command;
 mod installation;
 mod openssl;
@@ -15,6 +16,7 @@ mod parts;
 mod registry;
 mod server;
 
+pub use api::{Answer, Api, sha256, sha512};
 pub use command::{Finished, wait_until};
 pub use installation::Cluster;
 pub use openssl::{Authority, Pair};
