@@ -10,6 +10,7 @@
 
 mod api;
 mod command;
+mod docker;
 mod installation;
 mod openssl;
 mod parts;
@@ -18,6 +19,7 @@ mod server;
 
 pub use api::{Answer, Api, sha256, sha512};
 pub use command::{Finished, wait_until};
+pub use docker::DockerHost;
 pub use installation::Cluster;
 pub use openssl::{Authority, Pair};
 pub use parts::part;

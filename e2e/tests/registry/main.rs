@@ -4,4 +4,5 @@
 #![allow(clippy::print_stdout)]
 
 mod conformance;
+mod field_guide;
 mod sharing;

@@ -6,6 +6,7 @@ use roadstead_e2e::{Api, Server, Software, sha256, sha512, stock_config};
 use serde_json::json;
 
 use super::documents::OCI_IMAGE;
+use super::volume;
 
 const LAYER: &[u8] = b"a layer whose name is long";
 const CONFIG: &[u8] = b"{}";
@@ -41,7 +42,7 @@ fn pull(api: &Api) {
 #[test]
 fn peers_serve_sha512_images_of_ours_and_their_collection_keeps_them() {
     for peer in [Software::Registry2, Software::Registry3] {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = volume();
         on(Software::Roadstead, folder.path(), |ours| {
             ours.push_blob("deep", &sha512(LAYER), LAYER)
                 .expect(201, "the layer");
@@ -69,7 +70,7 @@ fn peers_serve_sha512_images_of_ours_and_their_collection_keeps_them() {
 #[test]
 fn blobs_that_peers_stored_under_sha512_are_served() {
     for peer in [Software::Registry2, Software::Registry3] {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        let folder = volume();
         on(peer, folder.path(), |theirs| {
             theirs
                 .push_blob("deep", &sha512(LAYER), LAYER)
