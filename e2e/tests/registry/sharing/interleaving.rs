@@ -47,6 +47,7 @@ fn turn(rng: &mut Rng, folder: &Path, model: &mut Model) -> String {
         step(rng, software, &mut Writer { api: &api, model });
     }
     model.check(&api, software);
+    drop(api);
     if rng.bool() {
         server.stop()
     } else {

@@ -99,6 +99,8 @@ fn serve(software: Software, folder: &Path, model: &mut Model, work: impl FnOnce
     let server = Server::of(software, &stock_config(folder));
     let api = Api::of(&server);
     work(&mut Writer { api: &api, model });
+    // A connection that is kept open would keep the server for a while.
+    drop(api);
     server.stop();
 }
 

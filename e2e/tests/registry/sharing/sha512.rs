@@ -22,7 +22,9 @@ fn image() -> Vec<u8> {
 
 fn on<T>(software: Software, folder: &Path, work: impl FnOnce(&Api) -> T) -> T {
     let server = Server::of(software, &stock_config(folder));
-    let done = work(&Api::of(&server));
+    let api = Api::of(&server);
+    let done = work(&api);
+    drop(api);
     server.stop();
     done
 }
