@@ -6,6 +6,7 @@
 //! http ─► auth       who is asking, what they may do
 //!   │ └─► content ─► storage
 //!   │     what a registry means; bytes by key
+//!   ├─► notifications  who else is told
 //!  tls    certificates by name, reloaded
 //! ```
 
@@ -16,6 +17,7 @@ pub mod content;
 pub mod http;
 pub mod log;
 pub mod metrics;
+pub mod notifications;
 mod standalone;
 pub mod storage;
 pub mod tls;

@@ -13,6 +13,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use crate::auth::{Auth, Refusal};
+use crate::notifications::Notifications;
 use crate::tls;
 
 /// From one millisecond, a cached manifest, to minutes, a large layer.
@@ -66,8 +67,8 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// `tls` and `auth` are asked whenever the numbers are.
-    pub fn new(tls: Option<Arc<tls::Live>>, auth: Option<Arc<Auth>>) -> Arc<Self> {
+    /// The sources are asked whenever the numbers are.
+    pub fn new(sources: Sources) -> Arc<Self> {
         let durations: Durations = Family::new_with_constructor(|| Histogram::new(SECONDS));
         let mut metrics = Metrics {
             registry: Registry::with_prefix("roadstead_registry"),
@@ -81,9 +82,7 @@ impl Metrics {
             handshake_failures: Family::default(),
         };
         metrics.register();
-        metrics
-            .registry
-            .register_collector(Box::new(Sources { tls, auth }));
+        metrics.registry.register_collector(Box::new(sources));
         Arc::new(metrics)
     }
 
@@ -208,9 +207,11 @@ fn method_label(method: &Method) -> &'static str {
 }
 
 /// What is asked for at the moment of a scrape.
-struct Sources {
-    tls: Option<Arc<tls::Live>>,
-    auth: Option<Arc<Auth>>,
+#[derive(Default)]
+pub struct Sources {
+    pub tls: Option<Arc<tls::Live>>,
+    pub auth: Option<Arc<Auth>>,
+    pub notifications: Option<Notifications>,
 }
 
 impl std::fmt::Debug for Sources {
@@ -224,7 +225,8 @@ impl Collector for Sources {
         let certificates = self.tls.as_ref().map(|tls| tls.status()).unwrap_or_default();
         self.encode_expiry(&mut encoder, &certificates)?;
         self.encode_problems(&mut encoder, &certificates)?;
-        self.encode_reload_failures(&mut encoder)
+        self.encode_reload_failures(&mut encoder)?;
+        self.encode_notifications(&mut encoder)
     }
 }
 
@@ -261,6 +263,34 @@ impl Sources {
                     ("reason", (*reason).to_owned()),
                 ];
                 ConstGauge::new(1i64).encode(encoder.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode_notifications(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(notifications) = &self.notifications else {
+            return Ok(());
+        };
+        let endpoints = notifications.status();
+        let help = "Events that wait on disk for an endpoint";
+        let mut pending =
+            encoder.encode_descriptor("notifications_pending", help, None, MetricType::Gauge)?;
+        for status in &endpoints {
+            let labels = [("endpoint", status.endpoint.as_str())];
+            ConstGauge::new(i64::try_from(status.pending).unwrap_or(i64::MAX))
+                .encode(pending.encode_family(&labels)?)?;
+        }
+        let help = "Events sent, attempts that failed, and events that were lost because too many waited";
+        let mut events = encoder.encode_descriptor("notifications", help, None, MetricType::Counter)?;
+        for status in &endpoints {
+            for (outcome, count) in [
+                ("sent", status.sent),
+                ("failed", status.failed),
+                ("lost", status.lost),
+            ] {
+                let labels = [("endpoint", status.endpoint.as_str()), ("outcome", outcome)];
+                ConstCounter::new(count).encode(events.encode_family(&labels)?)?;
             }
         }
         Ok(())

@@ -14,7 +14,8 @@ use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
 use crate::http::server::{self, Admin, Readiness, Server};
 use crate::http::{App, Settings, State};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
+use crate::notifications::Notifications;
 use crate::standalone::Standalone;
 use crate::storage::FilesystemStorage;
 use crate::{log, tls};
@@ -57,6 +58,7 @@ struct Parts {
     admin: Option<(Admin, TcpListener)>,
     users: auth::Watching,
     certificates: Option<tls::Watching>,
+    notifications: Option<Notifications>,
 }
 
 async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result<()> {
@@ -69,6 +71,7 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
         admin,
         users,
         certificates,
+        notifications,
     } = parts;
     let address = listener.local_addr()?;
     tokio::spawn(users.run());
@@ -97,6 +100,9 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
     tokio::spawn(stop_on_signal(stop, Arc::clone(&readiness)));
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, tls = server.tls.is_some(), "serving");
     server.run(listener, stopping, config.http.drain_timeout).await;
+    if let Some(notifications) = notifications {
+        notifications.flush().await;
+    }
     stop_admin.send_replace(true);
     tracing::info!("stopped");
     Ok(())
@@ -117,7 +123,12 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
             (Some(live), Some(watching))
         }
     };
-    let metrics = Metrics::new(live.clone(), Some(Arc::clone(&auth)));
+    let notifications = start_notifications(config)?;
+    let metrics = Metrics::new(Sources {
+        tls: live.clone(),
+        auth: Some(Arc::clone(&auth)),
+        notifications: notifications.clone(),
+    });
     let settings = Settings {
         prefix: config.http.prefix.clone(),
         origin: config.http.origin.clone(),
@@ -128,6 +139,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         content: content.clone(),
         auth,
         metrics: Arc::clone(&metrics),
+        notifications: notifications.clone(),
         settings,
     });
     let readiness = Readiness::new();
@@ -161,7 +173,15 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         admin,
         users,
         certificates,
+        notifications,
     })
+}
+
+/// Queues lie beside registry:2's own folder, which ignores them there.
+fn start_notifications(config: &Config) -> anyhow::Result<Option<Notifications>> {
+    let folder = config.storage.root.join("roadstead/notifications");
+    let port = config.http.address.port();
+    Ok(Notifications::start(&config.notifications, &folder, port)?)
 }
 
 fn open_content(config: &Config) -> anyhow::Result<Content> {

@@ -23,6 +23,7 @@ pub use address::Address;
 pub use problem::{Problem, Problems, Warning};
 
 use crate::auth::access::Rules;
+use crate::notifications::Action;
 
 /// Everything that the server is told, valid.
 #[derive(Clone, Debug)]
@@ -37,6 +38,7 @@ pub struct Config {
     pub validation: Validation,
     /// Absent: readiness does not look at the storage.
     pub health: Option<Health>,
+    pub notifications: Notifications,
 }
 
 impl Config {
@@ -130,6 +132,43 @@ pub struct OtherCertificate {
     pub files: CertificateFiles,
     /// Missing or broken is a warning, and it is tried again whenever the files change.
     pub optional: bool,
+}
+
+/// Who is told of what happens.
+#[derive(Clone, Debug, Default)]
+pub struct Notifications {
+    pub endpoints: Vec<Endpoint>,
+    /// Whether the event of a manifest lists what the manifest names.
+    pub include_references: bool,
+    /// Whether events name content by paths alone.
+    pub relative_urls: bool,
+}
+
+#[derive(Clone)]
+pub struct Endpoint {
+    /// No two have the same.
+    pub name: String,
+    /// Of `http` or `https`, without a password.
+    pub url: http::Uri,
+    /// The password that was in the URL, as a header.
+    pub login: Option<http::HeaderValue>,
+    pub headers: http::HeaderMap,
+    pub timeout: Duration,
+    pub threshold: u32,
+    pub backoff: Duration,
+    pub ignored_media_types: Vec<String>,
+    pub ignored_actions: Vec<Action>,
+    /// Absent: the system's CAs.
+    pub root_cert_bundle: Option<PathBuf>,
+}
+
+/// The address and the headers may hold secrets.
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
 }
 
 /// How people say who they are.

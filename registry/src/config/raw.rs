@@ -14,6 +14,7 @@ pub(super) struct Root {
     pub(super) access: Access,
     pub(super) http: Http,
     pub(super) health: Health,
+    pub(super) notifications: Notifications,
     pub(super) validation: Validation,
 }
 
@@ -177,6 +178,50 @@ pub(super) struct StorageDriver {
     pub(super) enabled: Option<bool>,
     pub(super) interval: Option<String>,
     pub(super) threshold: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Notifications {
+    pub(super) events: Events,
+    pub(super) endpoints: Vec<Endpoint>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Events {
+    pub(super) includereferences: bool,
+}
+
+/// No `Debug`: headers and addresses hold secrets.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Endpoint {
+    pub(super) name: Option<String>,
+    pub(super) disabled: bool,
+    pub(super) url: Option<String>,
+    pub(super) headers: BTreeMap<String, OneOrMany>,
+    pub(super) timeout: Option<String>,
+    pub(super) threshold: Option<i64>,
+    pub(super) backoff: Option<String>,
+    pub(super) ignoredmediatypes: Vec<String>,
+    pub(super) ignore: Ignore,
+    pub(super) rootcertbundle: Option<String>,
+}
+
+impl std::fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ignore {
+    pub(super) mediatypes: Vec<String>,
+    pub(super) actions: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -43,11 +43,8 @@ pub(super) const ROOT: Node = Group(&[
     (
         "notifications",
         Group(&[
-            ("events", Harmless),
-            (
-                "endpoints",
-                Refused("notifications are not supported; remove the endpoints"),
-            ),
+            ("events", Group(&[("includereferences", Value)])),
+            ("endpoints", List(&ENDPOINT)),
         ]),
     ),
     ("redis", Harmless),
@@ -133,6 +130,22 @@ const AUTH: Node = Choice(&[
             ("autoredirectpath", Text),
         ]),
     ),
+]);
+
+const ENDPOINT: Node = Group(&[
+    ("name", Text),
+    ("disabled", Value),
+    ("url", Text),
+    ("headers", Names(&List(&Text))),
+    ("timeout", Text),
+    ("threshold", Value),
+    ("backoff", Text),
+    ("ignoredmediatypes", List(&Text)),
+    (
+        "ignore",
+        Group(&[("mediatypes", List(&Text)), ("actions", List(&Text))]),
+    ),
+    ("rootcertbundle", Text),
 ]);
 
 const ACCESS_RULE: Node = Group(&[

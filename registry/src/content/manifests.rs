@@ -108,8 +108,12 @@ impl Content {
         })
     }
 
-    /// Deletes a manifest and every tag that points at it. Who refers to it stays, as does what it refers to.
-    pub async fn delete_manifest(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+    /// Deletes a manifest and every tag that points at it, and gives those. Who refers to it stays, as does what it refers to.
+    pub async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Tag>, Error> {
         self.check_deletable()?;
         let Some(target) = self.revision(repository, digest).await? else {
             // A delete that was interrupted left tags behind, which would come back with the next push of these bytes.
@@ -125,7 +129,7 @@ impl Content {
         self.storage()
             .delete(&revision, &layout::revisions(repository))
             .await?;
-        self.untag(repository, digest).await?;
+        let tags = self.untag(repository, digest).await?;
         if let Some(subject) = subject {
             let entry = layout::referrer(repository, &subject, digest);
             self.storage()
@@ -136,7 +140,7 @@ impl Content {
                 self.examine_manifest(repository, digest).await?;
             }
         }
-        Ok(())
+        Ok(tags)
     }
 
     /// What the repository's link for this manifest names, if it has one.

@@ -82,14 +82,20 @@ impl Content {
 
     /// Deletes every tag that points at this manifest, which has no revision link any more. A tag that is moved
     /// meanwhile stays with its new value; once the manifest is pushed again its tags are those of that push.
-    pub(super) async fn untag(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+    /// Gives those that it deleted.
+    pub(super) async fn untag(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Tag>, Error> {
+        let mut deleted = Vec::new();
         for name in self.tag_names(repository, None, None).await? {
             let Ok(tag) = name.parse() else { continue };
             if self.tag(repository, &tag).await? != Some(*digest) {
                 continue;
             }
             if self.revision(repository, digest).await?.is_some() {
-                return Ok(());
+                return Ok(deleted);
             }
             let at = layout::tag_link(repository, &tag);
             self.storage()
@@ -97,9 +103,10 @@ impl Content {
                 .await?;
             if self.tag(repository, &tag).await?.is_none() {
                 self.forget_tag_history(repository, &tag).await?;
+                deleted.push(tag);
             }
         }
-        Ok(())
+        Ok(deleted)
     }
 
     async fn live_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Error> {

@@ -14,12 +14,14 @@ use super::body::{RequestBody, ResponseBody};
 use super::challenge::challenge;
 use super::error::Error;
 use super::handlers::{Asked, Handlers, PARSED_AT_ONCE};
+use super::news::News;
 use super::observe::{Observation, RequestId};
 use super::route::{self, Links, Need, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision, Presented, Refusal};
 use crate::content::Content;
 use crate::metrics::Metrics;
+use crate::notifications::Notifications;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -41,6 +43,8 @@ pub struct Caller {
     pub address: Option<SocketAddr>,
     /// Whom the client's certificate names, if it showed one and `tls` found it good.
     pub certificate: Option<Arc<str>>,
+    /// Whether the connection is TLS.
+    pub secure: bool,
 }
 
 /// Everything that answers are made of.
@@ -48,6 +52,8 @@ pub struct State {
     pub content: Content,
     pub auth: Arc<Auth>,
     pub metrics: Arc<Metrics>,
+    /// Absent: nobody is told of what happens.
+    pub notifications: Option<Notifications>,
     pub settings: Settings,
 }
 
@@ -59,6 +65,7 @@ struct Inner {
     handlers: Handlers,
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
+    notifications: Option<Notifications>,
     settings: Settings,
 }
 
@@ -68,6 +75,7 @@ impl App {
             content,
             auth,
             metrics,
+            notifications,
             settings,
         } = state;
         let links = Links::new(settings.origin.as_deref(), &settings.prefix);
@@ -82,6 +90,7 @@ impl App {
             handlers,
             auth,
             metrics,
+            notifications,
             settings,
         }))
     }
@@ -93,7 +102,7 @@ impl App {
         let log = self.0.settings.access_log;
         let peer = caller.address.map(|address| address.ip());
         let mut observation = Box::new(Observation::begin(&self.0.metrics, &parts, peer, id.clone(), log));
-        let answer = AssertUnwindSafe(self.0.answer(&parts, body, caller, &mut observation))
+        let answer = AssertUnwindSafe(self.0.answer((&parts, &id), body, caller, &mut observation))
             .catch_unwind()
             .await;
         let mut response = answer.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
@@ -136,7 +145,7 @@ impl App {
 impl Inner {
     async fn answer(
         &self,
-        parts: &Parts,
+        (parts, id): (&Parts, &RequestId),
         body: RequestBody,
         caller: &Caller,
         observation: &mut Observation,
@@ -145,10 +154,15 @@ impl Inner {
         observation.routed(route.name());
         let identity = self.admit(&route, &parts.headers, caller, observation).await?;
         let pieces = body.pieces(observation);
+        let news = self.notifications.as_ref().map(|notifications| {
+            let place = (self.settings.origin.as_deref(), self.settings.prefix.as_str());
+            News::of(notifications, (parts, id.as_str()), (caller, &identity), place)
+        });
         let asked = Asked {
             head: parts.method == Method::HEAD,
             headers: &parts.headers,
             identity,
+            news,
             body: pieces,
         };
         self.handlers.handle(route, asked).await

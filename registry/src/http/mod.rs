@@ -3,7 +3,8 @@
 //! ```text
 //! connection ─► App: route ─► who is asking ─► may they ─► handler ─► answer
 //!                 │                                           │
-//!                 └── observe (log line, metrics)             └─► content
+//!                 └── observe (log line, metrics)             ├─► content
+//!                                                             └─► news ─► notifications
 //! ```
 //! `route` alone knows URLs, `error` alone knows status numbers. What blobs and manifests are is known to `content`.
 
@@ -12,6 +13,7 @@ mod body;
 mod challenge;
 mod error;
 mod handlers;
+mod news;
 mod observe;
 mod range;
 mod route;

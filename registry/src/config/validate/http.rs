@@ -34,7 +34,7 @@ impl Check<'_> {
                 .host
                 .and_then(|host| self.origin(&host))
                 .filter(|_| !raw.relativeurls),
-            headers: self.headers(raw.headers),
+            headers: self.headers("http.headers", raw.headers),
             drain_timeout: self.duration("http.draintimeout", raw.draintimeout, Duration::from_secs(30)),
             tls: self.tls(raw.tls, http2),
             admin: self.admin(raw.debug),
@@ -84,10 +84,10 @@ impl Check<'_> {
         Some(uri.to_string().trim_end_matches('/').to_owned())
     }
 
-    fn headers(&mut self, raw: BTreeMap<String, raw::OneOrMany>) -> HeaderMap {
+    pub(super) fn headers(&mut self, place: &str, raw: BTreeMap<String, raw::OneOrMany>) -> HeaderMap {
         let mut headers = HeaderMap::new();
         for (name, values) in raw {
-            let key = format!("http.headers.{name}");
+            let key = format!("{place}.{name}");
             let values = match values {
                 raw::OneOrMany::One(value) => vec![value],
                 raw::OneOrMany::Many(values) => values,

@@ -24,6 +24,9 @@ impl Handlers {
         } else {
             self.content.blob(repository, digest).await?
         };
+        if let Some(news) = &asked.news {
+            news.pulled_blob(repository, digest, blob.size());
+        }
         let etag = etag(digest);
         let mut response = if range::is_known(asked.headers, &etag) {
             empty(StatusCode::NOT_MODIFIED)
@@ -37,8 +40,16 @@ impl Handlers {
         Ok(response)
     }
 
-    pub(super) async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest) -> Answer {
+    pub(super) async fn delete_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        asked: &Asked<'_>,
+    ) -> Answer {
         self.content.delete_blob(repository, digest).await?;
+        if let Some(news) = &asked.news {
+            news.deleted_blob(repository, digest).await;
+        }
         Ok(empty(StatusCode::ACCEPTED))
     }
 }

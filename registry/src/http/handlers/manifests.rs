@@ -29,6 +29,9 @@ impl Handlers {
         let mut response = if range::is_known(asked.headers, &etag) {
             empty(StatusCode::NOT_MODIFIED)
         } else {
+            if let Some(news) = &asked.news {
+                news.pulled_manifest(repository, reference, &manifest);
+            }
             Response::new(ResponseBody::whole(manifest.bytes))
         };
         let headers = response.headers_mut();
@@ -67,8 +70,12 @@ impl Handlers {
         let _parsing = self.parsing.acquire_many(size).await.expect("nobody closes it");
         let pushed = self
             .content
-            .put_manifest(repository, reference, tags, content_type, bytes)
+            .put_manifest(repository, reference, tags, content_type, bytes.clone())
             .await?;
+        if let Some(news) = &asked.news {
+            news.pushed_manifest(repository, reference, tags, &pushed, &bytes)
+                .await;
+        }
         let mut response = created(&self.links.manifest(repository, &pushed.digest), &pushed.digest);
         let headers = response.headers_mut();
         if let Some(subject) = pushed.subject {
@@ -83,10 +90,25 @@ impl Handlers {
         Ok(response)
     }
 
-    pub(super) async fn delete_manifest(&self, repository: &RepositoryName, reference: &Reference) -> Answer {
+    pub(super) async fn delete_manifest(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        asked: &Asked<'_>,
+    ) -> Answer {
         match reference {
-            Reference::Tag(tag) => self.content.delete_tag(repository, tag).await?,
-            Reference::Digest(digest) => self.content.delete_manifest(repository, digest).await?,
+            Reference::Tag(tag) => {
+                self.content.delete_tag(repository, tag).await?;
+                if let Some(news) = &asked.news {
+                    news.deleted_tag(repository, tag).await;
+                }
+            }
+            Reference::Digest(digest) => {
+                let tags = self.content.delete_manifest(repository, digest).await?;
+                if let Some(news) = &asked.news {
+                    news.deleted_manifest(repository, digest, &tags).await;
+                }
+            }
         }
         Ok(empty(StatusCode::ACCEPTED))
     }

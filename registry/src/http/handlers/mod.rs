@@ -16,6 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::body::{Pieces, ResponseBody};
 use super::error::Error;
+use super::news::News;
 use super::route::{Links, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision};
@@ -42,6 +43,8 @@ pub(super) struct Asked<'a> {
     pub(super) head: bool,
     pub(super) headers: &'a HeaderMap,
     pub(super) identity: Identity,
+    /// Absent: nobody is told.
+    pub(super) news: Option<News>,
     pub(super) body: Pieces,
 }
 
@@ -62,7 +65,7 @@ impl Handlers {
                     .await
             }
             Route::ReadBlob { repository, digest } => self.read_blob(&repository, &digest, &asked).await,
-            Route::DeleteBlob { repository, digest } => self.delete_blob(&repository, &digest).await,
+            Route::DeleteBlob { repository, digest } => self.delete_blob(&repository, &digest, &asked).await,
             Route::ReadManifest {
                 repository,
                 reference,
@@ -75,7 +78,7 @@ impl Handlers {
             Route::DeleteManifest {
                 repository,
                 reference,
-            } => self.delete_manifest(&repository, &reference).await,
+            } => self.delete_manifest(&repository, &reference, &asked).await,
             Route::StartUpload { repository, start } => self.start_upload(&repository, start, asked).await,
             Route::AppendUpload { repository, id } => self.append_upload(&repository, &id, asked).await,
             Route::FinishUpload {

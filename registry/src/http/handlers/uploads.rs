@@ -9,6 +9,7 @@ use crate::auth::access::Action;
 use crate::content::{self, UploadId};
 use crate::http::body::ResponseBody;
 use crate::http::error::Error;
+use crate::http::news::News;
 use crate::http::range;
 use crate::http::route::Start;
 use crate::metrics::Upload;
@@ -26,10 +27,15 @@ impl Handlers {
             Start::Session(algorithm) => self.open_session(repository, algorithm).await,
             Start::Whole(digest) => {
                 self.content.push_blob(repository, &digest, asked.body).await?;
+                self.tell_pushed(asked.news.as_ref(), repository, &digest).await?;
                 Ok(created(&self.links.blob(repository, &digest), &digest))
             }
             Start::Mount { digest, from } => {
                 if self.mount(repository, &digest, from.as_ref(), &asked).await? {
+                    if let Some(news) = &asked.news {
+                        let size = self.content.blob(repository, &digest).await?.size();
+                        news.mounted_blob(repository, &digest, size, from.as_ref()).await;
+                    }
                     return Ok(created(&self.links.blob(repository, &digest), &digest));
                 }
                 // The client goes on as if it had not asked.
@@ -89,8 +95,22 @@ impl Handlers {
             .finish_upload(repository, id, digest, at, asked.body)
             .await;
         finished.map_err(|error| self.explain(error, repository, id))?;
+        self.tell_pushed(asked.news.as_ref(), repository, digest).await?;
         self.metrics.upload(Upload::Finished);
         Ok(created(&self.links.blob(repository, digest), digest))
+    }
+
+    async fn tell_pushed(
+        &self,
+        news: Option<&News>,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<(), content::Error> {
+        if let Some(news) = news {
+            let size = self.content.blob(repository, digest).await?.size();
+            news.pushed_blob(repository, digest, size).await;
+        }
+        Ok(())
     }
 
     pub(super) async fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Answer {

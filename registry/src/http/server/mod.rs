@@ -75,6 +75,7 @@ impl Server {
         let mut caller = Caller {
             address: Some(peer),
             certificate: None,
+            secure: self.tls.is_some(),
         };
         let Some(tls) = &self.tls else {
             return self

@@ -13,6 +13,7 @@ use super::*;
 use crate::auth::Auth;
 use crate::content::{Content, Options};
 use crate::http::{RequestBody, ResponseBody, Settings, State};
+use crate::metrics::Sources;
 use crate::storage::FilesystemStorage;
 
 const LIMITS: Limits = Limits {
@@ -134,11 +135,12 @@ async fn start(
     let folder = tempfile::tempdir().unwrap();
     let storage = FilesystemStorage::open(folder.path()).unwrap();
     let (auth, _watching) = Auth::new(None, false, None).unwrap();
-    let metrics = Metrics::new(None, None);
+    let metrics = Metrics::new(Sources::default());
     let app = App::new(State {
         content: Content::new(Arc::new(storage), Options::default()),
         auth: Arc::new(auth),
         metrics: Arc::clone(&metrics),
+        notifications: None,
         settings: Settings {
             prefix: "/".to_owned(),
             origin: None,
@@ -258,7 +260,7 @@ async fn what_is_no_http_gets_an_answer_and_harms_nobody() {
 fn the_admin_port_tells_whether_it_is_alive_and_ready() {
     let readiness = Readiness::new();
     let admin = Admin {
-        metrics: Metrics::new(None, None),
+        metrics: Metrics::new(Sources::default()),
         readiness: Arc::clone(&readiness),
         metrics_path: Some("/numbers".to_owned()),
     };

@@ -5,6 +5,7 @@ mod certificates;
 mod errors;
 mod image;
 mod lists;
+mod news;
 mod pull;
 mod push;
 mod tokens;
@@ -27,7 +28,8 @@ use crate::auth::Auth;
 use crate::auth::access::{Rule, Rules};
 use crate::config::{Htpasswd, Login, TokenAuth};
 use crate::content::{Content, MissingReferences, Options};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Sources};
+use crate::notifications::Notifications;
 use crate::storage::FilesystemStorage;
 
 /// A registry, and the folder that it lives in.
@@ -42,6 +44,7 @@ struct Wanted {
     options: Options,
     users: Vec<&'static str>,
     token: Option<TokenAuth>,
+    notifications: Option<Notifications>,
     certificates_log_in: bool,
     rules: Vec<Rule>,
     prefix: &'static str,
@@ -57,6 +60,7 @@ fn registry() -> Wanted {
         options,
         users: Vec::new(),
         token: None,
+        notifications: None,
         certificates_log_in: false,
         rules: Vec::new(),
         prefix: "/",
@@ -127,11 +131,12 @@ impl Wanted {
         let login = self.token.map(Login::Token).or(htpasswd);
         let rules = (!self.rules.is_empty()).then(|| Rules::new(self.rules));
         let (auth, _watching) = Auth::new(login.as_ref(), self.certificates_log_in, rules).unwrap();
-        let metrics = Metrics::new(None, None);
+        let metrics = Metrics::new(Sources::default());
         let app = App::new(State {
             content: Content::new(Arc::new(storage), self.options),
             auth: Arc::new(auth),
             metrics: Arc::clone(&metrics),
+            notifications: self.notifications,
             settings: Settings {
                 prefix: self.prefix.to_owned(),
                 origin: self.origin.map(str::to_owned),

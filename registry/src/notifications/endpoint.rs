@@ -1,0 +1,211 @@
+//! One endpoint: what waits for it, and the task that sends it.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use super::client::{Client, ClientError};
+use super::event::{Happening, envelope};
+use super::queue::{Next, Queue};
+use crate::config;
+
+/// How long to wait after the disk did not give what waits.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) struct Endpoint {
+    settings: config::Endpoint,
+    client: arc_swap::ArcSwap<Client>,
+    queue: Mutex<Queue>,
+    came: Notify,
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Counts {
+    sent: AtomicU64,
+    failed: AtomicU64,
+    lost: AtomicU64,
+}
+
+/// For metrics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    pub endpoint: String,
+    pub pending: u64,
+    /// Events that were taken.
+    pub sent: u64,
+    /// Attempts that were not.
+    pub failed: u64,
+    /// Events that will never be sent.
+    pub lost: u64,
+}
+
+impl Endpoint {
+    pub(super) fn new(settings: config::Endpoint, queue: Queue) -> Result<Self, ClientError> {
+        Ok(Endpoint {
+            client: arc_swap::ArcSwap::from_pointee(Client::new(&settings)?),
+            settings,
+            queue: Mutex::new(queue),
+            came: Notify::new(),
+            counts: Counts::default(),
+        })
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.settings.name
+    }
+
+    pub(super) fn wants(&self, happening: &Happening) -> bool {
+        let media_type = happening.target.media_type.as_deref();
+        !self.settings.ignored_actions.contains(&happening.action)
+            && !media_type.is_some_and(|media_type| {
+                self.settings
+                    .ignored_media_types
+                    .iter()
+                    .any(|ignored| ignored == media_type)
+            })
+    }
+
+    /// Blocks for as long as the disk does.
+    pub(super) fn add(&self, lines: &[impl AsRef<[u8]>]) {
+        if lines.is_empty() {
+            return;
+        }
+        match self.queue().add(lines) {
+            Ok(0) => {}
+            Ok(lost) => {
+                self.lose(lost);
+                tracing::warn!(
+                    endpoint = self.name(),
+                    lost,
+                    "the oldest events were dropped: too many wait"
+                );
+            }
+            Err(error) => {
+                self.lose(lines.len() as u64);
+                tracing::error!(endpoint = self.name(), %error, "events cannot be kept and are lost");
+            }
+        }
+        self.came.notify_one();
+    }
+
+    pub(super) fn lose(&self, events: u64) {
+        self.counts.lost.fetch_add(events, Ordering::Relaxed);
+    }
+
+    /// Takes over what waits in another queue for the same endpoint.
+    pub(super) fn adopt(&self, mut other: Queue) -> io::Result<u64> {
+        let mut adopted = 0;
+        while let Some(next) = other.next()? {
+            let lost = self.queue().add(&[&next.line])?;
+            self.lose(lost);
+            other.done(&next)?;
+            adopted += 1;
+        }
+        self.came.notify_one();
+        Ok(adopted)
+    }
+
+    pub(super) fn status(&self) -> Status {
+        Status {
+            endpoint: self.name().to_owned(),
+            pending: self.queue().len(),
+            sent: self.counts.sent.load(Ordering::Relaxed),
+            failed: self.counts.failed.load(Ordering::Relaxed),
+            lost: self.counts.lost.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Never ends.
+    pub(super) async fn send_all(self: Arc<Self>) {
+        loop {
+            match self.on_disk(Queue::next).await {
+                Ok(Some(next)) => {
+                    self.send_until_taken(&next).await;
+                    let done = self.on_disk(move |queue| queue.done(&next)).await;
+                    if let Err(error) = done {
+                        tracing::error!(endpoint = self.name(), %error, "what was sent may be sent again");
+                    }
+                }
+                Ok(None) => self.came.notified().await,
+                Err(error) => {
+                    tracing::error!(endpoint = self.name(), %error, "what waits for the endpoint cannot be read");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// As registry:2 does it: at once for `threshold` times, then again after each `backoff`, for ever.
+    async fn send_until_taken(&self, next: &Next) {
+        let body = envelope(&next.line);
+        let mut failures = 0;
+        loop {
+            let client = self.client.load_full();
+            let Err(error) = client.send(body.clone()).await else {
+                break;
+            };
+            self.counts.failed.fetch_add(1, Ordering::Relaxed);
+            failures += 1;
+            if failures == 1 {
+                tracing::warn!(endpoint = self.name(), %error, "an event was not taken; it is tried again");
+            }
+            if failures == self.settings.threshold {
+                tracing::error!(
+                    endpoint = self.name(), %error, pending = self.queue().len(),
+                    "the endpoint takes no events; they wait on disk"
+                );
+            }
+            if failures >= self.settings.threshold {
+                tokio::time::sleep(self.settings.backoff).await;
+                // Dropped meanwhile, because too much waits: the next is as good.
+                if self.superseded(next) {
+                    return;
+                }
+            }
+            self.renew(&client);
+        }
+        self.counts.sent.fetch_add(1, Ordering::Relaxed);
+        if failures > 0 {
+            tracing::info!(
+                endpoint = self.name(),
+                failures,
+                "the endpoint takes events again"
+            );
+        }
+    }
+
+    fn superseded(&self, next: &Next) -> bool {
+        !matches!(self.queue().next(), Ok(Some(now)) if now == *next)
+    }
+
+    /// Perhaps the endpoint has a certificate of a new CA, and the file knows it.
+    fn renew(&self, client: &Client) {
+        if !client.is_outdated() {
+            return;
+        }
+        match Client::new(&self.settings) {
+            Ok(client) => self.client.store(Arc::new(client)),
+            Err(error) => {
+                tracing::error!(endpoint = self.name(), %error, "the CA certificates stay as they were")
+            }
+        }
+    }
+
+    async fn on_disk<T: Send + 'static>(
+        self: &Arc<Self>,
+        what: impl FnOnce(&mut Queue) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let endpoint = Arc::clone(self);
+        tokio::task::spawn_blocking(move || what(&mut endpoint.queue()))
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)))
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

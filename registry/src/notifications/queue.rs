@@ -1,0 +1,361 @@
+//! What waits to be sent to one endpoint, on disk: lines in numbered files, and how far they were sent.
+//!
+//! Nothing is flushed: what was written survives the end of the process, by `kill -9` as well; a power cut may take
+//! the last seconds. What was sent may be sent again after a crash, and is never left out.
+
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// How much a queue may hold. An endpoint that is away for longer loses the oldest.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// A file of this size is full.
+    pub(super) segment: u64,
+    pub(super) segments: usize,
+}
+
+impl Limits {
+    /// Some tens of thousands of events.
+    pub(super) const USUAL: Limits = Limits {
+        segment: 1 << 20,
+        segments: 64,
+    };
+}
+
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    bytes: u64,
+    events: u64,
+}
+
+/// The oldest event, and where it stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Next {
+    segment: u64,
+    offset: u64,
+    pub(super) line: Vec<u8>,
+}
+
+#[derive(Debug)]
+pub(super) struct Queue {
+    folder: PathBuf,
+    limits: Limits,
+    /// The first is being sent, the last is being written; it may be the same.
+    segments: VecDeque<Segment>,
+    tail: Option<File>,
+    /// What of the first segment was sent.
+    offset: u64,
+    sent: u64,
+    number: u64,
+}
+
+/// Where the file says how far the first segment was sent.
+const PLACE: &str = "sent";
+
+impl Queue {
+    /// Takes up what is in the folder, which is made if it is not there.
+    pub(super) fn open(folder: &Path, limits: Limits) -> io::Result<Self> {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+        let mut numbers = Vec::new();
+        for entry in std::fs::read_dir(folder)? {
+            numbers.extend(
+                entry?
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse::<u64>().ok()),
+            );
+        }
+        numbers.sort_unstable();
+        let mut queue = Queue {
+            folder: folder.to_owned(),
+            limits,
+            segments: VecDeque::new(),
+            tail: None,
+            offset: 0,
+            sent: 0,
+            number: numbers.last().map_or(0, |last| last + 1),
+        };
+        for number in numbers {
+            let segment = measure(&queue.path(number), number)?;
+            queue.segments.push_back(segment);
+        }
+        queue.find_place()?;
+        Ok(queue)
+    }
+
+    /// How many events wait.
+    pub(super) fn len(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.events).sum::<u64>() - self.sent
+    }
+
+    /// Adds lines, each with its end. Gives how many old ones had to go for them.
+    pub(super) fn add(&mut self, lines: &[impl AsRef<[u8]>]) -> io::Result<u64> {
+        let mut lost = 0;
+        for line in lines {
+            self.add_line(line.as_ref())?;
+            while self.segments.len() > self.limits.segments {
+                lost += self.segments[0].events - self.sent;
+                self.drop_first()?;
+            }
+        }
+        Ok(lost)
+    }
+
+    fn add_line(&mut self, line: &[u8]) -> io::Result<()> {
+        let full = self
+            .segments
+            .back()
+            .is_none_or(|last| last.bytes >= self.limits.segment);
+        if full || self.tail.is_none() {
+            let path = self.path(self.number);
+            let file = OpenOptions::new()
+                .append(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
+            self.tail = Some(file);
+            self.segments.push_back(Segment {
+                number: self.number,
+                bytes: 0,
+                events: 0,
+            });
+            self.number += 1;
+        }
+        let (Some(tail), Some(last)) = (&mut self.tail, self.segments.back_mut()) else {
+            return Err(io::Error::other("a segment was made just now"));
+        };
+        if let Err(error) = tail.write_all(line) {
+            // A part of a line would spoil the next one.
+            tail.set_len(last.bytes)?;
+            return Err(error);
+        }
+        last.bytes += line.len() as u64;
+        last.events += 1;
+        Ok(())
+    }
+
+    /// The oldest that waits.
+    pub(super) fn next(&mut self) -> io::Result<Option<Next>> {
+        while let Some(first) = self.segments.front() {
+            if self.offset < first.bytes {
+                let mut file = BufReader::new(File::open(self.path(first.number))?);
+                file.seek(SeekFrom::Start(self.offset))?;
+                let mut line = Vec::new();
+                file.take(first.bytes - self.offset)
+                    .read_until(b'\n', &mut line)?;
+                let (segment, offset) = (first.number, self.offset);
+                return Ok(Some(Next {
+                    segment,
+                    offset,
+                    line,
+                }));
+            }
+            self.drop_first()?;
+        }
+        Ok(None)
+    }
+
+    /// It was sent.
+    pub(super) fn done(&mut self, next: &Next) -> io::Result<()> {
+        let first = self.segments.front().map(|first| first.number);
+        // It may be gone already: too much came after it.
+        if first != Some(next.segment) || self.offset != next.offset {
+            return Ok(());
+        }
+        self.offset += next.line.len() as u64;
+        self.sent += 1;
+        self.write_place(next.segment)
+    }
+
+    fn drop_first(&mut self) -> io::Result<()> {
+        let Some(first) = self.segments.pop_front() else {
+            return Ok(());
+        };
+        (self.offset, self.sent) = (0, 0);
+        if self.segments.is_empty() {
+            self.tail = None;
+        }
+        std::fs::remove_file(self.path(first.number))
+    }
+
+    /// One write of a fixed length: it is there, or it is not.
+    fn write_place(&self, segment: u64) -> io::Result<()> {
+        let place = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.folder.join(PLACE))?;
+        place.write_all_at(format!("{segment:020} {:020}\n", self.offset).as_bytes(), 0)
+    }
+
+    fn find_place(&mut self) -> io::Result<()> {
+        let text = match std::fs::read_to_string(self.folder.join(PLACE)) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let mut numbers = text.split_ascii_whitespace().map(str::parse::<u64>);
+        let (Some(Ok(number)), Some(Ok(offset))) = (numbers.next(), numbers.next()) else {
+            return Ok(());
+        };
+        let Some(first) = self.segments.front().filter(|first| first.number == number) else {
+            return Ok(());
+        };
+        let offset = offset.min(first.bytes);
+        let mut sent = 0;
+        let file = BufReader::new(File::open(self.path(number))?.take(offset));
+        for line in file.split(b'\n') {
+            line?;
+            sent += 1;
+        }
+        (self.offset, self.sent) = (offset, sent);
+        Ok(())
+    }
+
+    fn path(&self, number: u64) -> PathBuf {
+        self.folder.join(format!("{number:020}"))
+    }
+}
+
+/// What a file holds, without a last line that was never finished.
+fn measure(path: &Path, number: u64) -> io::Result<Segment> {
+    let mut file = BufReader::new(OpenOptions::new().read(true).write(true).open(path)?);
+    let (mut bytes, mut events) = (0, 0);
+    let mut line = Vec::new();
+    while file.read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
+        bytes += line.len() as u64;
+        events += 1;
+        line.clear();
+    }
+    file.into_inner().set_len(bytes)?;
+    Ok(Segment {
+        number,
+        bytes,
+        events,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: Limits = Limits {
+        segment: 10,
+        segments: 3,
+    };
+
+    fn take(queue: &mut Queue) -> Option<String> {
+        let next = queue.next().unwrap()?;
+        queue.done(&next).unwrap();
+        Some(String::from_utf8(next.line).unwrap())
+    }
+
+    fn lines(numbers: std::ops::Range<usize>) -> Vec<String> {
+        numbers.map(|number| format!("{number:04}\n")).collect()
+    }
+
+    #[test]
+    fn what_goes_in_comes_out_in_order_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut queue = Queue::open(
+            folder.path(),
+            Limits {
+                segments: 100,
+                ..SMALL
+            },
+        )
+        .unwrap();
+        assert_eq!(queue.add(&lines(0..25)).unwrap(), 0);
+        assert_eq!(queue.len(), 25);
+        let taken: Vec<_> = std::iter::from_fn(|| take(&mut queue)).collect();
+        assert_eq!(taken, lines(0..25));
+        assert_eq!(queue.len(), 0);
+        queue.add(&lines(25..26)).unwrap();
+        assert_eq!(take(&mut queue).as_deref(), Some("0025\n"));
+        assert_eq!(queue.next().unwrap(), None);
+        let left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, [PLACE], "the files are gone with what was in them");
+    }
+
+    #[test]
+    fn it_goes_on_where_it_was_when_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        for taken in 0..25 {
+            let mut queue = Queue::open(
+                folder.path(),
+                Limits {
+                    segments: 100,
+                    ..SMALL
+                },
+            )
+            .unwrap();
+            if taken == 0 {
+                queue.add(&lines(0..24)).unwrap();
+            }
+            assert_eq!(queue.len(), 24 - taken.min(24) as u64);
+            assert_eq!(take(&mut queue), lines(0..24).get(taken).cloned());
+        }
+    }
+
+    #[test]
+    fn what_was_taken_but_not_done_comes_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut queue = Queue::open(folder.path(), SMALL).unwrap();
+        queue.add(&lines(0..2)).unwrap();
+        let first = queue.next().unwrap();
+        assert_eq!(queue.next().unwrap(), first);
+        assert_eq!(Queue::open(folder.path(), SMALL).unwrap().next().unwrap(), first);
+    }
+
+    #[test]
+    fn a_line_that_was_never_finished_is_no_event() {
+        let folder = tempfile::tempdir().unwrap();
+        Queue::open(folder.path(), SMALL)
+            .unwrap()
+            .add(&lines(0..1))
+            .unwrap();
+        let path = folder.path().join(format!("{:020}", 0));
+        OpenOptions::new()
+            .append(true)
+            .open(path)
+            .unwrap()
+            .write_all(b"{\"half")
+            .unwrap();
+        let mut queue = Queue::open(folder.path(), SMALL).unwrap();
+        queue.add(&lines(1..2)).unwrap();
+        assert_eq!(queue.len(), 2);
+        assert_eq!(
+            std::iter::from_fn(|| take(&mut queue)).collect::<Vec<_>>(),
+            lines(0..2)
+        );
+    }
+
+    #[test]
+    fn the_oldest_go_when_there_are_too_many_and_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut queue = Queue::open(folder.path(), SMALL).unwrap();
+        queue.add(&lines(0..1)).unwrap();
+        let on_its_way = queue.next().unwrap().unwrap();
+        let lost = queue.add(&lines(1..20)).unwrap();
+        assert_eq!(lost + queue.len(), 20);
+        assert!(queue.len() <= 6, "three files of two lines, {} wait", queue.len());
+        queue.done(&on_its_way).unwrap();
+        let kept: Vec<_> = std::iter::from_fn(|| take(&mut queue)).collect();
+        assert_eq!(
+            kept,
+            lines(usize::try_from(lost).unwrap()..20),
+            "the newest, all of them"
+        );
+    }
+}
