@@ -17,6 +17,8 @@ use super::error::Error;
 use super::{Content, layout, link};
 use crate::storage::{Buffers, Key, Object};
 
+/// Larger pieces cost more in the caches of the processor than they save in calls.
+pub(super) const READ_PIECE: u64 = 256 << 10;
 /// How many repositories are asked for a blob that is to be mounted from anywhere.
 const MOUNT_CANDIDATES: usize = 1000;
 
@@ -192,7 +194,7 @@ impl Blob {
         let object = self.object;
         let pieces = try_unfold(start, move |offset| {
             let (object, left) = (Arc::clone(&object), end.saturating_sub(offset));
-            let buffer = (left > 0).then(|| transfer.buffer_for(left));
+            let buffer = (left > 0).then(|| transfer.buffer_for(left.min(READ_PIECE)));
             async move {
                 let Some(buffer) = buffer else { return Ok(None) };
                 let mut buffer = object.read_at(offset, buffer).await.map_err(io::Error::other)?;

@@ -8,10 +8,15 @@ use tokio::task::spawn_blocking;
 use super::error::{BodyError, Error};
 use super::hasher::Hasher;
 use super::{Body, Content};
-use crate::storage::{Buffer, Key, Transfer, Writer};
+use crate::storage::{Buffer, Key, Writer};
 
 /// Hashing less than this takes less time than changing threads would.
 const HASHED_IN_PLACE: usize = 16 << 10;
+
+/// Most bodies are configurations and small layers, which need no large buffer.
+const FIRST_PIECE: u64 = 64 << 10;
+/// The rest of a large one is written past the page cache, where every call waits for the disk.
+const PIECE: u64 = 1 << 20;
 
 /// What came of a body.
 pub(super) struct Intake {
@@ -36,7 +41,7 @@ impl Content {
             ended: None,
         };
         let transfer = self.0.buffers.transfer();
-        let mut piece = source.fill(&transfer).await;
+        let mut piece = source.fill(transfer.buffer_for(FIRST_PIECE)).await;
         if piece.is_empty() {
             return Ok(Intake {
                 bytes: 0,
@@ -48,7 +53,11 @@ impl Content {
         let mut bytes = 0;
         while !piece.is_empty() {
             bytes += piece.filled().len() as u64;
-            let (stored, next) = join(store(&mut *writer, hasher, piece), source.fill(&transfer)).await;
+            let (stored, next) = join(
+                store(&mut *writer, hasher, piece),
+                source.fill(transfer.buffer_for(PIECE)),
+            )
+            .await;
             (hasher, piece) = (stored?, next);
         }
         writer.finish().await?;
@@ -67,9 +76,8 @@ struct Source<B> {
 }
 
 impl<B: Body> Source<B> {
-    /// The next full buffer; not full, or empty, at the end.
-    async fn fill(&mut self, transfer: &Transfer) -> Buffer {
-        let mut buffer = transfer.buffer();
+    /// The buffer, full; not full, or empty, at the end.
+    async fn fill(&mut self, mut buffer: Buffer) -> Buffer {
         loop {
             buffer.fill_from(&mut self.rest);
             if buffer.is_full() || self.ended.is_some() {

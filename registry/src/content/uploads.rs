@@ -3,6 +3,7 @@
 use roadstead_oci::{Algorithm, Digest, RepositoryName};
 use tracing::warn;
 
+use super::blobs::READ_PIECE;
 use super::error::Error;
 use super::hasher::{Hasher, same_digest};
 use super::intake::{Intake, hash};
@@ -143,7 +144,7 @@ impl Content {
             let object = object.ok_or_else(|| storage::Error::NotFound(part.clone()))?;
             let mut offset = 0;
             while offset < object.size() {
-                let piece = object.read_at(offset, transfer.buffer()).await?;
+                let piece = object.read_at(offset, transfer.buffer_for(READ_PIECE)).await?;
                 if piece.is_empty() {
                     return Err(storage::Error::NotFound(part.clone()).into());
                 }

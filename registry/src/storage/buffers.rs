@@ -7,9 +7,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-const SMALLEST: usize = 32 << 10;
-/// 32, 64, 128 and 256 KiB.
-const CLASSES: usize = 4;
+const SMALLEST: usize = 16 << 10;
+/// 16, 32, 64, 128, 256, 512 KiB and 1 MiB.
+const CLASSES: usize = 7;
 /// A transfer has one buffer that is being filled and one that is being emptied.
 const PER_TRANSFER: usize = 2;
 
@@ -51,8 +51,10 @@ impl Buffers {
             free.bytes -= reused.as_ref().map_or(0, |_| size);
             reused
         };
-        let bytes = reused.unwrap_or_else(|| vec![0; size].into_boxed_slice());
+        let bytes = reused.unwrap_or_else(|| vec![0; size + Buffer::ALIGNMENT].into_boxed_slice());
         Buffer {
+            start: bytes.as_ptr().align_offset(Buffer::ALIGNMENT),
+            size,
             bytes,
             filled: 0,
             pool: Arc::clone(self),
@@ -60,11 +62,12 @@ impl Buffers {
     }
 
     fn give_back(&self, bytes: Box<[u8]>) {
-        let class = (bytes.len() / SMALLEST).trailing_zeros() as usize;
+        let size = bytes.len().saturating_sub(Buffer::ALIGNMENT);
+        let class = (size / SMALLEST).trailing_zeros() as usize;
         let mut free = self.free();
         // A quarter of the budget at rest: what a busy hour needed is not kept for ever.
-        if class < CLASSES && free.bytes + bytes.len() <= self.budget / 4 {
-            free.bytes += bytes.len();
+        if class < CLASSES && free.bytes + size <= self.budget / 4 {
+            free.bytes += size;
             free.classes[class].push(bytes);
         }
     }
@@ -79,24 +82,18 @@ impl Buffers {
 pub struct Transfer(Arc<Buffers>);
 
 impl Transfer {
-    /// An empty buffer of this transfer's present share.
-    pub fn buffer(&self) -> Buffer {
+    /// An empty buffer that takes up to `wanted` bytes, or less where that is more than this transfer's present share.
+    pub fn buffer_for(&self, wanted: u64) -> Buffer {
         let active = self.0.active.load(Ordering::Relaxed).max(1);
         let share = self.0.budget / active / PER_TRANSFER;
         let class = (0..CLASSES)
-            .rev()
-            .find(|class| SMALLEST << class <= share)
-            .unwrap_or(0);
-        self.0.take(class)
-    }
-
-    /// An empty buffer for at most this many bytes.
-    pub fn buffer_for(&self, bytes: u64) -> Buffer {
-        if bytes <= SMALLEST as u64 {
-            self.0.take(0)
-        } else {
-            self.buffer()
-        }
+            .take_while(|class| *class == 0 || SMALLEST << class <= share)
+            .find(|class| (SMALLEST << class) as u64 >= wanted);
+        let largest = || {
+            let fitting = (0..CLASSES).rev().find(|class| SMALLEST << class <= share);
+            fitting.unwrap_or(0)
+        };
+        self.0.take(class.unwrap_or_else(largest))
     }
 }
 
@@ -109,14 +106,21 @@ impl Drop for Transfer {
 /// Bytes that go back to the pool when they are dropped.
 #[derive(Debug)]
 pub struct Buffer {
+    /// A little more than `size`, so that somewhere in it lies an aligned start.
     bytes: Box<[u8]>,
+    start: usize,
+    size: usize,
     filled: usize,
     pool: Arc<Buffers>,
 }
 
 impl Buffer {
+    /// Where buffers begin in memory, and what their sizes are multiples of: what disks want of those who write
+    /// past the page cache.
+    pub const ALIGNMENT: usize = 4096;
+
     pub fn filled(&self) -> &[u8] {
-        &self.bytes[..self.filled]
+        &self.bytes[self.start..self.start + self.filled]
     }
 
     pub fn is_empty(&self) -> bool {
@@ -124,22 +128,22 @@ impl Buffer {
     }
 
     pub fn is_full(&self) -> bool {
-        self.filled == self.bytes.len()
+        self.filled == self.size
     }
 
     pub fn capacity(&self) -> usize {
-        self.bytes.len()
+        self.size
     }
 
     /// The part that is not filled yet; see [`Self::advance`].
     pub fn unfilled(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.filled..]
+        &mut self.bytes[self.start + self.filled..self.start + self.size]
     }
 
     /// So many more bytes are filled.
     pub fn advance(&mut self, bytes: usize) {
         assert!(
-            bytes <= self.bytes.len() - self.filled,
+            bytes <= self.size - self.filled,
             "more bytes than there is room for"
         );
         self.filled += bytes;
@@ -152,8 +156,9 @@ impl Buffer {
 
     /// Takes as much from the front of `source` as there is room for.
     pub fn fill_from(&mut self, source: &mut bytes::Bytes) {
-        let fits = source.len().min(self.bytes.len() - self.filled);
-        self.bytes[self.filled..self.filled + fits].copy_from_slice(&source.split_to(fits));
+        let free = self.unfilled();
+        let fits = source.len().min(free.len());
+        free[..fits].copy_from_slice(&source.split_to(fits));
         self.filled += fits;
     }
 
@@ -184,39 +189,44 @@ mod tests {
     #[test]
     fn a_dropped_buffer_is_used_again() {
         let transfer = Buffers::new(32 << 20).transfer();
-        let mut buffer = transfer.buffer();
+        let mut buffer = transfer.buffer_for(u64::MAX);
         buffer.fill_from(&mut bytes::Bytes::from_static(b"abc"));
         let bytes = buffer.freeze();
         let address = bytes.as_ptr();
         assert_eq!(&bytes[..], b"abc");
         drop(bytes);
-        let again = transfer.buffer();
+        let again = transfer.buffer_for(u64::MAX);
         assert!(again.is_empty());
-        assert_eq!(again.bytes.as_ptr(), address);
+        assert_eq!(again.filled().as_ptr(), address);
     }
 
     #[test]
     fn buffers_become_smaller_with_more_transfers() {
         let buffers = Buffers::new(32 << 20);
         let first = buffers.transfer();
-        assert_eq!(first.buffer().capacity(), LARGEST);
+        assert_eq!(first.buffer_for(20 << 10).capacity(), 2 * SMALLEST);
+        assert_eq!(first.buffer_for(u64::MAX).capacity(), LARGEST);
         let others: Vec<_> = (0..599).map(|_| buffers.transfer()).collect();
-        assert_eq!(first.buffer().capacity(), SMALLEST);
+        assert_eq!(first.buffer_for(u64::MAX).capacity(), SMALLEST);
         drop(others);
-        assert_eq!(first.buffer().capacity(), LARGEST);
+        assert_eq!(first.buffer_for(u64::MAX).capacity(), LARGEST);
     }
 
     #[test]
     fn the_pool_keeps_no_more_than_a_quarter_of_the_budget() {
         let buffers = Buffers::new(4 * LARGEST);
         let transfer = buffers.transfer();
-        drop([transfer.buffer(), transfer.buffer(), transfer.buffer()]);
+        drop([
+            transfer.buffer_for(u64::MAX),
+            transfer.buffer_for(u64::MAX),
+            transfer.buffer_for(u64::MAX),
+        ]);
         assert_eq!(buffers.free().bytes, LARGEST);
     }
 
     #[test]
     fn filling_stops_where_the_buffer_ends() {
-        let mut buffer = Buffers::new(1).transfer().buffer();
+        let mut buffer = Buffers::new(1).transfer().buffer_for(u64::MAX);
         let mut source = bytes::Bytes::from(vec![7; SMALLEST + 5]);
         buffer.fill_from(&mut source);
         assert!(buffer.is_full());

@@ -185,7 +185,7 @@ pub(crate) async fn an_open_object_outlives_its_deletion(storage: Store) {
     let object = storage.open(&key("a/b")).await.unwrap().unwrap();
     storage.delete(&key("a/b"), &key("a")).await.unwrap();
     let buffer = object
-        .read_at(0, Buffers::new(1).transfer().buffer())
+        .read_at(0, Buffers::new(1).transfer().buffer_for(1))
         .await
         .unwrap();
     assert_eq!(buffer.filled(), b"hello");
@@ -197,11 +197,27 @@ pub(crate) async fn an_object_is_read_in_parts(storage: Store) {
     assert_eq!(object.size(), 5);
     let transfer = Buffers::new(1).transfer();
     assert_eq!(
-        object.read_at(3, transfer.buffer()).await.unwrap().filled(),
+        object
+            .read_at(3, transfer.buffer_for(u64::MAX))
+            .await
+            .unwrap()
+            .filled(),
         b"lo"
     );
-    assert!(object.read_at(5, transfer.buffer()).await.unwrap().is_empty());
-    assert!(object.read_at(500, transfer.buffer()).await.unwrap().is_empty());
+    assert!(
+        object
+            .read_at(5, transfer.buffer_for(u64::MAX))
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert!(
+        object
+            .read_at(500, transfer.buffer_for(u64::MAX))
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 pub(crate) async fn a_writer_needs_its_folder(storage: Store) {

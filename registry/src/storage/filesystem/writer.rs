@@ -1,4 +1,8 @@
 //! Writing a file piece by piece.
+//!
+//! Large pieces go past the page cache. A layer is hashed while it passes and need not be read again, and for every
+//! byte of it the kernel would find, clear and later free memory: that costs more than hashing does. What lies in
+//! memory for pulls is then what pulls have asked for.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,8 +11,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-use super::super::{Answer, Error, Key, Writer};
+use super::super::{Answer, Buffer, Error, Key, Writer};
 use super::off_thread;
 use super::tree::Tree;
 
@@ -18,6 +23,7 @@ pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
     Ok(Box::new(FileWriter {
         key: key.clone(),
         file,
+        direct: Direct::Off,
         unfinished: Some(Unfinished(path)),
     }))
 }
@@ -26,17 +32,19 @@ pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
 struct FileWriter {
     key: Key,
     file: Arc<File>,
+    direct: Direct,
     unfinished: Option<Unfinished>,
 }
 
 impl Writer for FileWriter {
     fn write(&mut self, bytes: Bytes) -> Answer<'_, ()> {
-        let file = Arc::clone(&self.file);
-        let write = off_thread(move || (&*file).write_all(&bytes));
+        let (file, direct) = (Arc::clone(&self.file), self.direct);
+        let write = off_thread(move || write(&file, direct, &bytes));
         async move {
-            write
+            self.direct = write
                 .await
-                .map_err(|source| Error::new("write", &self.key, source))
+                .map_err(|source| Error::new("write", &self.key, source))?;
+            Ok(())
         }
         .boxed()
     }
@@ -53,6 +61,66 @@ impl Writer for FileWriter {
         }
         .boxed()
     }
+}
+
+/// Whether a file is written past the page cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Direct {
+    Off,
+    On,
+    /// This filesystem cannot.
+    Refused,
+}
+
+/// Less than this costs more in waiting for the disk, piece by piece, than the page cache costs.
+const DIRECT_FROM: usize = 128 << 10;
+
+/// Writes the piece at the end of the file, and says in which way the file is open then.
+fn write(file: &File, direct: Direct, bytes: &[u8]) -> io::Result<Direct> {
+    let fits = bytes.len() >= DIRECT_FROM
+        && bytes.len().is_multiple_of(Buffer::ALIGNMENT)
+        && bytes.as_ptr().addr().is_multiple_of(Buffer::ALIGNMENT);
+    let direct = match direct {
+        Direct::Refused => Direct::Refused,
+        Direct::Off if fits => switch_on(file),
+        // The end of a blob, mostly.
+        Direct::On if !fits => switch_off(file)?,
+        same => same,
+    };
+    let mut file = file;
+    if direct != Direct::On {
+        file.write_all(bytes)?;
+        return Ok(direct);
+    }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match file.write(rest) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            // A disk with larger blocks, or one that says only now that it cannot.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+                switch_off(file)?;
+                file.write_all(rest)?;
+                return Ok(Direct::Refused);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Direct::On)
+}
+
+fn switch_on(file: &File) -> Direct {
+    let switched = fcntl_getfl(file).and_then(|flags| fcntl_setfl(file, flags | OFlags::DIRECT));
+    match switched {
+        Ok(()) => Direct::On,
+        Err(_) => Direct::Refused,
+    }
+}
+
+fn switch_off(file: &File) -> io::Result<Direct> {
+    fcntl_setfl(file, fcntl_getfl(file)? - OFlags::DIRECT)?;
+    Ok(Direct::Off)
 }
 
 /// A file that nobody will ever ask for, unless it is finished.
