@@ -52,6 +52,12 @@ check: ## Format, lints, docs and the tests that need neither root nor a cluster
 test: ## Everything: check, then real clients and a real cluster (root)
 	@scripts/test.sh
 
+.PHONY: bench
+bench: build ## Measure the registry beside docker-registry and nginx, into docs/benchmarks.md (ARGS="--only push": just that, printed)
+	@scripts/setup.sh bench
+	$(STATIC) cargo build --locked --release --target $(HOST) -p roadstead-e2e --bin roadstead-bench
+	target/$(HOST)/release/roadstead-bench $(or $(ARGS),--write docs/benchmarks.md)
+
 .PHONY: soak
 soak: ## The tests that live on chance at full size: kills, power cuts (root, hours)
 	@scripts/soak.sh

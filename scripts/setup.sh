@@ -2,7 +2,7 @@
 # Puts the parts that the test cluster, the demo and the tests need into a
 # cache folder: builds the Go programs, unpacks the Debian packages.
 #
-#   scripts/setup.sh [demo|test]      (test, the default, is demo and more)
+#   scripts/setup.sh [demo|bench|test]      (test, the default, is all of it)
 #
 # Nothing on the machine changes but ${XDG_CACHE_HOME:-~/.cache}/roadstead and
 # Go's own caches: nothing is installed or removed, no service, no port, no
@@ -11,8 +11,8 @@
 set -euo pipefail
 
 wanted=${1:-test}
-case $wanted in demo | test) ;; *)
-	echo "usage: scripts/setup.sh [demo|test]" >&2
+case $wanted in demo | bench | test) ;; *)
+	echo "usage: scripts/setup.sh [demo|bench|test]" >&2
 	exit 2
 	;;
 esac
@@ -31,7 +31,7 @@ missing_parts() {
 	local name set kind version what
 	while read -r name set kind version what; do
 		[[ -z $name || $name == \#* ]] && continue
-		[[ $set == test && $wanted == demo ]] && continue
+		[[ $wanted == test || $wanted == "$set" ]] || continue
 		[[ -d $cache/$name/$version ]] || echo "$name $kind $version $what"
 	done <"$parts"
 }

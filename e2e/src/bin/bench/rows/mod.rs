@@ -1,0 +1,78 @@
+//! The workloads, one file each: what is done to whom, and which figures come of it.
+
+mod connections;
+mod manifests;
+mod pull;
+mod pull_after_push;
+mod pull_images;
+mod push;
+mod push_images;
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use crate::bench::Bench;
+use crate::servers::Server;
+use crate::table::{DOCKER_REGISTRY, NGINX, ROADSTEAD, Row};
+
+/// The rows in the order of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowName {
+    Pull,
+    Push,
+    PullAfterPush,
+    Manifests,
+    Connections,
+    PushImages,
+    PullImages,
+}
+
+impl RowName {
+    /// Those that were asked for; all, if none was.
+    pub(crate) fn chosen(only: &[Self]) -> Vec<Self> {
+        let all = Self::value_variants().iter().copied();
+        all.filter(|name| only.is_empty() || only.contains(name))
+            .collect()
+    }
+
+    /// Does the work on everyone.
+    pub(crate) async fn measure(self, bench: &mut Bench) -> anyhow::Result<Row> {
+        match self {
+            Self::Pull => pull::measure(bench).await,
+            Self::Push => push::measure(bench).await,
+            Self::PullAfterPush => pull_after_push::measure(bench).await,
+            Self::Manifests => manifests::measure(bench).await,
+            Self::Connections => connections::measure(bench).await,
+            Self::PushImages => push_images::measure(bench).await,
+            Self::PullImages => pull_images::measure(bench).await,
+        }
+    }
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.to_possible_value().expect("no row is hidden").get_name())
+    }
+}
+
+/// What each server held at most, after everything else.
+pub(crate) fn peak_memory(bench: &Bench) -> anyhow::Result<Row> {
+    let mib = |server: &Server| anyhow::Ok(server.process.peak_memory()? as f64 / 1024.0);
+    let ours = mib(&bench.roadstead)?;
+    Ok(Row::new("peak resident memory over all of it")
+        .cell(ROADSTEAD, format!("{ours:.1} MiB"))
+        .cell(
+            DOCKER_REGISTRY,
+            format!("{:.1} MiB", mib(&bench.docker_registry)?),
+        )
+        .cell(NGINX, format!("{:.1} MiB", mib(&bench.nginx)?))
+        .at_most("Roadstead", ours, 40.0, " MiB"))
+}
+
+/// The servers in another order each round, so that none is always first.
+fn in_turn<T>(round: usize, mut all: Vec<T>) -> Vec<T> {
+    let length = all.len();
+    all.rotate_left(round % length);
+    all
+}
