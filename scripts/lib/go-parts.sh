@@ -4,10 +4,12 @@
 # image, without a library of the machine. Low priority: the machine is in use.
 
 module_part() { # FOLDER NAME KIND VERSION SOURCE
-	local into=$1 name=$2 version=$4 source=$root/e2e/cluster/$5
+	local into=$1 name=$2 version=$4 source=$root/e2e/cluster/$5 out=$1/$2 programs=.
+	# A folder that holds only a go.mod is about the programs which that names as tools.
+	[[ -e $source/main.go ]] || out=$into/ programs=tool
 	(
 		cd "$source"
-		CGO_ENABLED=0 nice go build -buildvcs=false -trimpath -ldflags "-s -w $(link_flags "$name" "$version")" -o "$into/$name" .
+		CGO_ENABLED=0 nice go build -buildvcs=false -trimpath -ldflags "-s -w $(link_flags "$name" "$version")" -o "$out" "$programs"
 	)
 	[[ $name != kube ]] || link_kubernetes "$into"
 }
@@ -20,15 +22,21 @@ go_part() { # FOLDER NAME KIND VERSION PACKAGE...
 	done
 }
 
-# Kubernetes learns its own version from the linker; without it the API server
-# says v0.0.0, and charts with a kubeVersion refuse it.
+# Programs learn their own version from the linker.
 link_flags() { # NAME VERSION
-	[[ $1 == kube ]] || return 0
+	case $1 in
+	kube) link_flags_kubernetes "$2" ;;
+	docker) echo "-X github.com/moby/moby/v2/dockerversion.Version=$2 -X github.com/docker/cli/cli/version.Version=$2" ;;
+	esac
+}
+
+# Without it the API server says v0.0.0, and charts with a kubeVersion refuse it.
+link_flags_kubernetes() { # VERSION
 	local package major minor
-	IFS=. read -r major minor _ <<<"$2"
+	IFS=. read -r major minor _ <<<"$1"
 	for package in k8s.io/component-base/version k8s.io/client-go/pkg/version; do
 		printf -- '-X %s.gitVersion=v%s -X %s.gitMajor=%s -X %s.gitMinor=%s ' \
-			"$package" "$2" "$package" "$major" "$package" "$minor"
+			"$package" "$1" "$package" "$major" "$package" "$minor"
 		printf -- '-X %s.gitTreeState=clean -X %s.gitCommit=unknown -X %s.buildDate=1970-01-01T00:00:00Z ' \
 			"$package" "$package" "$package"
 	done
