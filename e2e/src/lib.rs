@@ -15,7 +15,9 @@ mod installation;
 mod openssl;
 mod parts;
 mod registry;
+mod sandbox;
 mod server;
+mod wire;
 
 pub use api::{Answer, Api, sha256, sha512};
 pub use command::{Finished, wait_until};
@@ -24,4 +26,6 @@ pub use installation::Cluster;
 pub use openssl::{Authority, Pair};
 pub use parts::part;
 pub use registry::{Client, HOST, curl_status};
+pub use sandbox::{REGISTRY, Sandbox};
 pub use server::{Server, Software, checkout, stock_config};
+pub use wire::{Way, Wire};
