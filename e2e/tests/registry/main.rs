@@ -1,8 +1,14 @@
-//! The registry beside its peers, on loopback, without a cluster.
+//! The registry beside its peers and among stock clients, without a cluster.
 
 // The figures that a run shows are for the person who reads its output.
 #![allow(clippy::print_stdout)]
 
 mod conformance;
+mod cosign;
+mod docker_current;
+mod documented;
 mod field_guide;
+mod refusals;
+mod resume;
 mod sharing;
+mod site;

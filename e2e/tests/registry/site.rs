@@ -1,0 +1,127 @@
+//! A registry with a certificate and a password, and a room of clients that reach it over a wire.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Mutex, OnceLock};
+
+use roadstead_e2e::{Authority, Finished, Pair, REGISTRY, Sandbox, Server, Wire, checkout, stock_config};
+use tempfile::TempDir;
+
+const USER: &str = "ann";
+const PASSWORD: &str = "correct horse";
+
+/// All that clients need, and what goes wrong for them.
+pub(crate) struct Site {
+    pub(crate) wire: Wire,
+    room: Sandbox,
+    server: Mutex<Option<Server>>,
+    config: String,
+    _data: TempDir,
+}
+
+impl Site {
+    /// The clients' folder has `ca.crt`, `password`, and beside them `stranger.crt` and `wrong`.
+    pub(crate) fn open() -> Self {
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let certificates = Certificates::get();
+        let config = config(data.path(), &certificates.pair);
+        let server = Server::start(&config);
+        let room = Sandbox::open();
+        let wire = Wire::lay(room.listen(), server.port());
+        for (name, content) in [
+            ("ca.crt", certificates.root.as_str()),
+            ("stranger.crt", certificates.stranger.as_str()),
+            ("password", PASSWORD),
+            ("wrong", "battery staple"),
+        ] {
+            std::fs::write(room.folder().join(name), content).expect("the room's folder can be written");
+        }
+        Self {
+            wire,
+            room,
+            server: Mutex::new(Some(server)),
+            config,
+            _data: data,
+        }
+    }
+
+    /// Runs a shell script among the clients.
+    pub(crate) fn run(&self, script: &str) -> Finished {
+        self.room.run(script)
+    }
+
+    /// Takes the server away as a power cut does and starts it anew on what it left; the wire is whole again.
+    pub(crate) fn crash(&self) {
+        let mut server = self.server.lock().expect("no test goes on after a panic");
+        if let Some(server) = server.take() {
+            server.kill();
+        }
+        let started = Server::start(&self.config);
+        self.wire.lead_to(started.port());
+        *server = Some(started);
+    }
+}
+
+/// Made once for all sites: keys take their time.
+struct Certificates {
+    root: String,
+    pair: Pair,
+    /// The root of a CA that has nothing to do with it.
+    stranger: String,
+}
+
+impl Certificates {
+    fn get() -> &'static Self {
+        static CERTIFICATES: OnceLock<Certificates> = OnceLock::new();
+        CERTIFICATES.get_or_init(|| {
+            let authority = Authority::create();
+            Self {
+                root: authority.root(),
+                pair: authority.issue(REGISTRY.split(':').next().unwrap_or_default()),
+                stranger: Authority::create().root(),
+            }
+        })
+    }
+}
+
+fn config(folder: &Path, pair: &Pair) -> String {
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("the temporary folder can be written");
+        path.display().to_string()
+    };
+    let certificate = write("server.crt", &pair.certificate);
+    let key = write("server.key", &pair.key);
+    let line = roadstead_pki::htpasswd::hash_line(USER, PASSWORD, 5).expect("bcrypt takes them");
+    let users = write("htpasswd", &line);
+    let mut config = stock_config(&folder.join("data")).replace(
+        "http:\n",
+        &format!("http:\n  tls: {{certificate: {certificate}, key: {key}}}\n"),
+    );
+    let _ = writeln!(config, "auth: {{htpasswd: {{realm: Clients, path: {users}}}}}");
+    config
+}
+
+/// Commands that make `layer.tar`, of bytes that no other layer has and that no compression makes fewer.
+pub(crate) fn make_layer(bytes: u64) -> String {
+    format!("head -c {bytes} /dev/urandom > content; tar -cf layer.tar content")
+}
+
+/// The commands that docs/clients.md shows under a heading, as a script.
+pub(crate) fn documented(heading: &str) -> String {
+    let path = checkout().join("docs/clients.md");
+    let page = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
+    let section = page
+        .split("\n## ")
+        .find(|section| section.lines().next() == Some(heading))
+        .unwrap_or_else(|| panic!("{} has no heading {heading}", path.display()));
+    let script: String = section
+        .split("\n```sh\n")
+        .skip(1)
+        .filter_map(|block| block.split("\n```").next())
+        .map(|block| format!("{block}\n"))
+        .collect();
+    assert!(!script.is_empty(), "{heading} shows no commands");
+    script
+}
