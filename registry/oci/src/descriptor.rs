@@ -46,7 +46,7 @@ impl Descriptor {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a descriptor, which is a JSON object")]
 struct RawDescriptor {
     media_type: String,
     digest: Digest,
@@ -131,6 +131,7 @@ impl TryFrom<String> for Base64 {
 struct Platform;
 
 #[derive(Deserialize)]
+#[serde(expecting = "a platform, which is a JSON object")]
 struct RawPlatform {
     #[serde(rename = "architecture")]
     _architecture: Option<String>,

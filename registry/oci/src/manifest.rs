@@ -126,7 +126,7 @@ impl Manifest {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", expecting = "a JSON object")]
 struct RawManifest {
     schema_version: Option<i64>,
     media_type: Option<String>,

@@ -16,12 +16,12 @@ pub enum UsersError {
     /// registry:2 makes a user here and logs the password. A secret in a log is a leak, and a path that is merely
     /// mistyped would turn into a registry that nobody can log in to: so the next step is named instead.
     #[error(
-        "the file of users {0} does not exist; make it with: htpasswd -nB alice >> {0}   (or: roadstead-registry htpasswd alice >> {0})"
+        "auth.htpasswd.path: the file of users {0} does not exist; make it with: htpasswd -nB alice >> {0}   (or: roadstead-registry htpasswd alice >> {0})"
     )]
     Missing(PathBuf),
-    #[error("cannot read the file of users {path}: {source}")]
+    #[error("auth.htpasswd.path: cannot read the file of users {path}: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("the file of users {path} cannot be used: {lines}")]
+    #[error("auth.htpasswd.path: the file of users {path} cannot be used: {lines}")]
     Lines { path: PathBuf, lines: String },
 }
 

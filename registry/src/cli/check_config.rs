@@ -15,6 +15,9 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "note: {note}");
     }
+    for warning in super::doors::open(&loaded.config) {
+        let _ = writeln!(text, "note: {warning}");
+    }
     super::say(&text)?;
     anyhow::ensure!(mistakes.is_empty(), "{}", lines(&mistakes));
     super::say("the configuration is valid\n")

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod check_config;
+mod doors;
 mod htpasswd;
 mod serve;
 
@@ -35,10 +36,23 @@ pub fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("roadstead-registry: {error:#}");
+            eprintln!("roadstead-registry: {}", once(&error));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, but for those that it has told itself.
+fn once(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// To standard output, where a closed pipe is no reason to panic.

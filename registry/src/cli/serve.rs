@@ -1,5 +1,6 @@
 //! `serve`: everything is put together here, runs, and comes to its end.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,17 +31,18 @@ pub(super) fn with_config(path: &Path) -> anyhow::Result<()> {
 pub(super) fn standalone(data: Option<PathBuf>) -> anyhow::Result<()> {
     let standalone = Standalone::prepare(data)?;
     let loaded = config::parse(&standalone.config(), std::env::vars())?;
-    super::say(&standalone.instructions(loaded.config.http.address.port()))?;
     run(loaded, Some(standalone))
 }
 
 fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
-    let Loaded { config, warnings } = loaded;
+    let Loaded { config, warnings, .. } = loaded;
     let _guard = log::start(&config.log);
     for warning in warnings {
         tracing::warn!("{warning}");
     }
-    warn_of_open_doors(&config);
+    for warning in super::doors::open(&config) {
+        tracing::warn!("{warning}");
+    }
     raise_file_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(config, standalone));
@@ -79,6 +81,8 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
         tokio::spawn(certificates.run());
     }
     if let Some(standalone) = standalone {
+        let to_a_person = std::io::stdout().is_terminal();
+        super::say(&standalone.instructions(&config, address, to_a_person))?;
         tokio::spawn(standalone.keep_certificate_fresh());
     }
     if let Some(health) = config.health {
@@ -199,26 +203,6 @@ fn open_content(config: &Config) -> anyhow::Result<Content> {
         ..Options::default()
     };
     Ok(Content::new(Arc::new(storage), options))
-}
-
-/// registry:2 lets anyone in who can reach it, and so does this with its configuration; but not in silence.
-fn warn_of_open_doors(config: &Config) {
-    if config.http.address.is_loopback() {
-        return;
-    }
-    if config.http.tls.is_none() {
-        tracing::warn!(
-            "this is plain HTTP: passwords and images can be read and changed on their way. Set \
-             REGISTRY_HTTP_TLS_CERTIFICATE and REGISTRY_HTTP_TLS_KEY, or run \"roadstead-registry serve\" without a \
-             configuration, which makes a certificate and a password"
-        );
-    }
-    if config.login.is_none() && config.client_auth().is_none_or(|client| !client.required) {
-        tracing::warn!(
-            "whoever can reach this address may pull and push everything: set REGISTRY_AUTH=htpasswd and \
-             REGISTRY_AUTH_HTPASSWD_PATH"
-        );
-    }
 }
 
 /// Each connection and each open blob is a file; the usual soft limit of 1024 is for programs of the past.

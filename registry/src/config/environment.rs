@@ -3,7 +3,7 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::judge::{expand_choice, is_unset};
+use super::judge::{expand_choice, is_unset, slip};
 use super::problem::{Problem, Warning};
 use super::schema::{self, Node};
 
@@ -23,11 +23,42 @@ pub(super) fn apply(
         let path: Vec<String> = name.split('_').skip(1).map(str::to_lowercase).collect();
         match set(&schema::ROOT, tree, &path, &value) {
             Ok(()) => {}
-            Err(Failure::Unknown) => warnings.push(Warning::UnknownVariable { name }),
+            Err(Failure::Unknown) => {
+                let nearest = nearest(&schema::ROOT, &path)
+                    .map(|path| format!("REGISTRY_{}", path.join("_").to_uppercase()));
+                warnings.push(Warning::UnknownVariable { name, nearest });
+            }
             Err(Failure::Broken(what)) => problems.push(Problem::new(&name, what)),
         }
     }
     problems
+}
+
+/// The path that was most likely meant: each unknown part replaced by the known one that is a slip away, if the whole
+/// then names a key.
+fn nearest(node: &Node, path: &[String]) -> Option<Vec<String>> {
+    let Some((first, rest)) = path.split_first() else {
+        return Some(Vec::new());
+    };
+    let (name, below) = match node {
+        Node::Group(known) | Node::Choice(known) => {
+            let names = || known.iter().map(|(name, _)| *name);
+            let name = names()
+                .find(|name| name == first)
+                .or_else(|| slip(first, names()))?;
+            let (_, child) = known.iter().find(|(known, _)| *known == name)?;
+            (name, nearest(child, rest)?)
+        }
+        Node::Names(child) | Node::List(child) => (first.as_str(), nearest(child, rest)?),
+        // Whatever stands below these is as good as anything else, so that no slip can be told there.
+        Node::Harmless
+        | Node::Refused(_)
+        | Node::RefusedKind(_)
+        | Node::Silent
+        | Node::Text
+        | Node::Value => return None,
+    };
+    Some([vec![name.to_owned()], below].concat())
 }
 
 enum Failure {

@@ -39,6 +39,31 @@ fn check_version(tree: &Value) -> Result<(), Problem> {
     }
 }
 
+/// What registry:2 does not start without. A file that lacks it may be a mistake, or not the file that was meant.
+pub(super) fn missing(tree: &Value) -> Vec<Warning> {
+    // What a store has beside the one that it is.
+    const BESIDE: [&str; 5] = ["cache", "delete", "maintenance", "redirect", "tag"];
+    let has_driver = match tree.get("storage") {
+        Some(Value::String(name)) => !name.is_empty(),
+        Some(Value::Mapping(entries)) => entries.keys().any(|key| !BESIDE.contains(&text_of(key).as_str())),
+        _ => false,
+    };
+    let mut missing = Vec::new();
+    if tree.get("version").is_none() {
+        missing.push(Warning::Missing {
+            key: "version",
+            what: "write \"version: 0.1\", or registry:2 will not start with this file",
+        });
+    }
+    if !has_driver {
+        missing.push(Warning::Missing {
+            key: "storage",
+            what: "images are kept in /var/lib/registry; to say so, write storage: {filesystem: {rootdirectory: /var/lib/registry}}",
+        });
+    }
+    missing
+}
+
 /// Takes out of the tree what the typed fields do not know.
 pub(super) fn keys(tree: &mut Value, warnings: &mut Vec<Warning>) -> Vec<Problem> {
     let mut judge = Judge {
@@ -176,8 +201,21 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// The known name that the author most likely meant.
-fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The known name that the author most likely meant: one that is a slip away, or one that begins the same and is much
+/// alike, as `adress` is `addr`.
+fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
+    slip(key, known.clone()).or_else(|| {
+        let alike = known.map(|name| (strsim::jaro_winkler(key, name), name));
+        let alike =
+            alike.filter(|(likeness, name)| *likeness > 0.79 && key.bytes().next() == name.bytes().next());
+        alike
+            .max_by(|one, other| one.0.total_cmp(&other.0))
+            .map(|(_, name)| name)
+    })
+}
+
+/// The known name that is a slip away.
+pub(super) fn slip<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     known
         .map(|name| (strsim::damerau_levenshtein(key, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)

@@ -217,6 +217,8 @@ pub struct Health {
 pub struct Loaded {
     pub config: Config,
     pub warnings: Vec<Warning>,
+    /// What a file should have all the same.
+    missing: Vec<Warning>,
 }
 
 /// Reads the file and applies the `REGISTRY_*` variables of this process.
@@ -225,7 +227,9 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
         path: path.to_owned(),
         source,
     })?;
-    parse(&text, std::env::vars())
+    let mut loaded = parse(&text, std::env::vars())?;
+    loaded.warnings.append(&mut loaded.missing);
+    Ok(loaded)
 }
 
 /// Makes a configuration of YAML text and environment variables.
@@ -233,11 +237,16 @@ pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> R
     let mut tree = judge::read(text)?;
     let mut warnings = Vec::new();
     let mut problems = environment::apply(&mut tree, variables, &mut warnings);
+    let missing = judge::missing(&tree);
     problems.extend(judge::keys(&mut tree, &mut warnings));
     // A refused key explains itself; what follows from it in the checks below would only hide it.
     Problems::none_of(problems)?;
     let raw: raw::Root = serde_path_to_error::deserialize(tree)
         .map_err(|error| Problem::new(&error.path().to_string(), error.inner().to_string()))?;
     let config = validate::config(raw, &mut warnings)?;
-    Ok(Loaded { config, warnings })
+    Ok(Loaded {
+        config,
+        warnings,
+        missing,
+    })
 }

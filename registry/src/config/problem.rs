@@ -65,7 +65,9 @@ pub enum Warning {
     /// A key that nobody knows: most likely a slip. `check-config` calls it an error.
     UnknownKey { key: String, nearest: Option<String> },
     /// A `REGISTRY_*` variable that names no key. Kubernetes sets such variables for a Service called `registry`.
-    UnknownVariable { name: String },
+    UnknownVariable { name: String, nearest: Option<String> },
+    /// Something that registry:2 does not start without. `check-config` calls it an error.
+    Missing { key: &'static str, what: &'static str },
     /// Keys of registry:2 that change nothing here.
     WithoutEffect { keys: Vec<String> },
     /// A setting whose meaning here is not quite what it was.
@@ -75,7 +77,10 @@ pub enum Warning {
 impl Warning {
     /// Whether `check-config` fails because of it.
     pub fn is_mistake(&self) -> bool {
-        matches!(self, Warning::UnknownKey { .. })
+        match self {
+            Warning::UnknownKey { .. } | Warning::Missing { .. } => true,
+            Warning::UnknownVariable { .. } | Warning::WithoutEffect { .. } | Warning::Note { .. } => false,
+        }
     }
 }
 
@@ -89,12 +94,17 @@ impl fmt::Display for Warning {
                 write!(f, "{key}: there is no such key; did you mean {nearest}?")
             }
             Warning::UnknownKey { key, nearest: None } => write!(f, "{key}: there is no such key"),
-            Warning::UnknownVariable { name } => {
+            Warning::UnknownVariable { name, nearest } => {
                 write!(
                     f,
                     "the environment variable {name} names no configuration key and is ignored"
-                )
+                )?;
+                match nearest {
+                    Some(nearest) => write!(f, "; did you mean {nearest}?"),
+                    None => Ok(()),
+                }
             }
+            Warning::Missing { key, what } => write!(f, "{key}: missing; {what}"),
             Warning::WithoutEffect { keys } => {
                 write!(
                     f,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Root {
     pub(super) log: Log,
     pub(super) loglevel: Option<String>,
@@ -19,7 +19,7 @@ pub(super) struct Root {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Log {
     pub(super) accesslog: Disabled,
     pub(super) level: Option<String>,
@@ -28,19 +28,19 @@ pub(super) struct Log {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Disabled {
     pub(super) disabled: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Enabled {
     pub(super) enabled: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Storage {
     pub(super) filesystem: Filesystem,
     pub(super) delete: Enabled,
@@ -48,20 +48,20 @@ pub(super) struct Storage {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Filesystem {
     pub(super) rootdirectory: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Maintenance {
     pub(super) uploadpurging: UploadPurging,
     pub(super) readonly: Enabled,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct UploadPurging {
     pub(super) enabled: Option<bool>,
     pub(super) age: Option<String>,
@@ -70,14 +70,14 @@ pub(super) struct UploadPurging {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Auth {
     pub(super) htpasswd: Option<Htpasswd>,
     pub(super) token: Option<Token>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Token {
     pub(super) realm: Option<String>,
     pub(super) service: Option<String>,
@@ -90,20 +90,20 @@ pub(super) struct Token {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Htpasswd {
     pub(super) realm: Option<String>,
     pub(super) path: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Access {
     pub(super) rules: Option<Vec<AccessRule>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct AccessRule {
     pub(super) users: Vec<String>,
     pub(super) repositories: Vec<String>,
@@ -111,7 +111,7 @@ pub(super) struct AccessRule {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Http {
     pub(super) addr: Option<String>,
     pub(super) net: Option<String>,
@@ -126,14 +126,14 @@ pub(super) struct Http {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "text, or a list of texts")]
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Tls {
     pub(super) certificate: Option<String>,
     pub(super) key: Option<String>,
@@ -145,7 +145,7 @@ pub(super) struct Tls {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Certificate {
     pub(super) certificate: String,
     pub(super) key: String,
@@ -153,27 +153,27 @@ pub(super) struct Certificate {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Debug {
     pub(super) addr: Option<String>,
     pub(super) prometheus: Prometheus,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Prometheus {
     pub(super) enabled: Option<bool>,
     pub(super) path: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Health {
     pub(super) storagedriver: StorageDriver,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct StorageDriver {
     pub(super) enabled: Option<bool>,
     pub(super) interval: Option<String>,
@@ -181,21 +181,21 @@ pub(super) struct StorageDriver {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Notifications {
     pub(super) events: Events,
     pub(super) endpoints: Vec<Endpoint>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Events {
     pub(super) includereferences: bool,
 }
 
 /// No `Debug`: headers and addresses hold secrets.
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Endpoint {
     pub(super) name: Option<String>,
     pub(super) disabled: bool,
@@ -218,20 +218,20 @@ impl std::fmt::Debug for Endpoint {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Ignore {
     pub(super) mediatypes: Vec<String>,
     pub(super) actions: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Validation {
     pub(super) manifests: Manifests,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[serde(default, expecting = "keys with values")]
 pub(super) struct Manifests {
     pub(super) missing: Option<String>,
 }

@@ -17,6 +17,7 @@
 //!   gc/<batch>                                             what a collection is about to delete
 //!   referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>     derived: who refers to the subject
 //!   referrers/<name>/_examined                             derived: which manifests the above covers
+//!   probe                                                  written now and then, to see whether the store works
 //! ```
 //! The links are the truth. What is derived can be deleted at any time and comes back.
 
@@ -44,6 +45,10 @@ pub(super) fn blob_data(digest: &Digest) -> Key {
 /// Everything of all repositories; below it, folders named with a leading `_` are no repositories.
 pub(super) fn repositories() -> Key {
     key(REPOSITORIES.to_owned())
+}
+
+pub(super) fn probe() -> Key {
+    key("roadstead/probe".to_owned())
 }
 
 pub(super) fn repository(name: &str) -> Key {

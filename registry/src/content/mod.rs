@@ -5,7 +5,7 @@
 //! blobs.rs                                            layers and configs of a repository
 //! manifests.rs ─ references.rs ─ manifest_cache.rs    what ties them together
 //! tags.rs   catalog.rs   referrers.rs                 lists
-//! lease.rs   purge.rs                                 writers and collections, what is left over
+//! lease.rs   purge.rs   probe.rs                      writers and collections, what is left over, is the store alive
 //! durable.rs                                          what was found, and is relied on
 //! layout.rs ─ link.rs                                 where everything lies
 //! ```
@@ -26,6 +26,7 @@ mod manifest_cache;
 mod manifests;
 mod options;
 mod page;
+mod probe;
 mod purge;
 mod references;
 mod referrers;

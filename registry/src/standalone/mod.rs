@@ -12,12 +12,15 @@ mod instructions;
 mod names;
 mod password;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 
+use self::instructions::Facts;
 use self::password::Password;
+use crate::config::{Config, Login};
 
 /// Who may log in. One name is enough for one machine; more are lines in the file of users.
 const USER: &str = "admin";
@@ -62,9 +65,31 @@ impl Standalone {
         )
     }
 
-    /// What a person does next.
-    pub(crate) fn instructions(&self, port: u16) -> String {
-        instructions::write(&self.folder, port, &self.names, &self.password)
+    /// What a person does next, when `address` is served. A new password is shown to a person alone: what is not a
+    /// terminal is most likely kept somewhere.
+    pub(crate) fn instructions(&self, config: &Config, address: SocketAddr, to_a_person: bool) -> String {
+        let own = |path: &Path, name: &str| path == self.folder.join(name);
+        let certificate = config
+            .http
+            .tls
+            .as_ref()
+            .map(|tls| tls.primary.certificate.as_path());
+        let users = match &config.login {
+            Some(Login::Htpasswd(htpasswd)) => Some(htpasswd.path.as_path()),
+            Some(Login::Token(_)) | None => None,
+        };
+        instructions::write(&Facts {
+            folder: &self.folder,
+            data: &config.storage.root,
+            address,
+            prefix: &config.http.prefix,
+            names: &self.names,
+            own_certificate: certificate.is_some_and(|path| own(path, "private/server.crt")),
+            password: users
+                .is_some_and(|path| own(path, "private/htpasswd"))
+                .then_some(&self.password),
+            to_a_person,
+        })
     }
 
     /// A server that runs for years renews its certificate; the change of the file is seen like any other.

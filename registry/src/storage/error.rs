@@ -25,6 +25,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the store answered, and the answer was that it takes nothing new.
+    pub fn is_refused_write(&self) -> bool {
+        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
+        match self {
+            Self::NoSpace { .. } => true,
+            Self::Io { source, .. } => matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem),
+            Self::NotFound(_) => false,
+        }
+    }
+
     pub(super) fn new(action: &'static str, key: &Key, source: io::Error) -> Self {
         let key = key.clone();
         match source.kind() {

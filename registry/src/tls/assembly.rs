@@ -18,6 +18,8 @@ use crate::config::{CertificateFiles, Tls};
 /// One place in the configuration where a certificate is named.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// Where it is named: `http.tls`, `http.tls.certificates.0`.
+    place: String,
     pub(super) files: CertificateFiles,
     pub(super) served: Option<Arc<Served>>,
     pub(super) error: Option<Arc<MaterialError>>,
@@ -45,11 +47,11 @@ pub enum AssemblyError {
 impl Assembly {
     /// At the start: whatever is not optional must be sound.
     pub(super) fn start(settings: &Tls, now: Timestamp) -> Result<Self, AssemblyError> {
-        let primary = load(&settings.primary, None, now);
-        let others = settings
-            .others
-            .iter()
-            .map(|other| (load(&other.files, None, now), other.optional));
+        let primary = load("http.tls", &settings.primary, None, now);
+        let others = settings.others.iter().enumerate().map(|(index, other)| {
+            let place = format!("http.tls.certificates.{index}");
+            (load(&place, &other.files, None, now), other.optional)
+        });
         let mut entries = vec![required(primary)?];
         for (entry, optional) in others {
             entries.push(if optional { entry } else { required(entry)? });
@@ -69,7 +71,7 @@ impl Assembly {
         let entries: Vec<_> = self
             .entries
             .iter()
-            .map(|entry| load(&entry.files, entry.served.clone(), now))
+            .map(|entry| load(&entry.place, &entry.files, entry.served.clone(), now))
             .collect();
         let (client_cas, client_cas_error) = match load_client_cas(settings) {
             Ok(client_cas) => (client_cas, None),
@@ -102,12 +104,13 @@ impl Assembly {
     }
 }
 
-fn load(files: &CertificateFiles, old: Option<Arc<Served>>, now: Timestamp) -> Entry {
-    let (served, error) = match Served::load(files, now) {
+fn load(place: &str, files: &CertificateFiles, old: Option<Arc<Served>>, now: Timestamp) -> Entry {
+    let (served, error) = match Served::load(place, files, now) {
         Ok(served) => (Some(Arc::new(served)), None),
         Err(error) => (old, Some(Arc::new(error))),
     };
     Entry {
+        place: place.to_owned(),
         files: files.clone(),
         served,
         error,

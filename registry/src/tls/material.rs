@@ -16,10 +16,19 @@ use crate::config::CertificateFiles;
 /// Why files cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum MaterialError {
-    #[error("cannot read {}: {source}{}", path.display(), hint(source))]
-    Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("{}: {problem}", path.display())]
-    Unusable { path: PathBuf, problem: Problem },
+    #[error("{key}: cannot read {}: {source}{}", path.display(), hint(source))]
+    Unreadable {
+        key: String,
+        path: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{key}: {}: {problem}", path.display())]
+    Unusable {
+        /// The key of the configuration that names the file.
+        key: String,
+        path: PathBuf,
+        problem: Problem,
+    },
 }
 
 impl MaterialError {
@@ -62,15 +71,17 @@ pub(super) struct Served {
 
 impl Served {
     /// What no client could use is an error; the rest is served with its findings.
-    pub(super) fn load(files: &CertificateFiles, now: Timestamp) -> Result<Self, MaterialError> {
-        let chain = read(&files.certificate)?;
-        let key = read(&files.key)?;
+    pub(super) fn load(place: &str, files: &CertificateFiles, now: Timestamp) -> Result<Self, MaterialError> {
+        let (of_chain, of_key) = (format!("{place}.certificate"), format!("{place}.key"));
+        let chain = read(&of_chain, &files.certificate)?;
+        let key = read(&of_key, &files.key)?;
         let unusable = |problem: Problem| {
-            let path = match problem {
-                Problem::UnreadableKey { .. } | Problem::KeyMismatch { .. } => &files.key,
-                _ => &files.certificate,
+            let (key, path) = match problem {
+                Problem::UnreadableKey { .. } | Problem::KeyMismatch { .. } => (&of_key, &files.key),
+                _ => (&of_chain, &files.certificate),
             };
             MaterialError::Unusable {
+                key: key.clone(),
                 path: path.clone(),
                 problem,
             }
@@ -110,12 +121,14 @@ impl Served {
 /// Who may have signed a client's certificate.
 pub(super) fn load_client_cas(files: &[PathBuf]) -> Result<Arc<RootCertStore>, MaterialError> {
     let mut roots = RootCertStore::empty();
-    for path in files {
+    for (index, path) in files.iter().enumerate() {
+        let key = format!("http.tls.clientcas.{index}");
         let unusable = |problem| MaterialError::Unusable {
+            key: key.clone(),
             path: path.clone(),
             problem,
         };
-        for certificate in parse_certificates(&read(path)?).map_err(unusable)? {
+        for certificate in parse_certificates(&read(&key, path)?).map_err(unusable)? {
             roots.add(certificate.der().clone()).map_err(|error| {
                 unusable(Problem::UnreadableCertificate {
                     cause: error.to_string(),
@@ -126,8 +139,9 @@ pub(super) fn load_client_cas(files: &[PathBuf]) -> Result<Arc<RootCertStore>, M
     Ok(Arc::new(roots))
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, MaterialError> {
+fn read(key: &str, path: &Path) -> Result<Vec<u8>, MaterialError> {
     std::fs::read(path).map_err(|source| MaterialError::Unreadable {
+        key: key.to_owned(),
         path: path.to_owned(),
         source,
     })

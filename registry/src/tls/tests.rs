@@ -303,7 +303,10 @@ fn what_nobody_could_use_keeps_the_server_from_starting_and_says_why() {
         .err()
         .expect("it must not start")
         .to_string();
-    assert!(error.starts_with("cannot read /nowhere/tls.crt"), "{error}");
+    assert!(
+        error.starts_with("http.tls.certificate: cannot read /nowhere/tls.crt"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -105,3 +105,27 @@ async fn what_registry_2_wrote_is_served() {
     registry.delete_manifest(&name, &digest).await.unwrap();
     assert!(registry.manifest(&name, &by_tag("v1")).await.is_err());
 }
+
+#[tokio::test]
+async fn a_probe_goes_to_the_disk_and_sees_when_that_does_not_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let content = |read_only| {
+        let storage = crate::storage::FilesystemStorage::open(folder.path()).unwrap();
+        let options = Options {
+            read_only,
+            ..Options::default()
+        };
+        Content::new(Arc::new(storage), options)
+    };
+    let probe = folder.path().join("roadstead/probe");
+    content(true).probe().await.unwrap();
+    assert!(
+        !probe.exists(),
+        "nothing is written while the registry is read-only"
+    );
+    content(false).probe().await.unwrap();
+    assert!(probe.exists());
+    std::fs::remove_file(&probe).unwrap();
+    std::fs::create_dir(&probe).unwrap();
+    assert!(content(false).probe().await.is_err());
+}

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use roadstead_oci::{Digest, RepositoryName};
+use tokio::task::JoinHandle;
 
 use crate::config::Health;
-use crate::content::{Content, Error};
+use crate::content::{self, Content};
 
 /// How long the storage may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,8 +42,9 @@ impl Readiness {
     /// Looks at the storage for ever. One failure is not yet a reason: `threshold` in a row are.
     pub async fn watch(&self, content: Content, health: Health) {
         let mut failures = 0;
+        let mut look = None;
         loop {
-            match look(&content).await {
+            match outcome(&mut look, &content).await {
                 Ok(()) => failures = 0,
                 Err(cause) => {
                     failures += 1;
@@ -57,13 +58,20 @@ impl Readiness {
     }
 }
 
-/// Asks for something that is not there: a storage that can say so works.
-async fn look(content: &Content) -> Result<(), String> {
-    let repository: RepositoryName = "roadstead/health".parse().map_err(|_| "bad name".to_owned())?;
-    let nothing = Digest::sha256([0; 32]);
-    match tokio::time::timeout(PATIENCE, content.blob(&repository, &nothing)).await {
-        Ok(Ok(_) | Err(Error::BlobUnknown { .. } | Error::NameUnknown(_))) => Ok(()),
-        Ok(Err(error)) => Err(crate::http::error::chain(&error)),
-        Err(_) => Err(format!("no answer within {} seconds", PATIENCE.as_secs())),
+type Look = JoinHandle<Result<(), content::Error>>;
+
+/// One look has to end before the next begins: each that hangs in a dead disk holds a thread.
+async fn outcome(look: &mut Option<Look>, content: &Content) -> Result<(), String> {
+    let running = look.get_or_insert_with(|| {
+        let content = content.clone();
+        tokio::spawn(async move { content.probe().await })
+    });
+    let Ok(ended) = tokio::time::timeout(PATIENCE, running).await else {
+        return Err(format!("no answer within {} seconds", PATIENCE.as_secs()));
+    };
+    *look = None;
+    match ended {
+        Ok(outcome) => outcome.map_err(|error| crate::http::error::chain(&error)),
+        Err(error) => Err(error.to_string()),
     }
 }
