@@ -138,6 +138,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         origin: config.http.origin.clone(),
         headers: config.http.headers.clone(),
         access_log: config.log.access,
+        catalog_page: config.catalog_page,
     };
     let app = App::new(State {
         content: content.clone(),

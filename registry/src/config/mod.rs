@@ -10,6 +10,8 @@ mod environment;
 mod judge;
 mod problem;
 mod raw;
+#[cfg(test)]
+mod reference_tests;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,8 @@ pub struct Config {
     /// Absent: readiness does not look at the storage.
     pub health: Option<Health>,
     pub notifications: Notifications,
+    /// The most repositories that one page of the catalog lists.
+    pub catalog_page: usize,
 }
 
 impl Config {

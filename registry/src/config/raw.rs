@@ -16,6 +16,13 @@ pub(super) struct Root {
     pub(super) health: Health,
     pub(super) notifications: Notifications,
     pub(super) validation: Validation,
+    pub(super) catalog: Catalog,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "keys with values")]
+pub(super) struct Catalog {
+    pub(super) maxentries: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

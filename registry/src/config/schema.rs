@@ -56,7 +56,7 @@ pub(super) const ROOT: Node = Group(&[
         "policy",
         Group(&[("repository", Group(&[("classes", Refused(NO_CLASSES))]))]),
     ),
-    ("catalog", Harmless),
+    ("catalog", Group(&[("maxentries", Value)])),
     ("opentelemetry", Harmless),
 ]);
 

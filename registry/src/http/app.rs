@@ -35,6 +35,8 @@ pub struct Settings {
     /// Added to every answer.
     pub headers: HeaderMap,
     pub access_log: bool,
+    /// The most repositories that one page of the catalog lists.
+    pub catalog_page: usize,
 }
 
 /// Who is at the other end of a connection.
@@ -85,6 +87,7 @@ impl App {
             auth: Arc::clone(&auth),
             metrics: Arc::clone(&metrics),
             parsing: Semaphore::new(PARSED_AT_ONCE),
+            catalog_page: settings.catalog_page,
         };
         App(Arc::new(Inner {
             handlers,

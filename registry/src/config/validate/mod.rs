@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::problem::{Problem, Problems, Warning};
 use super::{Config, Health, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
 
+/// registry:2's.
+const CATALOG_PAGE: usize = 1000;
 const HOUR: Duration = Duration::from_secs(3600);
 
 pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Config, Problems> {
@@ -27,6 +29,13 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
     let validation = check.validation(raw.validation);
     let health = check.health(raw.health);
     let notifications = check.notifications(raw.notifications, relative_urls);
+    // As registry:2: nothing, or less than that, is the default.
+    let catalog_page = raw
+        .catalog
+        .maxentries
+        .and_then(|n| usize::try_from(n).ok())
+        .filter(|n| *n > 0);
+    let catalog_page = catalog_page.unwrap_or(CATALOG_PAGE);
     Problems::none_of(check.problems)?;
     Ok(Config {
         log,
@@ -37,6 +46,7 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
         validation,
         health,
         notifications,
+        catalog_page,
     })
 }
 
@@ -71,7 +81,8 @@ impl Check<'_> {
     }
 
     fn log(&mut self, raw: raw::Log, loglevel: Option<String>) -> Log {
-        let level = match raw.level.or(loglevel).as_deref() {
+        let level = raw.level.or(loglevel).map(|level| level.to_ascii_lowercase());
+        let level = match level.as_deref() {
             Some("error" | "fatal" | "panic") => tracing::Level::ERROR,
             Some("warn" | "warning") => tracing::Level::WARN,
             None | Some("info") => tracing::Level::INFO,

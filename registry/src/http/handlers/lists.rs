@@ -11,7 +11,7 @@ use crate::http::route::Paging;
 
 /// The most that one page holds, whatever is asked for.
 const LARGEST_PAGE: usize = 10_000;
-/// What a page of the catalog and of referrers holds when nothing is asked for. All tags are listed then, as
+/// What a page of referrers holds when nothing is asked for. All tags are listed then, as
 /// registry:2 does: scripts that know nothing of pages rely on it.
 const PAGE: usize = 1000;
 
@@ -53,7 +53,8 @@ impl Handlers {
     }
 
     pub(super) async fn catalog(&self, paging: Paging, asked: &Asked<'_>) -> Answer {
-        let n = Some(paging.n.unwrap_or(PAGE).min(LARGEST_PAGE));
+        // registry:2 refuses a larger number; a shorter page with a link to the next is what the specification has.
+        let n = Some(paging.n.unwrap_or(self.catalog_page).min(self.catalog_page));
         let visible = |repository: &RepositoryName| self.auth.shows(&asked.identity, repository);
         let page = self
             .content

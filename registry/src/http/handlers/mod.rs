@@ -35,6 +35,7 @@ pub(super) struct Handlers {
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) parsing: Semaphore,
+    pub(super) catalog_page: usize,
 }
 
 /// The rest of a request, when its route is known and its caller was let through.

@@ -146,6 +146,7 @@ async fn start(
             origin: None,
             headers: http::HeaderMap::new(),
             access_log: false,
+            catalog_page: 1000,
         },
     });
     let listener = bind(&"127.0.0.1:0".parse().unwrap()).await.unwrap();

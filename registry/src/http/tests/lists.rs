@@ -140,3 +140,26 @@ async fn referrers_are_listed_filtered_and_paged() {
         (200, &json!([]))
     );
 }
+
+#[tokio::test]
+async fn a_page_of_the_catalog_is_never_longer_than_configured() {
+    let mut wanted = registry();
+    wanted.catalog_page = 2;
+    let registry = wanted.start();
+    for name in ["a", "b", "c"] {
+        registry.push_blob(name, b"x").await;
+    }
+    for query in ["", "?n=3", "?n=1000000"] {
+        let reply = registry.get(&format!("/v2/_catalog{query}")).await;
+        assert_eq!(
+            reply.json(),
+            serde_json::json!({"repositories": ["a", "b"]}),
+            "{query}"
+        );
+        assert_eq!(
+            reply.next().as_deref(),
+            Some("/v2/_catalog?last=b&n=2"),
+            "{query}"
+        );
+    }
+}

@@ -46,6 +46,7 @@ struct Wanted {
     token: Option<TokenAuth>,
     notifications: Option<Notifications>,
     certificates_log_in: bool,
+    catalog_page: usize,
     rules: Vec<Rule>,
     prefix: &'static str,
     origin: Option<&'static str>,
@@ -62,6 +63,7 @@ fn registry() -> Wanted {
         token: None,
         notifications: None,
         certificates_log_in: false,
+        catalog_page: 1000,
         rules: Vec::new(),
         prefix: "/",
         origin: None,
@@ -144,6 +146,7 @@ impl Wanted {
                     .into_iter()
                     .collect(),
                 access_log: true,
+                catalog_page: self.catalog_page,
             },
         });
         Registry { app, metrics, folder }
