@@ -15,6 +15,7 @@
 //! roadstead/                                             ours: registry:2 does not look here
 //!   tmp/<uuid>                                             objects on their way to their place
 //!   gc/<batch>                                             what a collection is about to delete
+//!   tags/<name>/_digests/<alg>/<hex>/<tag>                 derived: which tags may point at the manifest
 //!   referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>     derived: who refers to the subject
 //!   referrers/<name>/_examined                             derived: which manifests the above covers
 //!   probe                                                  written now and then, to see whether the store works
@@ -31,6 +32,7 @@ const BLOBS: &str = "docker/registry/v2/blobs";
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
 const CONDEMNED: &str = "roadstead/gc";
 const REFERRERS: &str = "roadstead/referrers";
+const TAG_INDEX: &str = "roadstead/tags";
 
 /// In a repository's folder: the uploads on their way.
 pub(super) const UPLOADS: &str = "_uploads";
@@ -104,6 +106,19 @@ pub(super) fn tag_history_link(name: &RepositoryName, tag: &Tag, digest: &Digest
         "{REPOSITORIES}/{name}/_manifests/tags/{tag}/index/{}/link",
         folder_of(digest)
     ))
+}
+
+/// Below it, a folder for each manifest that has tags.
+pub(super) fn tag_index(name: &RepositoryName) -> Key {
+    key(format!("{TAG_INDEX}/{name}/_digests"))
+}
+
+pub(super) fn tag_index_of(name: &RepositoryName, digest: &Digest) -> Key {
+    key(format!("{TAG_INDEX}/{name}/_digests/{}", folder_of(digest)))
+}
+
+pub(super) fn tag_index_entry(name: &RepositoryName, digest: &Digest, tag: &Tag) -> Key {
+    key(format!("{TAG_INDEX}/{name}/_digests/{}/{tag}", folder_of(digest)))
 }
 
 pub(super) fn uploads(name: &str) -> Key {
@@ -206,6 +221,7 @@ mod tests {
         let tag: Tag = "a".repeat(128).parse().unwrap();
         let digest = Digest::sha512([0; 64]);
         tag_history_link(&name, &tag, &digest);
+        tag_index_entry(&name, &digest, &tag);
         referrer(&name, &digest, &digest);
     }
 }

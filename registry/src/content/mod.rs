@@ -4,7 +4,7 @@
 //! uploads.rs ─ session.rs ─ intake.rs ─ hasher.rs     bytes on their way, hashed as they pass
 //! blobs.rs                                            layers and configs of a repository
 //! manifests.rs ─ references.rs ─ manifest_cache.rs    what ties them together
-//! tags.rs   catalog.rs   referrers.rs                 lists
+//! tags.rs ─ tag_index.rs   catalog.rs   referrers.rs    lists
 //! lease.rs   purge.rs   probe.rs                      writers and collections, what is left over, is the store alive
 //! durable.rs                                          what was found, and is relied on
 //! layout.rs ─ link.rs                                 where everything lies
@@ -26,11 +26,13 @@ mod manifest_cache;
 mod manifests;
 mod options;
 mod page;
+mod per_repository;
 mod probe;
 mod purge;
 mod references;
 mod referrers;
 mod session;
+mod tag_index;
 mod tags;
 #[cfg(test)]
 mod tests;
@@ -50,8 +52,8 @@ use manifest_cache::ManifestCache;
 pub use manifests::{Pushed, StoredManifest};
 pub use options::{MissingReferences, Options};
 pub use page::Page;
+use per_repository::OncePerRepository;
 pub use purge::Purged;
-use referrers::Examined;
 pub use upload_id::{NotAnUploadId, UploadId};
 
 /// All transfers together use about this much memory for their bytes.
@@ -67,7 +69,10 @@ struct Inner {
     options: Options,
     buffers: Arc<Buffers>,
     manifests: ManifestCache,
-    examined: Examined,
+    /// The repositories whose index of referrers has been compared with their manifests.
+    examined: OncePerRepository,
+    /// The repositories whose index of tags has been compared with their tags.
+    indexed: OncePerRepository,
     durable: Durable,
 }
 
@@ -82,7 +87,8 @@ impl Content {
             options,
             buffers: Buffers::new(TRANSFER_BUDGET),
             manifests: ManifestCache::default(),
-            examined: Examined::default(),
+            examined: OncePerRepository::default(),
+            indexed: OncePerRepository::default(),
             durable: Durable::default(),
         }))
     }

@@ -5,12 +5,10 @@
 //! a crash at any point leaves at most an entry that is not shown. What registry:2 wrote without telling us is
 //! found at each process's first question about a repository.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeSet;
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName};
-use tokio::sync::OnceCell;
 use tracing::{debug, warn};
 
 use super::error::Error;
@@ -26,17 +24,6 @@ const PAGE_BYTES: usize = 3 << 20;
 const EXAMINED_LIMIT: usize = 1 << 30;
 /// Manifests that are examined at the same time.
 const AT_ONCE: usize = 16;
-
-/// The repositories whose index has been compared with their manifests by this process.
-#[derive(Debug, Default)]
-pub(super) struct Examined(Mutex<HashMap<RepositoryName, Arc<OnceCell<()>>>>);
-
-impl Examined {
-    fn of(&self, repository: &RepositoryName) -> Arc<OnceCell<()>> {
-        let mut examined = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        Arc::clone(examined.entry(repository.clone()).or_default())
-    }
-}
 
 impl Content {
     /// The manifests whose subject is this one, in the order of their digests, after `last`, at most `n` of them.
@@ -141,11 +128,7 @@ impl Content {
             // Not remembered: names that nobody has pushed to must not use memory.
             return Ok(());
         }
-        let examined = self.0.examined.of(repository);
-        examined
-            .get_or_try_init(|| self.examine(repository))
-            .await
-            .copied()
+        self.0.examined.ensure(repository, self.examine(repository)).await
     }
 
     /// Reads the manifests that nobody has examined yet, and adds those that have a subject.

@@ -1,5 +1,6 @@
 //! Tags: registers that the last writer wins.
 
+use futures::future::join;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
 use super::error::Error;
@@ -38,17 +39,17 @@ impl Content {
     /// Deletes a tag. The manifest stays.
     pub async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
         self.check_deletable()?;
-        if self.live_tag(repository, tag).await?.is_none() {
-            let reference = Reference::Tag(tag.clone());
-            return Err(Error::ManifestUnknown {
-                repository: repository.clone(),
-                reference,
-            });
-        }
+        let unknown = || Error::ManifestUnknown {
+            repository: repository.clone(),
+            reference: Reference::Tag(tag.clone()),
+        };
+        let digest = self.tag(repository, tag).await?.ok_or_else(unknown)?;
+        self.revision(repository, &digest).await?.ok_or_else(unknown)?;
         self.storage()
             .delete(&layout::tag_link(repository, tag), &layout::tags(repository))
             .await?;
-        self.forget_tag_history(repository, tag).await
+        self.forget_tag_history(repository, tag).await?;
+        self.unindex_tag(repository, tag, &digest).await
     }
 
     /// What the tag points at, whether or not the repository still has it.
@@ -62,22 +63,26 @@ impl Content {
         tag: &Tag,
         digest: &Digest,
     ) -> Result<(), Error> {
-        link::write(self.storage(), &layout::tag_link(repository, tag), digest).await
+        link::write(self.storage(), &layout::tag_link(repository, tag), digest).await?;
+        // A deletion may have taken the entry away between the two.
+        self.index_tag(repository, tag, digest).await
     }
 
-    /// registry:2 keeps a link for every manifest that a tag ever pointed at, written before the tag itself.
+    /// What is written before the tag itself: registry:2 keeps a link for every manifest that a tag ever pointed at, and
+    /// whoever deletes the manifest has to find the tag.
     pub(super) async fn remember_tag(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
         digest: &Digest,
     ) -> Result<(), Error> {
-        link::write(
-            self.storage(),
-            &layout::tag_history_link(repository, tag, digest),
-            digest,
+        let history = layout::tag_history_link(repository, tag, digest);
+        let (written, indexed) = join(
+            link::write(self.storage(), &history, digest),
+            self.index_tag(repository, tag, digest),
         )
-        .await
+        .await;
+        written.and(indexed)
     }
 
     /// Deletes every tag that points at this manifest, which has no revision link any more. A tag that is moved
@@ -89,22 +94,23 @@ impl Content {
         digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
         let mut deleted = Vec::new();
-        for name in self.tag_names(repository, None, None).await? {
-            let Ok(tag) = name.parse() else { continue };
-            if self.tag(repository, &tag).await? != Some(*digest) {
-                continue;
+        for tag in self.tags_that_may_name(repository, digest).await? {
+            let mut is_gone = false;
+            if self.tag(repository, &tag).await? == Some(*digest) {
+                if self.revision(repository, digest).await?.is_some() {
+                    return Ok(deleted);
+                }
+                let at = layout::tag_link(repository, &tag);
+                self.storage()
+                    .delete_if(&at, &layout::tags(repository), &link::text(digest))
+                    .await?;
+                is_gone = self.tag(repository, &tag).await?.is_none();
+                if is_gone {
+                    self.forget_tag_history(repository, &tag).await?;
+                }
             }
-            if self.revision(repository, digest).await?.is_some() {
-                return Ok(deleted);
-            }
-            let at = layout::tag_link(repository, &tag);
-            self.storage()
-                .delete_if(&at, &layout::tags(repository), &link::text(digest))
-                .await?;
-            if self.tag(repository, &tag).await?.is_none() {
-                self.forget_tag_history(repository, &tag).await?;
-                deleted.push(tag);
-            }
+            self.unindex_tag(repository, &tag, digest).await?;
+            deleted.extend(is_gone.then_some(tag));
         }
         Ok(deleted)
     }

@@ -7,6 +7,7 @@ mod lists;
 mod manifests;
 mod on_disk;
 mod referrers;
+mod tag_index;
 mod uploads;
 
 use std::collections::BTreeMap;

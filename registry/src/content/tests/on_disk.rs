@@ -48,6 +48,10 @@ async fn a_push_writes_what_registry_2_would_write() {
             link(&manifest),
         ),
         (format!("{ours}/_uploads/"), Vec::new()),
+        (
+            format!("roadstead/tags/team/app/_digests/sha256/{}/v1", manifest.hex()),
+            Vec::new(),
+        ),
         ("roadstead/tmp/".to_owned(), Vec::new()),
     ]
     .into();
