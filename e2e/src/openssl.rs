@@ -53,17 +53,26 @@ impl Authority {
 
     /// A server certificate for `host`, signed by the intermediate.
     pub fn issue(&self, host: &str) -> Pair {
-        self.openssl(&format!(
-            "req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN={host}"
-        ));
-        self.write(
-            "server.ext",
+        self.issue_for(
+            host,
             &format!("subjectAltName=DNS:{host}\nextendedKeyUsage=serverAuth\n"),
-        );
-        self.openssl("x509 -req -in server.csr -CA inner.crt -CAkey inner.key -CAcreateserial -days 365 -extfile server.ext -out server.crt");
+        )
+    }
+
+    /// A certificate by which `user` shows who that is, signed by the intermediate.
+    pub fn issue_client(&self, user: &str) -> Pair {
+        self.issue_for(user, "extendedKeyUsage=clientAuth\n")
+    }
+
+    fn issue_for(&self, name: &str, extensions: &str) -> Pair {
+        self.openssl(&format!(
+            "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN={name}"
+        ));
+        self.write("leaf.ext", extensions);
+        self.openssl("x509 -req -in leaf.csr -CA inner.crt -CAkey inner.key -CAcreateserial -days 365 -extfile leaf.ext -out leaf.crt");
         Pair {
-            certificate: self.read("server.crt") + &self.read("inner.crt"),
-            key: self.read("server.key"),
+            certificate: self.read("leaf.crt") + &self.read("inner.crt"),
+            key: self.read("leaf.key"),
         }
     }
 

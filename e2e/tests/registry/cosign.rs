@@ -68,7 +68,7 @@ fn clean_takes_the_signatures_away_and_leaves_the_image() {
     let site = site();
     run(
         &site,
-        &format!("{SIGN} $(cat one); cosign clean --force $(cat one)"),
+        &format!("{SIGN} $(cat one); {VERIFY} --key cosign.pub $(cat one); cosign clean --force $(cat one)"),
     )
     .ok();
     let printed = run(&site, &format!("{VERIFY} --key cosign.pub $(cat one)")).fails();

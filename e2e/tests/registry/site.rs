@@ -20,16 +20,27 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    /// The clients' folder has `ca.crt`, `password`, and beside them `stranger.crt` and `wrong`.
+    /// The clients' folder has `ca.crt`, `password`, `client.cert` and `client.key`; and `stranger.crt` and `wrong`.
     pub(crate) fn open() -> Self {
+        Self::with(None)
+    }
+
+    /// One that asks clients for a certificate.
+    pub(crate) fn with_client_certificates(mode: &str) -> Self {
+        Self::with(Some(mode))
+    }
+
+    fn with(client_auth: Option<&str>) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let certificates = Certificates::get();
-        let config = config(data.path(), &certificates.pair);
+        let config = config(data.path(), certificates, client_auth);
         let server = Server::start(&config);
         let room = Sandbox::open();
         let wire = Wire::lay(room.listen(), server.port());
         for (name, content) in [
             ("ca.crt", certificates.root.as_str()),
+            ("client.cert", certificates.client.certificate.as_str()),
+            ("client.key", certificates.client.key.as_str()),
             ("stranger.crt", certificates.stranger.as_str()),
             ("password", PASSWORD),
             ("wrong", "battery staple"),
@@ -66,6 +77,8 @@ impl Site {
 struct Certificates {
     root: String,
     pair: Pair,
+    /// The user's own.
+    client: Pair,
     /// The root of a CA that has nothing to do with it.
     stranger: String,
 }
@@ -78,25 +91,30 @@ impl Certificates {
             Self {
                 root: authority.root(),
                 pair: authority.issue(REGISTRY.split(':').next().unwrap_or_default()),
+                client: authority.issue_client(USER),
                 stranger: Authority::create().root(),
             }
         })
     }
 }
 
-fn config(folder: &Path, pair: &Pair) -> String {
+fn config(folder: &Path, certificates: &Certificates, client_auth: Option<&str>) -> String {
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         std::fs::write(&path, text).expect("the temporary folder can be written");
         path.display().to_string()
     };
-    let certificate = write("server.crt", &pair.certificate);
-    let key = write("server.key", &pair.key);
+    let certificate = write("server.crt", &certificates.pair.certificate);
+    let key = write("server.key", &certificates.pair.key);
+    let asked = client_auth.map_or_else(String::new, |mode| {
+        let ca = write("clients.crt", &certificates.root);
+        format!(", clientcas: [{ca}], clientauth: {mode}")
+    });
     let line = roadstead_pki::htpasswd::hash_line(USER, PASSWORD, 5).expect("bcrypt takes them");
     let users = write("htpasswd", &line);
     let mut config = stock_config(&folder.join("data")).replace(
         "http:\n",
-        &format!("http:\n  tls: {{certificate: {certificate}, key: {key}}}\n"),
+        &format!("http:\n  tls: {{certificate: {certificate}, key: {key}{asked}}}\n"),
     );
     let _ = writeln!(config, "auth: {{htpasswd: {{realm: Clients, path: {users}}}}}");
     config
