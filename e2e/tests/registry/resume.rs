@@ -59,7 +59,7 @@ const CLIENTS: &[Stock] = &[
 
 fn ready(stock: &Stock) -> Site {
     let site = Site::open();
-    // All but podman and its kin read what docker's login leaves, and those read it too.
+    // Every one of them reads what docker's login leaves, and crane's leaves the same.
     site.run(&format!(
         "mkdir -p /etc/containers/certs.d/$HOST; cp ca.crt /etc/containers/certs.d/$HOST/\n\
          crane auth login $HOST -u ann --password-stdin < password\n{}; {}",
