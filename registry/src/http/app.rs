@@ -155,7 +155,7 @@ impl Inner {
     ) -> Result<Response<ResponseBody>, Error> {
         let route = route::parse(&self.settings.prefix, &parts.method, &parts.uri)?;
         observation.routed(route.name());
-        let identity = self.admit(&route, &parts.headers, caller, observation).await?;
+        let identity = self.admit(&route, parts, caller, observation).await?;
         let pieces = body.pieces(observation);
         let news = self.notifications.as_ref().map(|notifications| {
             let place = (self.settings.origin.as_deref(), self.settings.prefix.as_str());
@@ -175,7 +175,7 @@ impl Inner {
     async fn admit(
         &self,
         route: &Route,
-        headers: &HeaderMap,
+        parts: &Parts,
         caller: &Caller,
         observation: &mut Observation,
     ) -> Result<Identity, Error> {
@@ -184,10 +184,10 @@ impl Inner {
             return Ok(Identity::Anonymous);
         }
         let presented = Presented {
-            authorization: headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
+            authorization: parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
             certificate: caller.certificate.as_deref(),
         };
-        let refused = |refusal| self.refused(refusal, route, headers);
+        let refused = |refusal| self.refused(refusal, route, parts);
         let identity = self.auth.authenticate(presented).await.map_err(refused)?;
         if let Some(user) = identity.user() {
             observation.user(user);
@@ -206,10 +206,10 @@ impl Inner {
         }
     }
 
-    fn refused(&self, refusal: Refusal, route: &Route, headers: &HeaderMap) -> Error {
+    fn refused(&self, refusal: Refusal, route: &Route, parts: &Parts) -> Error {
         self.metrics.refused(refusal);
         let scheme = self.auth.scheme();
-        let challenge = scheme.map(|scheme| challenge(scheme, route, refusal, headers));
+        let challenge = scheme.map(|scheme| challenge(scheme, route, refusal, parts));
         Error::Refused {
             refusal,
             challenge: challenge.unwrap_or_default(),

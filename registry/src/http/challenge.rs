@@ -1,21 +1,21 @@
 //! The header `WWW-Authenticate`: how to log in, and for what.
 
-use http::HeaderMap;
 use http::header::HOST;
+use http::request::Parts;
 
 use super::route::{Need, Route, Start};
 use crate::auth::access::Action;
 use crate::auth::{Refusal, Scheme};
 
 /// What somebody is told who is not let in.
-pub(super) fn challenge(scheme: Scheme<'_>, route: &Route, refusal: Refusal, headers: &HeaderMap) -> String {
+pub(super) fn challenge(scheme: Scheme<'_>, route: &Route, refusal: Refusal, parts: &Parts) -> String {
     let settings = match scheme {
         Scheme::Basic { realm } => return format!("Basic realm={}", quote(realm)),
         Scheme::Bearer(settings) => settings,
     };
     let realm = match &settings.redirect_path {
         None => settings.realm.clone(),
-        Some(path) => here(headers, path),
+        Some(path) => here(parts, path),
     };
     let mut text = format!(
         "Bearer realm={},service={}",
@@ -35,11 +35,20 @@ pub(super) fn challenge(scheme: Scheme<'_>, route: &Route, refusal: Refusal, hea
 }
 
 /// `auth.token.autoredirect`: the token server stands behind the same name.
-fn here(headers: &HeaderMap, path: &str) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let scheme = text("x-forwarded-proto").filter(|scheme| !scheme.is_empty());
-    let host = text(HOST.as_str()).unwrap_or_default();
-    format!("{}://{host}{path}", scheme.unwrap_or("https"))
+fn here(parts: &Parts, path: &str) -> String {
+    let scheme = parts
+        .headers
+        .get("x-forwarded-proto")
+        .and_then(|value| value.to_str().ok());
+    let scheme = scheme.filter(|scheme| !scheme.is_empty()).unwrap_or("https");
+    format!("{scheme}://{}{path}", host(parts))
+}
+
+/// The name by which a request knows this server: HTTP/2 has it in the address.
+pub(super) fn host(parts: &Parts) -> &str {
+    let header = parts.headers.get(HOST).and_then(|value| value.to_str().ok());
+    let authority = || parts.uri.authority().map(|authority| authority.as_str());
+    header.or_else(authority).unwrap_or_default()
 }
 
 /// What a token must grant for this, as registry:2 asks for it.

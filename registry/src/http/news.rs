@@ -1,11 +1,12 @@
 //! What the endpoints of `notifications` are told of a request, as registry:2 tells it.
 
 use http::HeaderMap;
-use http::header::{HOST, USER_AGENT};
+use http::header::USER_AGENT;
 use http::request::Parts;
 use roadstead_oci::{Descriptor, Digest, Manifest, Reference, RepositoryName, Tag};
 
 use super::app::Caller;
+use super::challenge::host;
 use super::route::Links;
 use crate::auth::access::Identity;
 use crate::content::{Pushed, StoredManifest};
@@ -27,9 +28,7 @@ impl News {
         (caller, identity): (&Caller, &Identity),
         (origin, prefix): (Option<&str>, &str),
     ) -> Self {
-        let host = text(&parts.headers, HOST.as_str());
-        let host = host.or_else(|| parts.uri.authority().map(|authority| authority.as_str()));
-        let host = host.unwrap_or_default();
+        let host = host(parts);
         let links = match origin {
             _ if notifications.settings().relative_urls => Links::new(None, prefix),
             Some(origin) => Links::new(Some(origin), prefix),

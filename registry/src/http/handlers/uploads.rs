@@ -27,13 +27,13 @@ impl Handlers {
             Start::Session(algorithm) => self.open_session(repository, algorithm).await,
             Start::Whole(digest) => {
                 self.content.push_blob(repository, &digest, asked.body).await?;
-                self.tell_pushed(asked.news.as_ref(), repository, &digest).await?;
+                self.tell_pushed(asked.news.as_ref(), repository, &digest).await;
                 Ok(created(&self.links.blob(repository, &digest), &digest))
             }
             Start::Mount { digest, from } => {
                 if self.mount(repository, &digest, from.as_ref(), &asked).await? {
                     if let Some(news) = &asked.news {
-                        let size = self.content.blob(repository, &digest).await?.size();
+                        let size = self.size(repository, &digest).await;
                         news.mounted_blob(repository, &digest, size, from.as_ref()).await;
                     }
                     return Ok(created(&self.links.blob(repository, &digest), &digest));
@@ -95,22 +95,22 @@ impl Handlers {
             .finish_upload(repository, id, digest, at, asked.body)
             .await;
         finished.map_err(|error| self.explain(error, repository, id))?;
-        self.tell_pushed(asked.news.as_ref(), repository, digest).await?;
+        self.tell_pushed(asked.news.as_ref(), repository, digest).await;
         self.metrics.upload(Upload::Finished);
         Ok(created(&self.links.blob(repository, digest), digest))
     }
 
-    async fn tell_pushed(
-        &self,
-        news: Option<&News>,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<(), content::Error> {
+    async fn tell_pushed(&self, news: Option<&News>, repository: &RepositoryName, digest: &Digest) {
         if let Some(news) = news {
-            let size = self.content.blob(repository, digest).await?.size();
+            let size = self.size(repository, digest).await;
             news.pushed_blob(repository, digest, size).await;
         }
-        Ok(())
+    }
+
+    /// Of a blob that is there. What was acknowledged stays so, though somebody deleted it meanwhile.
+    async fn size(&self, repository: &RepositoryName, digest: &Digest) -> u64 {
+        let blob = self.content.blob(repository, digest).await;
+        blob.map_or(0, |blob| blob.size())
     }
 
     pub(super) async fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Answer {

@@ -271,4 +271,10 @@ async fn the_token_server_may_be_found_behind_the_registrys_own_name() {
             format!("Bearer realm=\"{realm}\",service=\"the service\"")
         );
     }
+    let http2 = behind.registry.get("https://over.http2.example/v2/").await;
+    let challenge = http2.header("www-authenticate");
+    assert!(
+        challenge.contains("realm=\"https://over.http2.example/auth/token\""),
+        "{challenge}"
+    );
 }
