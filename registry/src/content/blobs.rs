@@ -34,6 +34,9 @@ impl Content {
             warn!(%repository, %digest, "blob is linked but its data is gone; the next push mends it");
             return Err(unknown());
         };
+        if self.is_damaged(&target, object.size()).await? {
+            return Err(unknown());
+        }
         Ok(Blob {
             digest: *digest,
             object,
@@ -91,7 +94,7 @@ impl Content {
         let Some(found) = self.storage().stat(&data).await? else {
             return Ok(false);
         };
-        if !self.ensure_durable(&data, found).await? {
+        if self.is_damaged(&target, found.size).await? || !self.ensure_durable(&data, found).await? {
             return Ok(false);
         }
         let at = layout::layer_link(repository, digest);

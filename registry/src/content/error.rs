@@ -66,6 +66,8 @@ pub enum Error {
     Collecting,
     #[error("no space left in the store, nothing was stored")]
     NoSpace(#[source] storage::Error),
+    #[error("the store cannot be written, nothing was stored")]
+    Unwritable(#[source] storage::Error),
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error("the store failed")]
@@ -76,6 +78,7 @@ impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
             full @ storage::Error::NoSpace { .. } => Self::NoSpace(full),
+            refused if refused.is_read_only() => Self::Unwritable(refused),
             other @ (storage::Error::NotFound(_) | storage::Error::Io { .. }) => Self::Storage(other),
         }
     }

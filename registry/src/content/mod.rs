@@ -6,7 +6,7 @@
 //! manifests.rs ─ references.rs ─ manifest_cache.rs    what ties them together
 //! tags.rs ─ tag_index.rs   catalog.rs   referrers.rs    lists
 //! lease.rs   purge.rs   probe.rs                      writers and collections, what is left over, is the store alive
-//! durable.rs                                          what was found, and is relied on
+//! durable.rs   damage.rs                              what was found, and may be relied on or not
 //! layout.rs ─ link.rs                                 where everything lies
 //! ```
 //! There is no lock. Content is addressed by its digest, so that writing it twice is harmless; a tag is a register
@@ -15,6 +15,7 @@
 
 mod blobs;
 mod catalog;
+mod damage;
 mod durable;
 mod error;
 mod hasher;
@@ -46,6 +47,7 @@ use futures::Stream;
 
 use crate::storage::{Buffers, Storage};
 pub use blobs::{Blob, BlobStream};
+use damage::Damage;
 use durable::Durable;
 pub use error::{BodyError, Error};
 use manifest_cache::ManifestCache;
@@ -74,6 +76,7 @@ struct Inner {
     /// The repositories whose index of tags has been compared with their tags.
     indexed: OncePerRepository,
     durable: Durable,
+    damage: Damage,
 }
 
 /// The bytes of a request: pieces, or the reason why they ended early.
@@ -90,6 +93,7 @@ impl Content {
             examined: OncePerRepository::default(),
             indexed: OncePerRepository::default(),
             durable: Durable::default(),
+            damage: Damage::default(),
         }))
     }
 

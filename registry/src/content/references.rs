@@ -69,7 +69,13 @@ impl Content {
             let Some(found) = self.storage().stat(&data).await? else {
                 continue;
             };
+            if self.is_damaged(&target, found.size).await? {
+                continue;
+            }
             if found.size != descriptor.size {
+                if self.examine_data(&target, found).await? {
+                    continue;
+                }
                 return Err(Error::SizeMismatch {
                     digest: descriptor.digest,
                     announced: descriptor.size,

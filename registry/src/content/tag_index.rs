@@ -54,7 +54,11 @@ impl Content {
         digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
         let job = self.index_all_tags(repository);
-        self.0.indexed.ensure(repository, job).await?;
+        match self.0.indexed.ensure(repository, job).await {
+            // Deleting is the way out of a full disk, and must not need room for an index.
+            Err(Error::NoSpace(_)) => return self.all_tags(repository).await,
+            result => result?,
+        }
         let folder = layout::tag_index_of(repository, digest);
         let entries = self.storage().list(&folder, None, usize::MAX).await?;
         Ok(entries
@@ -64,13 +68,10 @@ impl Content {
     }
 
     async fn index_all_tags(&self, repository: &RepositoryName) -> Result<(), Error> {
-        let tags = self
-            .storage()
-            .list(&layout::tags(repository), None, usize::MAX)
-            .await?;
-        let looks = tags
+        let looks = self
+            .all_tags(repository)
+            .await?
             .into_iter()
-            .filter_map(|entry| entry.name.parse::<Tag>().ok())
             .map(|tag| async move {
                 match self.tag(repository, &tag).await? {
                     Some(digest) => self.index_tag(repository, &tag, &digest).await,
@@ -78,5 +79,14 @@ impl Content {
                 }
             });
         stream::iter(looks).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    async fn all_tags(&self, repository: &RepositoryName) -> Result<Vec<Tag>, Error> {
+        let folder = layout::tags(repository);
+        let entries = self.storage().list(&folder, None, usize::MAX).await?;
+        Ok(entries
+            .iter()
+            .filter_map(|entry| entry.name.parse().ok())
+            .collect())
     }
 }

@@ -136,7 +136,7 @@ impl Content {
         self.commit_blob(repository, digest, parts).await
     }
 
-    async fn hash_parts(&self, algorithm: Algorithm, parts: &[Key]) -> Result<Digest, Error> {
+    pub(super) async fn hash_parts(&self, algorithm: Algorithm, parts: &[Key]) -> Result<Digest, Error> {
         let transfer = self.0.buffers.transfer();
         let mut hasher = Hasher::new(algorithm);
         for part in parts {

@@ -111,7 +111,9 @@ impl Error {
     pub(super) fn cause(&self) -> Option<String> {
         match self {
             Error::Content(error) => match **error {
-                content::Error::Storage(_) | content::Error::NoSpace(_) => Some(chain(error)),
+                content::Error::Storage(_) | content::Error::NoSpace(_) | content::Error::Unwritable(_) => {
+                    Some(chain(error))
+                }
                 _ => None,
             },
             Error::Panic => Some("a request handler panicked".to_owned()),
@@ -257,6 +259,10 @@ fn of_content(error: content::Error) -> Shape {
         E::NoSpace(_) => {
             let message = "the storage of the registry is full";
             Shape::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)
+        }
+        E::Unwritable(_) => {
+            let message = "the storage of the registry is read-only; tell its operator";
+            Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
         }
         E::Body(error) if error.0.is::<TooSlow>() => Shape::new(
             StatusCode::REQUEST_TIMEOUT,

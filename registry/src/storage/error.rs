@@ -35,6 +35,11 @@ impl Error {
         }
     }
 
+    /// Whether the whole store cannot be written, as after a mount that is read-only.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
+    }
+
     pub(super) fn new(action: &'static str, key: &Key, source: io::Error) -> Self {
         let key = key.clone();
         match source.kind() {

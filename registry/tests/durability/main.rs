@@ -14,9 +14,11 @@
 mod check;
 mod client;
 mod crash;
+mod faults;
 mod images;
 mod kill;
 mod ledger;
+mod mounts;
 mod server;
 mod settings;
 mod workload;

@@ -67,6 +67,47 @@ async fn a_link_without_data_is_unknown() {
     ));
 }
 
+/// As docker does: what is there is not sent again, then the manifest. Whatever the manifest's push says, the next
+/// attempt succeeds.
+#[tokio::test]
+async fn a_blob_that_was_damaged_on_the_disk_is_mended_by_the_next_push() {
+    for damage in ["", "lay", "layer and more"] {
+        let (registry, name, image) = pushed().await;
+        let layer = sha256(b"layer");
+        fs::write(registry.path(&layout::blob_data(&layer)), damage).unwrap();
+        let mut attempts = 0;
+        while let Err(error) = put(&registry, &name, "v2", image.manifest()).await {
+            let missing = matches!(&error, Error::ManifestBlobUnknown { missing, .. } if *missing == [layer]);
+            assert!(missing, "{damage:?}: {error}");
+            if registry.blob_for_push(&name, &layer).await.is_err() {
+                push_blob(&registry, &name, Bytes::from_static(b"layer")).await;
+            }
+            attempts += 1;
+            assert!(attempts < 3, "{damage:?}");
+        }
+        assert_eq!(attempts, 1, "{damage:?}");
+        assert_eq!(registry.bytes_of(&name, &layer).await, b"layer");
+    }
+}
+
+#[tokio::test]
+async fn files_that_somebody_removed_are_unknown_and_come_back_with_the_next_push() {
+    let (registry, name, image) = pushed().await;
+    for path in registry.files().keys() {
+        let again = registry.another();
+        fs::remove_file(registry.folder.path().join(path)).ok();
+        for content in [&registry.content, &again] {
+            if let Ok(found) = content.manifest(&name, &by_tag("v1")).await {
+                assert_eq!(found.digest, image.digest(), "without {path}");
+            }
+        }
+        image.push(&registry, "app", "v1").await;
+        let found = again.manifest(&name, &by_tag("v1")).await.unwrap();
+        assert_eq!(found.digest, image.digest(), "after {path} had gone");
+        assert_eq!(registry.bytes_of(&name, &sha256(b"layer")).await, b"layer");
+    }
+}
+
 /// Deleting a manifest stopped after its commit point.
 #[tokio::test]
 async fn a_tag_without_its_revision_is_not_followed_or_listed() {

@@ -103,8 +103,9 @@ async fn a_blob_of_another_size_than_the_manifest_says_is_told_with_both_sizes()
     let (registry, name) = (registry(), repository("app"));
     let image = image().layer("layer");
     image.push(&registry, "app", "v1").await;
-    fs::write(registry.path(&layout::blob_data(&sha256(b"layer"))), "lay").unwrap();
-    let error = put(&registry, &name, "v2", image.manifest()).await.unwrap_err();
+    let manifest = String::from_utf8(image.manifest().to_vec()).unwrap();
+    let wrong = manifest.replace("\"size\":5", "\"size\":6");
+    let error = put(&registry, &name, "v2", wrong.into()).await.unwrap_err();
     let Error::SizeMismatch {
         digest,
         announced,
@@ -113,7 +114,9 @@ async fn a_blob_of_another_size_than_the_manifest_says_is_told_with_both_sizes()
     else {
         panic!("{error}")
     };
-    assert_eq!((*digest, *announced, *actual), (sha256(b"layer"), 5, 3));
+    assert_eq!((*digest, *announced, *actual), (sha256(b"layer"), 6, 5));
+    // The stored bytes are right, so they stay.
+    assert_eq!(registry.bytes_of(&name, &sha256(b"layer")).await, b"layer");
 }
 
 /// As BuildKit's registry cache does it.

@@ -60,6 +60,7 @@ impl Recorder {
             listings: HashMap::new(),
             has_links,
         }));
+        crate::mounts::of_our_own();
         let mut config = Config::default();
         config.mount_options = vec![MountOption::FSName("roadstead-recorder".to_owned())];
         config.n_threads = Some(THREADS);

@@ -1,0 +1,141 @@
+//! A disk that is full, and one that cannot be written.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::check::Reader as _;
+use crate::client::{Client, Failure, Way};
+use crate::images::{digest_of, image, noise};
+use crate::mounts;
+use crate::server::Server;
+
+const NAME: &str = "team/app";
+const CONFIG: &[u8] = b"{}";
+
+struct Image {
+    layer: Vec<u8>,
+    manifest: Vec<u8>,
+}
+
+fn push(client: &Client, tag: &str) -> Image {
+    let layer = tag.repeat(2000).into_bytes();
+    client.push_blob(NAME, CONFIG, Way::Put).unwrap();
+    client.push_blob(NAME, &layer, Way::Monolithic).unwrap();
+    let manifest = image(CONFIG, std::slice::from_ref(&layer), None);
+    client.put_manifest(NAME, tag, &manifest).unwrap();
+    Image { layer, manifest }
+}
+
+fn assert_pulls(client: &Client, tag: &str, image: &Image) {
+    assert_eq!(
+        client.manifest(NAME, tag).unwrap().as_ref(),
+        Some(&image.manifest)
+    );
+    let layer = digest_of(&image.layer);
+    assert_eq!(client.blob(NAME, &layer).unwrap().as_ref(), Some(&image.layer));
+    assert!(client.has_blob(NAME, &layer).unwrap());
+}
+
+fn assert_refused<T: std::fmt::Debug>(result: Result<T, Failure>, status: &str) {
+    match result {
+        Err(Failure::Wrong(answer)) if answer.contains(status) && answer.contains("\"UNAVAILABLE\"") => {}
+        other => panic!("not refused with {status}: {other:?}"),
+    }
+}
+
+/// What can be asked for, and what was left on the way there.
+fn stored(folder: &Path) -> BTreeMap<String, u64> {
+    fn walk(folder: &Path, files: &mut BTreeMap<String, u64>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().map(Result::unwrap) {
+            let path = entry.path();
+            match entry.metadata().unwrap() {
+                found if found.is_dir() => walk(&path, files),
+                found => drop(files.insert(path.display().to_string(), found.len())),
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(folder, &mut files);
+    files.retain(|path, _| !path.contains("/_uploads/") && !path.ends_with("/filler"));
+    files
+}
+
+fn fill(folder: &Path) {
+    let mut filler = fs::File::create(folder.join("filler")).unwrap();
+    for size in [64 << 10, 4096, 1] {
+        while filler.write_all(&vec![1; size]).is_ok() {}
+    }
+}
+
+#[test]
+#[ignore = "mounts a filesystem, which takes root: scripts/test.sh runs it"]
+fn a_full_disk_serves_pulls_refuses_pushes_takes_deletes_and_recovers() {
+    mounts::of_our_own();
+    let folder = tempfile::tempdir().unwrap();
+    mounts::small_disk(folder.path(), 4 << 20);
+    let server = Server::start(folder.path());
+    let client = Client::new(server.address());
+    let (kept, deleted) = (push(&client, "kept"), push(&client, "deleted"));
+    push(&client, "untagged");
+    // As after a roll-out: nobody has indexed these tags.
+    fs::remove_dir_all(folder.path().join("roadstead/tags")).unwrap();
+    let before = stored(folder.path());
+
+    let too_large = noise(&mut fastrand::Rng::with_seed(1), 8 << 20);
+    for way in Way::ALL {
+        match client.push_blob(NAME, &too_large, way) {
+            // Told while it was still sending, a client may miss the answer.
+            Err(Failure::NoAnswer) => {}
+            refused => assert_refused(refused, "507"),
+        }
+        assert_eq!(stored(folder.path()), before, "{way:?}");
+        assert_pulls(&client, "kept", &kept);
+    }
+
+    fill(folder.path());
+    let another = image(CONFIG, &[], None);
+    assert_refused(client.put_manifest(NAME, "new", &another), "507");
+    assert_refused(client.put_manifest(NAME, "kept", &another), "507");
+    assert_refused(client.push_blob(NAME, b"small", Way::Monolithic), "507");
+    assert_pulls(&client, "kept", &kept);
+    let digest = digest_of(&deleted.manifest);
+    for below in ["manifests/untagged".to_owned(), format!("manifests/{digest}")] {
+        client.delete(NAME, &below).unwrap();
+    }
+    assert_eq!(client.manifest(NAME, "deleted").unwrap(), None);
+    assert_eq!(client.manifest(NAME, "untagged").unwrap(), None);
+    assert_pulls(&client, "kept", &kept);
+
+    fs::remove_file(folder.path().join("filler")).unwrap();
+    let new = push(&client, "new");
+    assert_pulls(&client, "new", &new);
+    assert_pulls(&client, "kept", &kept);
+}
+
+#[test]
+#[ignore = "mounts a filesystem, which takes root: scripts/test.sh runs it"]
+fn a_disk_that_cannot_be_written_serves_pulls_also_of_those_who_may_push() {
+    mounts::of_our_own();
+    let folder = tempfile::tempdir().unwrap();
+    mounts::small_disk(folder.path(), 4 << 20);
+    let server = Server::start(folder.path());
+    let kept = push(&Client::new(server.address()), "kept");
+    server.kill();
+    // Old enough that a HEAD would renew them.
+    let long_ago = SystemTime::now() - Duration::from_secs(30 * 3600);
+    for path in stored(folder.path()).keys() {
+        fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
+    }
+    mounts::make_read_only(folder.path());
+    let server = Server::start(folder.path());
+    let client = Client::new(server.address());
+    assert_pulls(&client, "kept", &kept);
+    assert_refused(client.push_blob(NAME, b"new", Way::Monolithic), "503");
+    assert_refused(client.start_upload(NAME), "503");
+    assert_refused(client.put_manifest(NAME, "new", &kept.manifest), "503");
+    assert_refused(client.delete(NAME, "manifests/kept"), "503");
+    assert_pulls(&client, "kept", &kept);
+}
