@@ -245,12 +245,26 @@ pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> R
     problems.extend(judge::keys(&mut tree, &mut warnings));
     // A refused key explains itself; what follows from it in the checks below would only hide it.
     Problems::none_of(problems)?;
-    let raw: raw::Root = serde_path_to_error::deserialize(tree)
-        .map_err(|error| Problem::new(&error.path().to_string(), error.inner().to_string()))?;
+    let raw: raw::Root = serde_path_to_error::deserialize(tree).map_err(|error| {
+        Problem::new(
+            &error.path().to_string(),
+            without_value(&error.inner().to_string()),
+        )
+    })?;
     let config = validate::config(raw, &mut warnings)?;
     Ok(Loaded {
         config,
         warnings,
         missing,
     })
+}
+
+/// What serde says of a value of the wrong type, without the value: it may be a password that stands one level too high.
+fn without_value(message: &str) -> String {
+    match (message.find("string \""), message.rfind("\", expected")) {
+        (Some(begin), Some(end)) if begin < end => {
+            format!("{}text{}", &message[..begin], &message[end + 1..])
+        }
+        _ => message.to_owned(),
+    }
 }

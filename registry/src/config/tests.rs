@@ -364,6 +364,14 @@ fn a_secret_never_stands_in_a_warning_or_a_problem() {
     assert!(!format!("{:?}", loaded.warnings).contains(secret));
     let refused = load("", &[("REGISTRY_STORAGE_S3_SECRETKEY", secret)]).unwrap_err();
     assert!(!format!("{refused} {refused:?}").contains(secret));
+    for text in [
+        "notifications: {endpoints: [{url: 'http://x', headers: hunter2}]}",
+        "notifications: {endpoints: [\"http://user:hunter2\\\"@x\"]}",
+        "notifications: 'hunter2\", expected'",
+    ] {
+        let refused = load(text, &[]).unwrap_err();
+        assert!(!format!("{refused} {refused:?}").contains(secret), "{refused}");
+    }
 }
 
 #[test]
