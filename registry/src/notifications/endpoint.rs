@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -25,6 +25,8 @@ pub(super) struct Endpoint {
 
 #[derive(Default)]
 struct Counts {
+    /// Kept beside the queue: whoever asks must not wait for a disk.
+    pending: AtomicU64,
     sent: AtomicU64,
     failed: AtomicU64,
     lost: AtomicU64,
@@ -74,7 +76,8 @@ impl Endpoint {
         if lines.is_empty() {
             return;
         }
-        match self.queue().add(lines) {
+        let added = self.with_queue(|queue| queue.add(lines));
+        match added {
             Ok(0) => {}
             Ok(lost) => {
                 self.lose(lost);
@@ -99,11 +102,12 @@ impl Endpoint {
     /// Takes over what waits in another queue for the same endpoint.
     pub(super) fn adopt(&self, mut other: Queue) -> io::Result<u64> {
         let mut adopted = 0;
-        while let Some(next) = other.next()? {
-            let lost = self.queue().add(&[&next.line])?;
+        while let Some(lines) = other.first_file()? {
+            let lost = self.with_queue(|queue| queue.add(&lines))?;
             self.lose(lost);
-            other.done(&next)?;
-            adopted += 1;
+            // A crash just here makes these come twice, which is better than never.
+            other.drop_first()?;
+            adopted += lines.len() as u64;
         }
         self.came.notify_one();
         Ok(adopted)
@@ -112,7 +116,7 @@ impl Endpoint {
     pub(super) fn status(&self) -> Status {
         Status {
             endpoint: self.name().to_owned(),
-            pending: self.queue().len(),
+            pending: self.counts.pending.load(Ordering::Relaxed),
             sent: self.counts.sent.load(Ordering::Relaxed),
             failed: self.counts.failed.load(Ordering::Relaxed),
             lost: self.counts.lost.load(Ordering::Relaxed),
@@ -140,7 +144,7 @@ impl Endpoint {
     }
 
     /// As registry:2 does it: at once for `threshold` times, then again after each `backoff`, for ever.
-    async fn send_until_taken(&self, next: &Next) {
+    async fn send_until_taken(self: &Arc<Self>, next: &Next) {
         let body = envelope(&next.line);
         let mut failures = 0;
         loop {
@@ -155,14 +159,14 @@ impl Endpoint {
             }
             if failures == self.settings.threshold {
                 tracing::error!(
-                    endpoint = self.name(), %error, pending = self.queue().len(),
+                    endpoint = self.name(), %error, pending = self.counts.pending.load(Ordering::Relaxed),
                     "the endpoint takes no events; they wait on disk"
                 );
             }
             if failures >= self.settings.threshold {
                 tokio::time::sleep(self.settings.backoff).await;
                 // Dropped meanwhile, because too much waits: the next is as good.
-                if self.superseded(next) {
+                if self.superseded(next).await {
                     return;
                 }
             }
@@ -178,8 +182,8 @@ impl Endpoint {
         }
     }
 
-    fn superseded(&self, next: &Next) -> bool {
-        !matches!(self.queue().next(), Ok(Some(now)) if now == *next)
+    async fn superseded(self: &Arc<Self>, next: &Next) -> bool {
+        !matches!(self.on_disk(Queue::next).await, Ok(Some(now)) if now == *next)
     }
 
     /// Perhaps the endpoint has a certificate of a new CA, and the file knows it.
@@ -200,12 +204,16 @@ impl Endpoint {
         what: impl FnOnce(&mut Queue) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let endpoint = Arc::clone(self);
-        tokio::task::spawn_blocking(move || what(&mut endpoint.queue()))
+        tokio::task::spawn_blocking(move || endpoint.with_queue(what))
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
     }
 
-    fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Blocks for as long as the disk does.
+    fn with_queue<T>(&self, what: impl FnOnce(&mut Queue) -> T) -> T {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = what(&mut queue);
+        self.counts.pending.store(queue.len(), Ordering::Relaxed);
+        outcome
     }
 }

@@ -125,9 +125,12 @@ impl Notifications {
             self.0.writer.send(message).await.map_err(drop)?;
             written.await.map_err(drop)
         };
-        if tokio::time::timeout(PATIENCE, kept).await.is_err() {
+        match tokio::time::timeout(PATIENCE, kept).await {
+            Ok(Ok(())) => {}
+            // The writer is gone, which only its own mistake or the end of the program brings about.
+            Ok(Err(())) => wanted.iter().for_each(|&number| self.0.endpoints[number].lose(1)),
             // It may still be written; that it was waited for in vain is what is said.
-            tracing::error!(endpoints = wanted.len(), "an event was not on disk in time");
+            Err(_) => tracing::error!(endpoints = wanted.len(), "an event was not on disk in time"),
         }
     }
 

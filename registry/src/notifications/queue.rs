@@ -174,7 +174,27 @@ impl Queue {
         self.write_place(next.segment)
     }
 
-    fn drop_first(&mut self) -> io::Result<()> {
+    /// All that waits in the oldest file, in order; [`Self::drop_first`] when it has gone elsewhere.
+    pub(super) fn first_file(&mut self) -> io::Result<Option<Vec<Vec<u8>>>> {
+        if self.next()?.is_none() {
+            return Ok(None);
+        }
+        let Some(first) = self.segments.front() else {
+            return Ok(None);
+        };
+        let mut file = File::open(self.path(first.number))?;
+        file.seek(SeekFrom::Start(self.offset))?;
+        let mut bytes = Vec::new();
+        file.take(first.bytes - self.offset).read_to_end(&mut bytes)?;
+        Ok(Some(
+            bytes
+                .split_inclusive(|byte| *byte == b'\n')
+                .map(<[u8]>::to_vec)
+                .collect(),
+        ))
+    }
+
+    pub(super) fn drop_first(&mut self) -> io::Result<()> {
         let Some(first) = self.segments.pop_front() else {
             return Ok(());
         };

@@ -113,3 +113,25 @@ fn the_oldest_go_when_there_are_too_many_and_are_counted() {
         "the newest, all of them"
     );
 }
+
+#[test]
+fn a_file_is_taken_over_whole_from_where_it_was_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut queue = Queue::open(
+        folder.path(),
+        Limits {
+            segments: 100,
+            ..SMALL
+        },
+    )
+    .unwrap();
+    queue.add(&lines(0..5)).unwrap();
+    take(&mut queue);
+    let mut taken = Vec::new();
+    while let Some(file) = queue.first_file().unwrap() {
+        taken.extend(file);
+        queue.drop_first().unwrap();
+    }
+    assert_eq!(taken.concat(), lines(1..5).concat().into_bytes());
+    assert_eq!(queue.len(), 0);
+}
