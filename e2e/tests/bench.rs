@@ -21,8 +21,8 @@ fn the_benchmark_measures_every_row_at_a_small_size() {
         .filter(|line| line.starts_with('|'))
         .collect();
     let announced = printed.lines().filter(|line| line.starts_with("== ")).count();
-    // One row more than was announced: what memory all of it took.
-    assert_eq!(rows.len(), announced + 1, "{printed}");
+    // The large volume gives two, and what memory all of it took was not announced.
+    assert_eq!(rows.len(), announced + 2, "{printed}");
     for row in rows {
         assert!(
             row.contains("met") || row.contains("missed"),

@@ -20,6 +20,8 @@ pub(crate) struct Bench {
     pub(crate) floor: Server,
     pub(crate) wrk: Program,
     pub(crate) strace: Program,
+    /// KiB that servers which have ended had held at most.
+    peaks: Vec<(&'static str, u64)>,
     pub(crate) registries: Registries,
 }
 
@@ -33,13 +35,7 @@ pub(crate) struct Registries {
 impl Bench {
     /// Starts the servers, each with an empty folder.
     pub(crate) async fn start(server: &Path, folder: &Path, sizes: Sizes) -> anyhow::Result<Self> {
-        let registries = Registries {
-            roadstead: server
-                .canonicalize()
-                .with_context(|| format!("no server at {}: run 'make build'", server.display()))?,
-            docker_registry: Program::find("docker-registry"),
-            setting: Setting::create(folder)?,
-        };
+        let registries = Registries::new(server, folder)?;
         let data = |name: &str| registries.setting.make_folder(&format!("{name}/data"));
         Ok(Self {
             sizes,
@@ -52,12 +48,38 @@ impl Bench {
             floor: Server::floor(&registries.setting).await?,
             wrk: Program::find("wrk"),
             strace: Program::find("strace"),
+            peaks: Vec::new(),
             registries,
         })
+    }
+
+    /// Ends a server that was started for a row, and remembers what memory it took.
+    pub(crate) fn retire(&mut self, server: Server) -> anyhow::Result<()> {
+        self.peaks.push((server.name, server.process.peak_memory()?));
+        server.process.stop();
+        Ok(())
+    }
+
+    /// KiB that any server of this kind held at most.
+    pub(crate) fn peak_memory(&self, server: &Server) -> anyhow::Result<u64> {
+        let ended = self.peaks.iter().filter(|(name, _)| *name == server.name);
+        let ended = ended.map(|(_, peak)| *peak).max().unwrap_or(0);
+        Ok(ended.max(server.process.peak_memory()?))
     }
 }
 
 impl Registries {
+    /// With a fresh folder below `folder`.
+    pub(crate) fn new(server: &Path, folder: &Path) -> anyhow::Result<Self> {
+        Ok(Self {
+            roadstead: server
+                .canonicalize()
+                .with_context(|| format!("no server at {}: run 'make build'", server.display()))?,
+            docker_registry: Program::find("docker-registry"),
+            setting: Setting::create(folder)?,
+        })
+    }
+
     /// Starts a registry on this data, and gives the time that it took until it answered.
     pub(crate) async fn start(&self, name: &str, data: &Path) -> anyhow::Result<(Server, Duration)> {
         self.start_as(name, self.command(name), data).await

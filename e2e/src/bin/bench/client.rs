@@ -1,5 +1,6 @@
 //! A client as light as can be, so that what is measured is the server: HTTP/1.1 over TLS 1.3 on loopback.
 
+mod pace;
 mod payload;
 mod tls;
 
@@ -17,6 +18,7 @@ use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
+use self::pace::Pace;
 pub(crate) use self::payload::Payload;
 pub(crate) use self::tls::Tls;
 
@@ -140,6 +142,21 @@ impl Connection {
         &mut self,
         path: &str,
         size: u64,
+        piece: impl FnMut(&[u8]),
+    ) -> anyhow::Result<()> {
+        self.receive(path, size, None, piece).await
+    }
+
+    /// The same, at this many bytes per second.
+    pub(crate) async fn download_at(&mut self, path: &str, size: u64, pace: u64) -> anyhow::Result<()> {
+        self.receive(path, size, Some(Pace::of(pace)), |_| ()).await
+    }
+
+    async fn receive(
+        &mut self,
+        path: &str,
+        size: u64,
+        mut pace: Option<Pace>,
         mut piece: impl FnMut(&[u8]),
     ) -> anyhow::Result<()> {
         let answer = self
@@ -151,6 +168,9 @@ impl Connection {
             if let Some(data) = frame?.data_ref() {
                 received += data.len() as u64;
                 piece(data);
+                if let Some(pace) = &mut pace {
+                    pace.wait(data.len()).await;
+                }
             }
         }
         ensure!(received == size, "{path}: {received} bytes instead of {size}");

@@ -26,6 +26,7 @@ mod servers;
 mod sizes;
 mod table;
 mod trace;
+mod volume;
 mod wrk;
 
 use std::path::PathBuf;
@@ -94,12 +95,14 @@ async fn measure_all(arguments: &Arguments) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for name in RowName::chosen(&arguments.only) {
         println!("== {name}");
-        let row = name
+        let measured = name
             .measure(&mut bench)
             .await
             .with_context(|| format!("row {name}"))?;
-        println!("{row}");
-        rows.push(row);
+        for row in measured {
+            println!("{row}");
+            rows.push(row);
+        }
     }
     if arguments.only.is_empty() {
         rows.push(rows::peak_memory(&bench)?);

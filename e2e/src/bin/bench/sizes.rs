@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use crate::volume::{LargeTags, Referrers, Shape};
+
 /// Two sizes: what is published, and what only shows that the benchmark works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Size {
@@ -23,6 +25,14 @@ pub(crate) struct Sizes {
     pub(crate) pushed_images: usize,
     /// Small images pulled.
     pub(crate) pulled_images: usize,
+    /// The large volume.
+    pub(crate) volume: Shape,
+    /// Transfers that go on at once, and of how many bytes each.
+    pub(crate) parallel_pulls: usize,
+    pub(crate) parallel_pushes: usize,
+    pub(crate) parallel_blob: u64,
+    /// Connections that are open and idle.
+    pub(crate) idle: usize,
 }
 
 impl Sizes {
@@ -35,6 +45,17 @@ impl Sizes {
                 seconds: 6,
                 pushed_images: 1000,
                 pulled_images: 500,
+                volume: Shape {
+                    manifests: 100_000,
+                    blobs_per_manifest: 9,
+                    tags: LargeTags(20_000),
+                    referrers: Referrers(5_000),
+                    per_repository: 100,
+                },
+                parallel_pulls: 500,
+                parallel_pushes: 100,
+                parallel_blob: 256 << 20,
+                idle: 10_000,
             },
             Size::Small => Self {
                 rounds: 1,
@@ -43,6 +64,17 @@ impl Sizes {
                 seconds: 1,
                 pushed_images: 8,
                 pulled_images: 8,
+                volume: Shape {
+                    manifests: 100,
+                    blobs_per_manifest: 3,
+                    tags: LargeTags(30),
+                    referrers: Referrers(20),
+                    per_repository: 10,
+                },
+                parallel_pulls: 10,
+                parallel_pushes: 5,
+                parallel_blob: 4 << 20,
+                idle: 100,
             },
         }
     }

@@ -1,7 +1,10 @@
 //! The workloads, one file each: what is done to whom, and which figures come of it.
 
 mod connections;
+mod idle;
+mod large_volume;
 mod manifests;
+mod memory;
 mod pull;
 mod pull_after_push;
 mod pull_images;
@@ -26,6 +29,9 @@ pub(crate) enum RowName {
     Connections,
     PushImages,
     PullImages,
+    Volume,
+    Memory,
+    Idle,
 }
 
 impl RowName {
@@ -37,8 +43,8 @@ impl RowName {
     }
 
     /// Does the work on everyone.
-    pub(crate) async fn measure(self, bench: &mut Bench) -> anyhow::Result<Row> {
-        match self {
+    pub(crate) async fn measure(self, bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
+        let row = match self {
             Self::Pull => pull::measure(bench).await,
             Self::Push => push::measure(bench).await,
             Self::PullAfterPush => pull_after_push::measure(bench).await,
@@ -46,7 +52,11 @@ impl RowName {
             Self::Connections => connections::measure(bench).await,
             Self::PushImages => push_images::measure(bench).await,
             Self::PullImages => pull_images::measure(bench).await,
-        }
+            Self::Volume => return large_volume::measure(bench).await,
+            Self::Memory => memory::measure(bench).await,
+            Self::Idle => idle::measure(bench).await,
+        };
+        Ok(vec![row?])
     }
 }
 
@@ -58,7 +68,7 @@ impl fmt::Display for RowName {
 
 /// What each server held at most, after everything else.
 pub(crate) fn peak_memory(bench: &Bench) -> anyhow::Result<Row> {
-    let mib = |server: &Server| anyhow::Ok(server.process.peak_memory()? as f64 / 1024.0);
+    let mib = |server: &Server| anyhow::Ok(bench.peak_memory(server)? as f64 / 1024.0);
     let ours = mib(&bench.roadstead)?;
     Ok(Row::new("peak resident memory over all of it")
         .cell(ROADSTEAD, format!("{ours:.1} MiB"))

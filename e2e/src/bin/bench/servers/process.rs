@@ -58,6 +58,11 @@ impl Process {
         self.memory("VmHWM:")
     }
 
+    /// KiB that it and its children hold now.
+    pub(crate) fn resident_memory(&self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
     fn memory(&self, field: &str) -> anyhow::Result<u64> {
         let family = self.family()?;
         Ok(family
