@@ -1,4 +1,5 @@
-// A current docker, daemon and command line: the programs of the lines "tool".
+// A current docker, daemon and command line: the programs of the lines "tool". The daemon's module counts by itself:
+// its v2.0.0-beta.15 goes with v29.4.3 of the command line.
 module roadstead.dev/e2e/cluster/docker
 
 go 1.26.0
