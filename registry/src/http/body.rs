@@ -69,6 +69,7 @@ impl RequestBody {
         Pieces {
             body: self.0,
             silence: None,
+            patience: SILENCE,
             received: observation.received(),
         }
     }
@@ -84,6 +85,8 @@ pub(super) struct Pieces {
     body: Unread,
     /// Runs only while nothing comes.
     silence: Option<Pin<Box<Sleep>>>,
+    /// How long that may be.
+    patience: Duration,
     received: super::observe::Received,
 }
 
@@ -103,9 +106,10 @@ impl Pieces {
     }
 
     fn poll_silence(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let patience = self.patience;
         let silence = self
             .silence
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
         silence.as_mut().poll(context)
     }
 }
@@ -130,8 +134,9 @@ impl Stream for Pieces {
                 Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
                     Ok(piece) => {
                         self.received.add(piece.len());
+                        let end = Instant::now() + self.patience;
                         if let Some(silence) = &mut self.silence {
-                            silence.as_mut().reset(Instant::now() + SILENCE);
+                            silence.as_mut().reset(end);
                         }
                         Poll::Ready(Some(Ok(piece)))
                     }
@@ -248,5 +253,48 @@ impl Body for ResponseBody {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.length())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{StreamExt as _, stream};
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    /// Pieces that come with a pause before each, and then nothing more, without an end.
+    fn pieces(pause: Duration, count: usize, patience: Duration) -> Pieces {
+        let coming = Box::pin(stream::unfold(count, move |left| async move {
+            if left == 0 {
+                std::future::pending::<()>().await;
+            }
+            tokio::time::sleep(pause).await;
+            Some((
+                Ok::<_, BoxError>(Frame::data(Bytes::from_static(b"piece"))),
+                left - 1,
+            ))
+        }));
+        Pieces {
+            body: RequestBody::new(StreamBody::new(coming)).0,
+            silence: None,
+            patience,
+            received: Default::default(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_falls_silent_ends_and_one_that_is_merely_slow_does_not() {
+        let patience = Duration::from_millis(400);
+        // All pieces together take longer than the patience, none does.
+        let mut pieces = pieces(patience / 8, 12, patience);
+        for _ in 0..12 {
+            assert!(matches!(pieces.next().await, Some(Ok(_))));
+        }
+        let Some(Err(error)) = pieces.next().await else {
+            panic!("it does not wait for ever");
+        };
+        assert!(error.0.is::<TooSlow>(), "{error}");
+        assert!(pieces.next().await.is_none());
     }
 }
