@@ -59,7 +59,7 @@ bench: build ## Measure the registry beside docker-registry and nginx, into docs
 	target/$(HOST)/release/roadstead-bench $(or $(ARGS),--write docs/benchmarks.md)
 
 .PHONY: soak
-soak: ## The tests that live on chance at full size: kills, power cuts (root, hours)
+soak: ## The tests that live on chance at full size: kills, power cuts, fuzzing (root, hours)
 	@scripts/soak.sh
 
 .PHONY: clean

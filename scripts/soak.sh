@@ -4,6 +4,7 @@
 #   ROADSTEAD_SEED=N            the same chances again
 #   ROADSTEAD_KILLS=N           how often the server is killed           (1000)
 #   ROADSTEAD_CRASH_STATES=N    how many states of a power cut are tried (20000)
+#   ROADSTEAD_FUZZ_SECONDS=N    how long each target is fuzzed           (60)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/lib/steps.sh
@@ -17,3 +18,4 @@ durability() { # ARGUMENTS OF THE TEST PROGRAM…
 
 step "kills ($ROADSTEAD_KILLS)" durability kill::
 step "power cuts ($ROADSTEAD_CRASH_STATES)" durability --ignored power_cut::
+step "fuzzing" scripts/fuzz.sh

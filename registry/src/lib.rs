@@ -14,6 +14,8 @@ pub mod auth;
 pub mod cli;
 pub mod config;
 pub mod content;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod log;
 pub mod metrics;

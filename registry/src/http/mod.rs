@@ -12,6 +12,8 @@ mod app;
 mod body;
 mod challenge;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod handlers;
 mod news;
 mod observe;
