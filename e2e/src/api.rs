@@ -127,19 +127,27 @@ impl Api {
 
     /// Pushes a blob as clients do: begin, then everything at once.
     pub fn push_blob(&self, repository: &str, digest: &str, bytes: &[u8]) -> Answer {
-        let begun = self
-            .send(
-                Method::POST,
-                &format!("/v2/{repository}/blobs/uploads/"),
-                &[],
-                &[],
-            )
-            .expect(202, "an upload begins");
-        let location = begun.header("location");
+        let location = self.begin_upload(repository);
         let joint = if location.contains('?') { '&' } else { '?' };
         let target = format!("{location}{joint}digest={digest}");
         let octets = [("content-type", "application/octet-stream")];
         self.send(Method::PUT, &target, &octets, bytes)
+    }
+
+    /// Begins an upload; gives its `Location`.
+    pub fn begin_upload(&self, repository: &str) -> String {
+        let path = format!("/v2/{repository}/blobs/uploads/");
+        let begun = self.send(Method::POST, &path, &[], &[]);
+        begun
+            .expect(202, "the begin of an upload")
+            .header("location")
+            .to_owned()
+    }
+
+    /// Sends the next bytes of an upload, without ending it.
+    pub fn continue_upload(&self, location: &str, bytes: &[u8]) -> Answer {
+        let octets = [("content-type", "application/octet-stream")];
+        self.send(Method::PATCH, location, &octets, bytes)
     }
 
     /// Asks for a blob of another repository; whether it was given.

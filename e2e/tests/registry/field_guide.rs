@@ -50,6 +50,8 @@ stat -c '%U:%G %a %n' /opt/data/docker /opt/certs/*.key
 const LOOK_AND_USE: &str = r#"
 await curl -s -k https://$name:5000
 docker ps
+# The trap of the copied leaf: the log names who issued it.
+docker logs $(docker ps --quiet) 2>&1 | grep 'Example Intermediate'
 openssl s_client -showcerts -verify 32 -connect $name:5000 </dev/null 2>/dev/null | grep 'CN = '
 curl -i -k -v https://$name:5000
 

@@ -65,7 +65,7 @@ fn turn(rng: &mut Rng, folder: &Path, model: &mut Model) -> String {
 fn step(rng: &mut Rng, software: Software, writer: &mut Writer<'_>) {
     let name = *rng.choice(&REPOSITORIES).expect("there are some");
     let tag = *rng.choice(&TAGS).expect("there are some");
-    match rng.u8(..10) {
+    match rng.u8(..12) {
         0..=2 => {
             let image = new_image(rng, writer, name);
             let tag = rng.bool().then_some(tag);
@@ -99,6 +99,20 @@ fn step(rng: &mut Rng, software: Software, writer: &mut Writer<'_>) {
             }
         }
         8 => {
+            // Nothing that is only on its way may disturb those who come after.
+            let begun = writer.api.begin_upload(name);
+            let start = Blob::random(rng, 4096);
+            writer
+                .api
+                .continue_upload(&begun, &start.bytes)
+                .expect(202, "the start of an upload");
+        }
+        9 => {
+            if let Some(unused) = unused_blob(rng, writer, name) {
+                writer.delete_blob(name, &unused);
+            }
+        }
+        10 => {
             let is_there = writer
                 .model
                 .repositories
@@ -115,6 +129,17 @@ fn step(rng: &mut Rng, software: Software, writer: &mut Writer<'_>) {
             }
         }
     }
+}
+
+/// A blob that no manifest of the repository refers to.
+fn unused_blob(rng: &mut Rng, writer: &Writer<'_>, name: &str) -> Option<String> {
+    let here = writer.model.repositories.get(name)?;
+    let mut unused: Vec<&String> = here.blobs.keys().collect();
+    unused.retain(|digest| {
+        let mut used = here.manifests.values().flat_map(|document| &document.blobs);
+        used.all(|blob| blob.digest != **digest)
+    });
+    rng.choice(unused).cloned()
 }
 
 /// An image of a layer that the repository has, if it has any, and of a new one.

@@ -88,6 +88,18 @@ impl Writer<'_> {
             .insert(blob.digest.clone(), Rc::clone(blob));
     }
 
+    /// Deletes a blob that no manifest of the repository needs.
+    pub(super) fn delete_blob(&mut self, name: &str, digest: &str) {
+        let path = format!("/v2/{name}/blobs/{digest}");
+        self.api
+            .delete(&path)
+            .expect(202, &format!("delete of blob {name}@{digest}"));
+        self.api
+            .get(&path)
+            .expect(404, &format!("deleted blob {name}@{digest}"));
+        self.repository(name).blobs.remove(digest);
+    }
+
     pub(super) fn delete_manifest(&mut self, name: &str, digest: &str) {
         self.api
             .delete(&format!("/v2/{name}/manifests/{digest}"))
