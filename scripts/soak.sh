@@ -4,6 +4,7 @@
 #   ROADSTEAD_SEED=N            the same chances again
 #   ROADSTEAD_KILLS=N           how often the server is killed           (1000)
 #   ROADSTEAD_CRASH_STATES=N    how many states of a power cut are tried (20000)
+#   ROADSTEAD_SOAK_ROUNDS=N     how often registry:2, registry:3 and ours take turns on a volume (300)
 #   ROADSTEAD_FUZZ_SECONDS=N    how long each target is fuzzed           (60)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -11,6 +12,7 @@ cd "$(dirname "$0")/.."
 
 export ROADSTEAD_KILLS=${ROADSTEAD_KILLS:-1000}
 export ROADSTEAD_CRASH_STATES=${ROADSTEAD_CRASH_STATES:-20000}
+export ROADSTEAD_SOAK_ROUNDS=${ROADSTEAD_SOAK_ROUNDS:-300}
 
 durability() { # ARGUMENTS OF THE TEST PROGRAM…
 	cargo test --locked -p roadstead-registry --test durability -- --nocapture "$@"
@@ -18,4 +20,8 @@ durability() { # ARGUMENTS OF THE TEST PROGRAM…
 
 step "kills ($ROADSTEAD_KILLS)" durability kill::
 step "power cuts ($ROADSTEAD_CRASH_STATES)" durability --ignored power_cut::
+step "set-up" scripts/setup.sh test
+step "build" make --no-print-directory build
+step "turns of three registries ($ROADSTEAD_SOAK_ROUNDS)" \
+	cargo test --locked -p roadstead-e2e --test registry random_turns -- --nocapture
 step "fuzzing" scripts/fuzz.sh
