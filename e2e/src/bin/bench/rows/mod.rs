@@ -29,9 +29,10 @@ pub(crate) enum RowName {
     Connections,
     PushImages,
     PullImages,
-    Volume,
     Memory,
     Idle,
+    /// Last: its data stay until the end.
+    Volume,
 }
 
 impl RowName {
