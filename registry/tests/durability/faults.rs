@@ -59,7 +59,7 @@ fn stored(folder: &Path) -> BTreeMap<String, u64> {
     }
     let mut files = BTreeMap::new();
     walk(folder, &mut files);
-    files.retain(|path, _| !path.contains("/_uploads/") && !path.ends_with("/filler"));
+    files.retain(|path, _| !path.contains("/_uploads/") && !path.contains("/filler"));
     files
 }
 
@@ -67,6 +67,14 @@ fn fill(folder: &Path) {
     let mut filler = fs::File::create(folder.join("filler")).unwrap();
     for size in [64 << 10, 4096, 1] {
         while filler.write_all(&vec![1; size]).is_ok() {}
+    }
+    // Not even an empty file finds room.
+    let folder = folder.join("fillers");
+    fs::create_dir(&folder).unwrap();
+    for number in 0.. {
+        if fs::File::create(folder.join(number.to_string())).is_err() {
+            break;
+        }
     }
 }
 
@@ -118,6 +126,7 @@ fn a_full_disk_serves_pulls_refuses_pushes_takes_deletes_and_recovers() {
     assert_pulls(&client, "kept", &kept);
 
     fs::remove_file(folder.path().join("filler")).unwrap();
+    fs::remove_dir_all(folder.path().join("fillers")).unwrap();
     let new = push(&client, "new");
     assert_pulls(&client, "new", &new);
     assert_pulls(&client, "kept", &kept);

@@ -12,9 +12,9 @@ pub(crate) fn of_our_own() {
     mount(None::<&str>, "/", None::<&str>, flags, None::<&str>).unwrap();
 }
 
-/// A small disk.
+/// A small disk, with room for some hundred files.
 pub(crate) fn small_disk(at: &Path, bytes: usize) {
-    let size = format!("size={bytes}");
+    let size = format!("size={bytes},nr_inodes=400");
     mount(
         Some("small"),
         at,
