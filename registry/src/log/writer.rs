@@ -7,6 +7,9 @@ use std::time::Duration;
 /// How much may wait to be written. When whoever reads the log does not keep up, lines are lost, and that is
 /// said; a registry that stops because of its log helps nobody.
 const LIMIT: usize = 4 << 20;
+/// How long lines are gathered before they are written. To wake the thread for each line of a busy server would
+/// cost more than to answer the request that the line tells of.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Lines on their way out. A thread writes them, many at a time when there are many.
 pub(super) struct Writer {
@@ -18,7 +21,7 @@ pub(super) struct Writer {
 struct State {
     waiting: Vec<u8>,
     lost: u64,
-    /// The thread has taken lines that are not written yet.
+    /// The thread is about to write, or has taken lines that are not written yet.
     writing: bool,
 }
 
@@ -67,9 +70,12 @@ impl Writer {
             while state.waiting.is_empty() {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
             }
+            state.writing = true;
+            drop(state);
+            std::thread::sleep(GATHER);
+            let mut state = self.lock();
             std::mem::swap(&mut state.waiting, &mut taken);
             let lost = std::mem::take(&mut state.lost);
-            state.writing = true;
             drop(state);
             if lost > 0 {
                 taken.extend_from_slice(
@@ -79,8 +85,12 @@ impl Writer {
             // Where the log cannot be written there is nowhere to say so.
             let _ = output.write_all(&taken).and_then(|()| output.flush());
             taken.clear();
-            self.lock().writing = false;
-            self.changed.notify_all();
+            let mut state = self.lock();
+            state.writing = false;
+            // Whoever waits for everything to be written; the thread itself looks again anyway.
+            if state.waiting.is_empty() {
+                self.changed.notify_all();
+            }
         }
     }
 
