@@ -3,12 +3,15 @@
 use roadstead_e2e::{Client, Cluster, Finished};
 
 /// Runs a script beside a dockerd of its own: in the cluster's network, with folders of its own for what docker
-/// keeps under /etc, /run and /var, so that the machine's docker, if it has one, is not met.
+/// keeps under /etc, /opt, /run and /var, so that the machine's docker, if it has one, is not met, and nothing stays.
 fn beside_docker(client: &Client, script: &str) -> Finished {
     let archive = Cluster::installed().state().join("busybox.tar");
     let inner = format!(
-        "mkdir -p data exec etc/certs.d/$HOST; cp ca.crt etc/certs.d/$HOST/ca.crt\n\
-         mkdir -p /etc/docker; mount --bind etc /etc/docker\n\
+        "mkdir data exec scratch; mount -t tmpfs tmpfs scratch; mkdir scratch/etc scratch/work\n\
+         cp -L /etc/resolv.conf /etc/hosts .\n\
+         mount -t overlay overlay -o lowerdir=/etc,upperdir=$PWD/scratch/etc,workdir=$PWD/scratch/work /etc\n\
+         rm -f /etc/resolv.conf /etc/hosts; cp resolv.conf hosts /etc; mount -t tmpfs tmpfs /run; mount -t tmpfs tmpfs /opt\n\
+         mkdir -p /etc/docker/certs.d/$HOST; cp ca.crt /etc/docker/certs.d/$HOST/ca.crt\n\
          dockerd --bridge=none --iptables=false --storage-driver=vfs --data-root $PWD/data --exec-root $PWD/exec \
            --pidfile $PWD/docker.pid -H unix://$PWD/docker.sock > dockerd.log 2>&1 &\n\
          daemon=$!; trap 'kill $daemon; wait $daemon || true' EXIT\n\
@@ -17,7 +20,7 @@ fn beside_docker(client: &Client, script: &str) -> Finished {
          docker load -q -i {}; docker tag localhost/roadstead-test/busybox:1 $HOST/docker/busybox:1\n{script}",
         archive.display()
     );
-    // A private mount namespace: what is mounted over /etc/docker is seen by no one else.
+    // A private mount namespace: what is mounted over /etc is seen by no one else, and goes with it.
     client.run(&format!(
         "cat > inner.sh <<'SCRIPT'\nset -euo pipefail\n{inner}\nSCRIPT\nunshare --mount bash inner.sh"
     ))
