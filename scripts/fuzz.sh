@@ -23,5 +23,5 @@ for target in fuzz/corpus/*; do
 		exit 1
 	}
 	units=$(sed -n 's/^stat::number_of_executed_units: *//p' "$out/$name.log")
-	echo "fuzzed $name for $seconds s (seed $seed): $units inputs, $(find "$out/corpus/$name" -type f | wc -l) of them new paths"
+	echo "fuzzed $name for $seconds s (seed $seed): $units inputs, $(find "$out/corpus/$name" -type f | wc -l) kept, of this and earlier runs, for the paths they found"
 done

@@ -54,8 +54,10 @@ impl DockerHost {
         // Uppermost first. The programs need the libraries beside them, so they are laid over /usr.
         let programs =
             ["peers", "clients", "debian"].map(|name| part(name).join("usr").display().to_string());
-        let mut command = Command::new("unshare");
+        let mut command = Command::new("timeout");
         command
+            // A daemon that hangs must not hold up the tests.
+            .args(["--kill-after=5", "300", "unshare"])
             // All processes, mounts and interfaces end with the script, however it ends.
             .args(["--mount", "--net", "--uts", "--ipc", "--pid"])
             .args(["--fork", "--kill-child", "--mount-proc"])

@@ -123,6 +123,7 @@ async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<
 /// Nobody is left to look at the nodes, and what was true of them is not any longer.
 async fn withdraw_trust(client: &Client) -> anyhow::Result<()> {
     let all: Api<Registry> = Api::all(client.clone());
+    let mut failed = Vec::new();
     for registry in all.list(&ListParams::default()).await? {
         let Some(conditions) = untrusted(&registry) else {
             continue;
@@ -131,15 +132,19 @@ async fn withdraw_trust(client: &Client) -> anyhow::Result<()> {
             "metadata": {"resourceVersion": registry.resource_version()},
             "status": {"conditions": conditions, "nodes": null},
         });
-        let api: Api<Registry> = Api::namespaced(client.clone(), &registry.namespace().unwrap_or_default());
-        api.patch_status(
-            &registry.name_any(),
-            &PatchParams::default(),
-            &Patch::Merge(patch),
-        )
-        .await
-        .with_context(|| format!("cannot write the status of Registry {}", registry.name_any()))?;
+        let namespace = registry.namespace().unwrap_or_default();
+        let api: Api<Registry> = Api::namespaced(client.clone(), &namespace);
+        let name = registry.name_any();
+        let parameters = PatchParams::default();
+        if let Err(error) = api.patch_status(&name, &parameters, &Patch::Merge(patch)).await {
+            failed.push(format!("{namespace}/{name}: {error}"));
+        }
     }
+    anyhow::ensure!(
+        failed.is_empty(),
+        "these Registries still say that nodes trust them: {}",
+        failed.join(", ")
+    );
     Ok(())
 }
 

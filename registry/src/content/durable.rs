@@ -51,7 +51,8 @@ impl Content {
 
     /// Makes certain that an object which was found outlives a power cut. `false`: it is gone.
     pub(super) async fn ensure_durable(&self, key: &Key, found: Stat) -> Result<bool, Error> {
-        if !is_younger(found.modified, WRITTEN_BY_ITSELF) || self.0.durable.knows(key, found.modified) {
+        // Its name may be younger than its bytes: an upload that lay open for hours, or a backup that kept the times.
+        if !is_younger(found.changed, WRITTEN_BY_ITSELF) || self.0.durable.knows(key, found.modified) {
             return Ok(true);
         }
         let is_there = self.storage().flush(key).await?;

@@ -47,7 +47,7 @@ impl Content {
     /// away meanwhile. A link that is deleted at this moment stays deleted. A store that cannot be written still has
     /// what it has.
     pub(super) async fn renew(&self, at: &Key, digest: &Digest) -> Result<bool, Error> {
-        let Some(Stat { size: _, modified }) = self.storage().stat(at).await? else {
+        let Some(Stat { modified, .. }) = self.storage().stat(at).await? else {
             return Ok(false);
         };
         if self.options().read_only || is_younger(modified, GRACE / 2) {

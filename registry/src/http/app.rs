@@ -98,8 +98,21 @@ impl App {
         }))
     }
 
-    /// Answers; whatever goes wrong is an answer too.
+    /// Answers; whatever goes wrong is an answer too. What changes something is carried through even if the client
+    /// hangs up and this future is dropped: else a tag could move and nobody be told of it.
     pub async fn respond(&self, request: Request<RequestBody>, caller: &Caller) -> Response<ResponseBody> {
+        if matches!(*request.method(), Method::GET | Method::HEAD) {
+            return self.respond_here(request, caller).await;
+        }
+        let (app, caller) = (self.clone(), caller.clone());
+        let responding = tokio::spawn(async move { app.respond_here(request, &caller).await });
+        // Ends badly only with the program: what panics in an answer is an answer.
+        responding
+            .await
+            .unwrap_or_else(|_| Error::Panic.into_response(""))
+    }
+
+    async fn respond_here(&self, request: Request<RequestBody>, caller: &Caller) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers);
         let log = self.0.settings.access_log;

@@ -47,7 +47,11 @@ impl Instance {
                 Ok(None) => {}
                 // Another process took it over and removed it.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+                // Another user's, perhaps, from when the registry ran as root. The others are looked at all the same.
+                Err(error) => {
+                    tracing::warn!(%error, queue = %folder.display(), "cannot take over the events in this folder: \
+                        let the registry's user write there, or remove it");
+                }
             }
         }
         Ok(orphans)
@@ -63,7 +67,12 @@ impl Instance {
     /// Removes what is empty; what waits for an endpoint that is not configured any more stays.
     pub(super) fn remove_if_empty(self) -> io::Result<bool> {
         let mut left = false;
-        for entry in std::fs::read_dir(&self.folder)? {
+        let entries = match std::fs::read_dir(&self.folder) {
+            // Another process took it over between our look and our lock.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            entries => entries?,
+        };
+        for entry in entries {
             let path = entry?.path();
             if path.is_dir() {
                 left = true;

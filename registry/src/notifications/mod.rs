@@ -121,14 +121,15 @@ impl Notifications {
             return;
         };
         let wanted = message.wanted.clone();
-        let kept = async {
-            self.0.writer.send(message).await.map_err(drop)?;
-            written.await.map_err(drop)
-        };
-        match tokio::time::timeout(PATIENCE, kept).await {
+        let lost = || wanted.iter().for_each(|&number| self.0.endpoints[number].lose(1));
+        match tokio::time::timeout(PATIENCE, self.0.writer.reserve()).await {
+            Ok(Ok(place)) => place.send(message),
+            // Thousands wait for the disk already, or the writer is gone, which only the end of the program brings about.
+            Ok(Err(_)) | Err(_) => return lost(),
+        }
+        match tokio::time::timeout(PATIENCE, written).await {
             Ok(Ok(())) => {}
-            // The writer is gone, which only its own mistake or the end of the program brings about.
-            Ok(Err(())) => wanted.iter().for_each(|&number| self.0.endpoints[number].lose(1)),
+            Ok(Err(_)) => lost(),
             // It may still be written; that it was waited for in vain is what is said.
             Err(_) => tracing::error!(endpoints = wanted.len(), "an event was not on disk in time"),
         }
@@ -139,8 +140,9 @@ impl Notifications {
         let Some((message, _)) = self.message(happening) else {
             return;
         };
-        if let Err(mpsc::error::TrySendError::Full(message)) = self.0.writer.try_send(message) {
-            message
+        if let Err(unsent) = self.0.writer.try_send(message) {
+            unsent
+                .into_inner()
                 .wanted
                 .iter()
                 .for_each(|&number| self.0.endpoints[number].lose(1));
@@ -234,21 +236,30 @@ async fn keep_adopting(folder: PathBuf, endpoints: Vec<Arc<Endpoint>>) {
     }
 }
 
+fn adopt_one(orphan: Instance, endpoints: &[Arc<Endpoint>]) -> std::io::Result<u64> {
+    let mut adopted = 0;
+    for endpoint in endpoints {
+        let path = orphan.queue(endpoint.name());
+        if path.is_dir() {
+            adopted += endpoint.adopt(Queue::open(&path, Limits::USUAL)?)?;
+            std::fs::remove_dir_all(path)?;
+        }
+    }
+    orphan.remove_if_empty()?;
+    Ok(adopted)
+}
+
 /// Takes over what waits in the queues of processes that are gone.
 fn adopt(folder: &Path, endpoints: &[Arc<Endpoint>]) {
-    let adopted = Instance::orphans(folder).and_then(|orphans| {
-        let mut adopted = 0;
-        for orphan in orphans {
-            for endpoint in endpoints {
-                let path = orphan.queue(endpoint.name());
-                if path.is_dir() {
-                    adopted += endpoint.adopt(Queue::open(&path, Limits::USUAL)?)?;
-                    std::fs::remove_dir_all(path)?;
-                }
+    let adopted = Instance::orphans(folder).map(|orphans| {
+        let adopted = orphans.into_iter().map(|orphan| adopt_one(orphan, endpoints));
+        // One that cannot be taken over keeps none of the others waiting.
+        let adopted = adopted.inspect(|adopted| {
+            if let Err(error) = adopted {
+                tracing::error!(%error, "the events of one process before this one cannot be taken over");
             }
-            orphan.remove_if_empty()?;
-        }
-        Ok(adopted)
+        });
+        adopted.flatten().sum::<u64>()
     });
     match adopted {
         Ok(0) => {}

@@ -87,6 +87,8 @@ pub trait Storage: Debug + Send + Sync + 'static {
 pub struct Stat {
     pub size: u64,
     pub modified: SystemTime,
+    /// When anything about it changed last, its name included: never before `modified`, as far as the store knows.
+    pub changed: SystemTime,
 }
 
 /// One name in a folder.

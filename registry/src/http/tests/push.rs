@@ -321,3 +321,16 @@ async fn addresses_are_absolute_when_an_origin_is_configured() {
         "{location}"
     );
 }
+
+#[tokio::test]
+async fn a_change_is_carried_through_though_the_client_hangs_up() {
+    let registry = registry().start();
+    let path = format!("/v2/app/blobs/uploads/?digest={}", digest(BYTES));
+    let mut sending = Box::pin(registry.ask("POST", &path).body(BYTES).send());
+    assert!(futures::poll!(&mut sending).is_pending());
+    drop(sending);
+    // No limit of its own: a test that hangs says enough.
+    while !is_there(&registry, "app", BYTES).await {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+}

@@ -27,12 +27,13 @@ pub(super) fn place_without_links(file: &Path, at: &Path) -> io::Result<()> {
 }
 
 /// For a moment there is a name without all of its bytes. Whoever reads it then takes it for torn, which is as good as
-/// absent.
+/// absent. It does not stay so: what was copied may be removed next, and a torn copy would hide it for good.
 pub(super) fn copy(file: &Path, at: &Path) -> io::Result<()> {
     let mut from = File::open(file)?;
     let mut to = File::create_new(at)?;
-    io::copy(&mut from, &mut to)?;
-    Ok(())
+    io::copy(&mut from, &mut to)
+        .and_then(|_| to.sync_all())
+        .inspect_err(|_| drop(fs::remove_file(at)))
 }
 
 pub(super) fn is_unsupported(error: &io::Error) -> bool {

@@ -1,10 +1,12 @@
 //! Answers that the kernel has in memory, given without waiting for a disk, so that a hot object costs no change
 //! of threads. What is not in memory is `Unknown`, and is asked again where waiting harms nobody.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
@@ -83,9 +85,18 @@ fn stat_of(file: File) -> io::Result<Stat> {
     if !metadata.is_file() {
         return Err(io::ErrorKind::IsADirectory.into());
     }
+    stat_from(&metadata)
+}
+
+pub(super) fn stat_from(metadata: &Metadata) -> io::Result<Stat> {
+    let modified = metadata.modified()?;
+    // Before 1970 nothing was changed that anybody relies on.
+    let seconds = Duration::from_secs(metadata.ctime().try_into().unwrap_or_default());
+    let nanoseconds = Duration::from_nanos(metadata.ctime_nsec().try_into().unwrap_or_default());
     Ok(Stat {
         size: metadata.len(),
-        modified: metadata.modified()?,
+        modified,
+        changed: modified.max(SystemTime::UNIX_EPOCH + seconds + nanoseconds),
     })
 }
 

@@ -105,6 +105,8 @@ impl Tree {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
                 result => result?,
             }
+            // The name is on the disk before the only other one goes.
+            absent_as_none(self.folders.flush(parent(path)))?;
         }
         absent_as_none(fs::remove_file(&aside))?;
         Ok(found == expected)

@@ -50,10 +50,7 @@ impl Tree {
         if metadata.is_dir() {
             return Err(io::ErrorKind::NotFound.into());
         }
-        Ok(Stat {
-            size: metadata.len(),
-            modified: metadata.modified()?,
-        })
+        super::lookup::stat_from(&metadata)
     }
 
     pub(super) fn read(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {

@@ -99,7 +99,12 @@ fn write(file: &File, direct: Direct, bytes: &[u8]) -> io::Result<Direct> {
             Ok(written) => rest = &rest[written..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             // A disk with larger blocks, or one that says only now that it cannot.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported
+                ) =>
+            {
                 switch_off(file)?;
                 file.write_all(rest)?;
                 return Ok(Direct::Refused);
