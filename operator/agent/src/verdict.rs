@@ -172,7 +172,9 @@ fn advice(reason: ProblemReason, bundle: &Bundle) -> String {
                 "something on the way to {dials} refused, a proxy perhaps: add it to the runtime's NO_PROXY"
             )
         }
-        ProblemReason::NameNotResolved => format!("this node cannot resolve {dials}"),
+        ProblemReason::NameNotResolved => format!(
+            "this node cannot resolve {dials}: add it to the DNS that the nodes ask, or take it out of the chart's nodeTrust.allowedHostnames"
+        ),
         ProblemReason::ConfigNotRead => format!(
             "the runtime does not read our hosts.toml for {host}: set config_path to this one folder in its configuration and restart it"
         ),

@@ -238,11 +238,26 @@ pub fn load(path: &Path) -> Result<Loaded, Problems> {
 
 /// Makes a configuration of YAML text and environment variables.
 pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    let mut tree = judge::read(text)?;
     let mut warnings = Vec::new();
-    let mut problems = environment::apply(&mut tree, variables, &mut warnings);
+    match judged(text, variables, &mut warnings) {
+        Ok((config, missing)) => Ok(Loaded {
+            config,
+            warnings,
+            missing,
+        }),
+        Err(problems) => Err(problems.after_slips(warnings)),
+    }
+}
+
+fn judged(
+    text: &str,
+    variables: impl Iterator<Item = (String, String)>,
+    warnings: &mut Vec<Warning>,
+) -> Result<(Config, Vec<Warning>), Problems> {
+    let mut tree = judge::read(text)?;
+    let mut problems = environment::apply(&mut tree, variables, warnings);
     let missing = judge::missing(&tree);
-    problems.extend(judge::keys(&mut tree, &mut warnings));
+    problems.extend(judge::keys(&mut tree, warnings));
     // A refused key explains itself; what follows from it in the checks below would only hide it.
     Problems::none_of(problems)?;
     let raw: raw::Root = serde_path_to_error::deserialize(tree).map_err(|error| {
@@ -251,12 +266,8 @@ pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> R
             without_value(&error.inner().to_string()),
         )
     })?;
-    let config = validate::config(raw, &mut warnings)?;
-    Ok(Loaded {
-        config,
-        warnings,
-        missing,
-    })
+    let config = validate::config(raw, warnings)?;
+    Ok((config, missing))
 }
 
 /// What serde says of a value of the wrong type, without the value: it may be a password that stands one level too high.

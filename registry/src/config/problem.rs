@@ -12,6 +12,9 @@ pub enum Problem {
     Syntax(#[from] serde_yaml::Error),
     #[error("{key}: {what}")]
     Key { key: String, what: String },
+    /// Not what keeps the server from starting, and quite likely the cause of it.
+    #[error("{0}")]
+    Slip(Warning),
 }
 
 impl Problem {
@@ -34,6 +37,13 @@ impl Problems {
         } else {
             Err(Problems(problems))
         }
+    }
+
+    /// With the keys that nobody knows put first: a slip in one is why another is missing.
+    pub(super) fn after_slips(mut self, warnings: Vec<Warning>) -> Self {
+        let slips = warnings.into_iter().filter(Warning::is_mistake);
+        self.0.splice(0..0, slips.map(Problem::Slip));
+        self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {

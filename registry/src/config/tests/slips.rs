@@ -77,3 +77,19 @@ fn what_is_no_section_is_said_in_words_of_the_file() {
     let found = problems("http: {tls: {certificates: [/c]}}", &[]);
     assert!(found[0].contains("expected keys with values"), "{found:?}");
 }
+
+#[test]
+fn a_slip_is_named_also_where_something_else_keeps_the_server_from_starting() {
+    let text = "version: 0.1\nstorage: {filesystem: {rootdirectory: /data}}\n\
+                http: {tls: {certificat: /x.crt, key: /x.key}}";
+    let told = problems(text, &[]);
+    assert!(
+        told[0].starts_with("http.tls.certificat: there is no such key; did you mean http.tls.certificate?"),
+        "{told:#?}"
+    );
+    assert!(
+        told.iter()
+            .any(|problem| problem.starts_with("http.tls.certificate: missing")),
+        "{told:#?}"
+    );
+}

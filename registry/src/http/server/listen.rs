@@ -29,7 +29,9 @@ pub async fn bind(address: &Address) -> io::Result<TcpListener> {
 
 fn explain(address: &Address, error: &io::Error) -> String {
     let hint = match error.kind() {
-        io::ErrorKind::AddrInUse => "; another program listens there: stop it, or choose another port",
+        io::ErrorKind::AddrInUse => {
+            "; another program listens there: stop it, or choose another port in http.addr (REGISTRY_HTTP_ADDR=:5001)"
+        }
         io::ErrorKind::PermissionDenied => "; ports below 1024 are the superuser's: choose another",
         _ => "",
     };
