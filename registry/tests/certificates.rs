@@ -3,13 +3,14 @@
 // Helpers of tests are tests too, but the lint sees only what stands inside of #[test].
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod program;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use program::Program;
 use roadstead_pki::authority::Authority;
 use roadstead_pki::htpasswd::hash_line;
 use roadstead_pki::server::ServerCertificate;
@@ -19,18 +20,10 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A registry with TLS, one user and rules, and the CAs on both sides.
 struct Site {
-    process: Child,
-    port: u16,
+    program: Program,
     servers: Authority,
     people: Authority,
     _folder: tempfile::TempDir,
-}
-
-impl Drop for Site {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Site {
@@ -62,10 +55,10 @@ impl Site {
                  {{users: [node], repositories: ['**'], actions: [pull]}}]}}\n"
             ),
         );
-        let (process, port) = start(folder.path());
+        // A file alone means `serve`.
+        let program = Program::start(&[], &folder.path().join("config.yml"));
         Site {
-            process,
-            port,
+            program,
             servers,
             people,
             _folder: folder,
@@ -96,7 +89,7 @@ impl Site {
             }
         };
         let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.program.port)).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         let login = password.map_or_else(String::new, |password| {
             let encoded = base64::prelude::BASE64_STANDARD.encode(format!("alice:{password}"));
@@ -112,24 +105,6 @@ impl Site {
         let text = String::from_utf8_lossy(&answer);
         text.split(' ').nth(1)?.parse().ok()
     }
-}
-
-fn start(folder: &Path) -> (Child, u16) {
-    let mut process = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
-        .arg(folder.join("config.yml"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(process.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let line = lines
-        .find(|line| line.contains("msg=serving"))
-        .expect("it says where it listens");
-    let (_, address) = line.split_once("address=127.0.0.1:").unwrap();
-    let port = address.split(' ').next().unwrap().parse().unwrap();
-    std::thread::spawn(move || lines.for_each(drop));
-    (process, port)
 }
 
 #[test]

@@ -3,17 +3,17 @@
 // Helpers of tests are tests too, but the lint sees only what stands inside of #[test].
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod program;
+
+use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use program::Program;
+
 /// A registry over plain HTTP on this machine.
-struct Server {
-    process: Child,
-    port: u16,
-}
+struct Server(Program);
 
 impl Server {
     fn start(folder: &Path, hook: u16) -> Self {
@@ -24,27 +24,12 @@ impl Server {
             folder.join("data").display()
         );
         std::fs::write(&config, text).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
-            .arg("serve")
-            .arg(&config)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap())
-            .lines()
-            .map_while(Result::ok);
-        let line = lines
-            .find(|line| line.contains("msg=serving"))
-            .expect("it says where it listens");
-        let (_, address) = line.split_once("address=127.0.0.1:").unwrap();
-        let port = address.split(' ').next().unwrap().parse().unwrap();
-        std::thread::spawn(move || lines.for_each(drop));
-        Server { process, port }
+        Server(Program::start(&["serve"], &config))
     }
 
     /// Pushes a blob and gives the status of the answer.
     fn push(&self, bytes: &str, digest: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let mut stream = TcpStream::connect(("127.0.0.1", self.0.port)).unwrap();
         let head = format!(
             "POST /v2/app/blobs/uploads/?digest=sha256:{digest} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
              content-length: {}\r\n\r\n{bytes}",
@@ -57,15 +42,8 @@ impl Server {
     }
 
     fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.0.process.kill().unwrap();
+        self.0.process.wait().unwrap();
     }
 }
 

@@ -86,14 +86,10 @@ impl Transfer {
     pub fn buffer_for(&self, wanted: u64) -> Buffer {
         let active = self.0.active.load(Ordering::Relaxed).max(1);
         let share = self.0.budget / active / PER_TRANSFER;
-        let class = (0..CLASSES)
-            .take_while(|class| *class == 0 || SMALLEST << class <= share)
-            .find(|class| (SMALLEST << class) as u64 >= wanted);
-        let largest = || {
-            let fitting = (0..CLASSES).rev().find(|class| SMALLEST << class <= share);
-            fitting.unwrap_or(0)
-        };
-        self.0.take(class.unwrap_or_else(largest))
+        let affordable = (0..CLASSES).rev().find(|class| SMALLEST << class <= share);
+        let sufficient = (0..CLASSES).find(|class| (SMALLEST << class) as u64 >= wanted);
+        self.0
+            .take(affordable.unwrap_or(0).min(sufficient.unwrap_or(CLASSES - 1)))
     }
 }
 

@@ -1,10 +1,9 @@
 //! The servers that are compared, each started as its own documentation says, with the same certificate and user.
 
-mod docker_registry;
 mod floor;
 mod nginx;
 mod process;
-mod roadstead;
+mod registry;
 mod setting;
 
 use std::path::PathBuf;
