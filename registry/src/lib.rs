@@ -20,6 +20,7 @@ pub mod http;
 pub mod log;
 pub mod metrics;
 pub mod notifications;
+mod recent;
 mod standalone;
 pub mod storage;
 pub mod tls;

@@ -14,6 +14,9 @@ pub enum Algorithm {
     Sha512,
 }
 
+/// How long what stands before the hex is: both algorithms' names have six letters.
+const PREFIX: usize = 7;
+
 impl Algorithm {
     pub const ALL: [Self; 2] = [Self::Sha256, Self::Sha512];
 
@@ -21,6 +24,13 @@ impl Algorithm {
         match self {
             Self::Sha256 => "sha256",
             Self::Sha512 => "sha512",
+        }
+    }
+
+    fn prefix(self) -> &'static [u8; PREFIX] {
+        match self {
+            Self::Sha256 => b"sha256:",
+            Self::Sha512 => b"sha512:",
         }
     }
 
@@ -103,9 +113,7 @@ impl Digest {
 
     /// The hash in lower-case hex, without the algorithm.
     pub fn hex(&self) -> String {
-        let mut hex = String::with_capacity(self.as_bytes().len() * 2);
-        self.write_hex(&mut hex).expect("writing to a String cannot fail");
-        hex
+        self.with_text(|text| text[PREFIX..].to_owned())
     }
 
     /// Joins an algorithm and hex digits, as they stand in a path of the store.
@@ -124,20 +132,24 @@ impl Digest {
         }))
     }
 
-    fn write_hex(&self, to: &mut impl fmt::Write) -> fmt::Result {
+    /// Hands the whole text over in one piece: it is written several times for each answer.
+    fn with_text<T>(&self, job: impl FnOnce(&str) -> T) -> T {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
-        for byte in self.as_bytes() {
-            to.write_char(char::from(DIGITS[usize::from(byte >> 4)]))?;
-            to.write_char(char::from(DIGITS[usize::from(byte & 15)]))?;
+        let hash = self.as_bytes();
+        let mut text = [0; PREFIX + 128];
+        text[..PREFIX].copy_from_slice(self.algorithm().prefix());
+        for (pair, byte) in text[PREFIX..].chunks_exact_mut(2).zip(hash) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
         }
-        Ok(())
+        let text = &text[..PREFIX + hash.len() * 2];
+        job(str::from_utf8(text).expect("hex digits are ASCII"))
     }
 }
 
 impl fmt::Display for Digest {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}:", self.algorithm())?;
-        self.write_hex(formatter)
+        self.with_text(|text| formatter.write_str(text))
     }
 }
 

@@ -66,10 +66,7 @@ pub(super) fn layers(name: &RepositoryName) -> Key {
 }
 
 pub(super) fn layer_link(name: &RepositoryName, digest: &Digest) -> Key {
-    key(format!(
-        "{REPOSITORIES}/{name}/_layers/{}/link",
-        folder_of(digest)
-    ))
+    link_of_digest(name, "_layers", digest)
 }
 
 pub(super) fn revisions(name: &RepositoryName) -> Key {
@@ -81,10 +78,7 @@ pub(super) fn revisions_by(name: &RepositoryName, algorithm: Algorithm) -> Key {
 }
 
 pub(super) fn revision_link(name: &RepositoryName, digest: &Digest) -> Key {
-    key(format!(
-        "{REPOSITORIES}/{name}/_manifests/revisions/{}/link",
-        folder_of(digest)
-    ))
+    link_of_digest(name, "_manifests/revisions", digest)
 }
 
 pub(super) fn tags(name: &RepositoryName) -> Key {
@@ -92,9 +86,8 @@ pub(super) fn tags(name: &RepositoryName) -> Key {
 }
 
 pub(super) fn tag_link(name: &RepositoryName, tag: &Tag) -> Key {
-    key(format!(
-        "{REPOSITORIES}/{name}/_manifests/tags/{tag}/current/link"
-    ))
+    let (name, tag) = (name.as_str(), tag.as_str());
+    key([REPOSITORIES, "/", name, "/_manifests/tags/", tag, "/current/link"].concat())
 }
 
 pub(super) fn tag_history(name: &RepositoryName, tag: &Tag) -> Key {
@@ -171,12 +164,30 @@ pub(super) fn below(folder: &Key, name: &str) -> Option<Key> {
     folder.join(name).ok()
 }
 
+/// As the other keys, but measured before it is written: these are made for everything that is pulled.
+fn link_of_digest(name: &RepositoryName, folder: &str, digest: &Digest) -> Key {
+    let (name, algorithm, hex) = (name.as_str(), digest.algorithm().as_str(), digest.hex());
+    key([
+        REPOSITORIES,
+        "/",
+        name,
+        "/",
+        folder,
+        "/",
+        algorithm,
+        "/",
+        &hex,
+        "/link",
+    ]
+    .concat())
+}
+
 fn folder_of(digest: &Digest) -> String {
     format!("{}/{}", digest.algorithm(), digest.hex())
 }
 
 fn key(path: String) -> Key {
-    path.parse()
+    path.try_into()
         .expect("repository names, tags, digests and ids are made of safe characters")
 }
 

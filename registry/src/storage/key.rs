@@ -14,6 +14,9 @@ pub struct Key(String);
 #[error("{0:?} is not a key of the store")]
 pub struct KeyError(String);
 
+/// What a file name may have on every filesystem of note, in bytes.
+const LONGEST_NAME: usize = 255;
+
 impl Key {
     pub fn as_str(&self) -> &str {
         &self.0
@@ -21,7 +24,19 @@ impl Key {
 
     /// The key of a name in this folder.
     pub fn join(&self, name: &str) -> Result<Self, KeyError> {
-        format!("{self}/{name}").parse()
+        format!("{self}/{name}").try_into()
+    }
+}
+
+impl TryFrom<String> for Key {
+    type Error = KeyError;
+
+    fn try_from(text: String) -> Result<Self, KeyError> {
+        if is_key(text.as_bytes()) {
+            Ok(Self(text))
+        } else {
+            Err(KeyError(text))
+        }
     }
 }
 
@@ -29,14 +44,27 @@ impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
-        let is_name =
-            |name: &str| !matches!(name, "" | "." | "..") && name.len() <= 255 && !name.contains('\0');
-        if text.split('/').all(is_name) {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(KeyError(text.to_owned()))
+        text.to_owned().try_into()
+    }
+}
+
+/// One pass: a key is made for everything that is read.
+fn is_key(text: &[u8]) -> bool {
+    let mut start = 0;
+    for end in 0..=text.len() {
+        match text.get(end) {
+            Some(0) => return false,
+            Some(b'/') | None => {
+                let name = &text[start..end];
+                if matches!(name, b"" | b"." | b"..") || name.len() > LONGEST_NAME {
+                    return false;
+                }
+                start = end + 1;
+            }
+            Some(_) => {}
         }
     }
+    true
 }
 
 impl fmt::Display for Key {

@@ -25,7 +25,6 @@ pub(super) enum Lookup<T> {
 
 /// Objects up to this size are read in one go; larger ones are opened.
 const SMALL: usize = 64 << 10;
-const ONE_PAGE: usize = 4 << 10;
 
 impl Tree {
     pub(super) fn stat_cached(&self, key: &Key) -> Lookup<Stat> {
@@ -48,8 +47,13 @@ impl Tree {
     }
 
     pub(super) fn read_cached(&self, key: &Key, limit: usize) -> Lookup<Bytes> {
+        if let Some(bytes) = self.remembered.get(key, limit) {
+            return Lookup::Found(bytes);
+        }
         match self.lookup(key.as_str(), OFlags::RDONLY) {
-            Lookup::Found(file) => read_small(&file, limit).map_or(Lookup::Unknown, Lookup::Found),
+            Lookup::Found(file) => self
+                .read_small(key, file, limit)
+                .map_or(Lookup::Unknown, Lookup::Found),
             // The value may be set aside for a moment, then its folder is there: see removal.rs.
             Lookup::Absent => match key
                 .as_str()
@@ -61,6 +65,22 @@ impl Tree {
             },
             Lookup::Unknown => Lookup::Unknown,
         }
+    }
+
+    /// `None` if a part is not in memory, or it is not small.
+    fn read_small(&self, key: &Key, file: File, limit: usize) -> Option<Bytes> {
+        let metadata = file.metadata().ok()?;
+        let size = usize::try_from(metadata.len()).ok()?.min(limit);
+        if size > SMALL {
+            return None;
+        }
+        let mut bytes = vec![0; size];
+        if read_now(&file, &mut bytes, 0)? != size {
+            return None;
+        }
+        let bytes = Bytes::from(bytes);
+        self.remembered.keep(key, file, &metadata, &bytes);
+        Some(bytes)
     }
 
     fn lookup(&self, path: &str, access: OFlags) -> Lookup<File> {
@@ -90,38 +110,18 @@ fn stat_of(file: File) -> io::Result<Stat> {
 
 pub(super) fn stat_from(metadata: &Metadata) -> io::Result<Stat> {
     let modified = metadata.modified()?;
-    // Before 1970 nothing was changed that anybody relies on.
-    let seconds = Duration::from_secs(metadata.ctime().try_into().unwrap_or_default());
-    let nanoseconds = Duration::from_nanos(metadata.ctime_nsec().try_into().unwrap_or_default());
     Ok(Stat {
         size: metadata.len(),
         modified,
-        changed: modified.max(SystemTime::UNIX_EPOCH + seconds + nanoseconds),
+        changed: modified.max(changed(metadata)),
     })
 }
 
-/// `None` if a part is not in memory, or it is not small.
-fn read_small(file: &File, limit: usize) -> Option<Bytes> {
-    if limit <= ONE_PAGE {
-        return read_page(file, limit);
-    }
-    let metadata = file.metadata().ok()?;
-    let size = usize::try_from(metadata.len()).ok()?.min(limit);
-    if size > SMALL {
-        return None;
-    }
-    let mut bytes = vec![0; size];
-    let read = read_now(file, &mut bytes, 0)?;
-    (read == size).then(|| bytes.into())
-}
-
-/// What fits in one page is in memory whole or not at all, so its size need not be asked for: a link is read with
-/// every manifest that is asked for by its tag.
-fn read_page(file: &File, limit: usize) -> Option<Bytes> {
-    let mut bytes = vec![0; limit];
-    let read = read_now(file, &mut bytes, 0)?;
-    bytes.truncate(read);
-    Some(bytes.into())
+/// When anything about the file changed last. Before 1970 nothing was changed that anybody relies on.
+pub(super) fn changed(metadata: &Metadata) -> SystemTime {
+    let seconds = Duration::from_secs(metadata.ctime().try_into().unwrap_or_default());
+    let nanoseconds = Duration::from_nanos(metadata.ctime_nsec().try_into().unwrap_or_default());
+    SystemTime::UNIX_EPOCH + seconds + nanoseconds
 }
 
 /// Reads what is in memory. `None` if nothing is, or the filesystem cannot tell.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tree.rs                  paths, temporary files
-//! lookup.rs                answers from the kernel's caches, without waiting
+//! lookup.rs ─ remembered.rs    answers from the kernel's caches, without waiting
 //! object.rs   writer.rs    reading in parts, writing in parts
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
@@ -17,6 +17,7 @@ mod listing;
 mod lookup;
 mod object;
 mod placement;
+mod remembered;
 mod removal;
 mod tree;
 mod writer;

@@ -15,6 +15,7 @@ use super::super::{Key, Object, Stat};
 use super::FilesystemStorage;
 use super::folders::Folders;
 use super::object::FileObject;
+use super::remembered::Remembered;
 
 /// All operations here may wait for the disk, unless their name ends in `_cached`.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub(super) struct Tree {
     /// For lookups relative to the root, which spare the kernel the way there.
     pub(super) root_folder: OwnedFd,
     pub(super) folders: Folders,
+    pub(super) remembered: Remembered,
     temporary: PathBuf,
 }
 
@@ -36,6 +38,7 @@ impl Tree {
         Ok(Self {
             folders: Folders::new(root.clone()),
             root,
+            remembered: Remembered::new(&root_folder),
             root_folder,
             temporary,
         })

@@ -1,0 +1,252 @@
+//! Small files that were read lately, held open.
+//!
+//! A link is read with every manifest that is asked for by its tag, and to walk nine folders, open, read and close for
+//! it costs more than all the rest of the answer. What is kept here is never believed without asking the kernel about
+//! the file: whether it still has a name, and when it last changed. Whoever replaces a link, writes into it, deletes it
+//! or sets it aside changes one of these, be it this program, another one like it, or registry:2. What does not is to
+//! rename a folder above it, which only a person does, so the way is walked again every second.
+
+use std::fs::{File, Metadata};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use rustix::fs::{Stat, fstat, fstatfs};
+use rustix::process::{Resource, getrlimit};
+
+use super::super::Key;
+use super::lookup::changed;
+use crate::recent::Recent;
+
+/// Larger ones are read each time.
+const LARGEST: usize = 4 << 10;
+/// Files that are held open, at most.
+const FILES: usize = 4096;
+/// After which time the way to a file is walked again.
+const WAY: Duration = Duration::from_secs(1);
+/// A file that changed just now may change once more without its time telling: the kernel's clock for files ticks every
+/// few milliseconds.
+const SETTLED: Duration = Duration::from_millis(100);
+
+/// Filesystems of which this kernel knows every change: no other machine writes them, and nothing lies between a name
+/// and its file.
+const LOCAL: [u64; 7] = [
+    0xEF53,      // ext2, ext3, ext4
+    0x5846_5342, // XFS
+    0x9123_683E, // Btrfs
+    0x0102_1994, // tmpfs
+    0xF2F5_2010, // F2FS
+    0x2FC1_2FC1, // ZFS
+    0xCA45_1A4E, // bcachefs
+];
+
+#[derive(Debug)]
+pub(super) struct Remembered {
+    /// Of the store's root, if it lies on such a filesystem: a folder below may be a mount of another.
+    device: Option<u64>,
+    files: Recent<Key, Arc<Seen>>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    file: File,
+    bytes: Bytes,
+    changed: (i64, i64),
+    found: Instant,
+}
+
+impl Remembered {
+    pub(super) fn new(root: impl AsFd) -> Self {
+        let is_local = fstatfs(&root).is_ok_and(|found| LOCAL.contains(&found.f_type.cast_unsigned()));
+        let device = is_local
+            .then(|| fstat(&root).ok())
+            .flatten()
+            .map(|root| root.st_dev);
+        // One in eight: connections need files too.
+        let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX) / 8;
+        let files = usize::try_from(allowed).unwrap_or(FILES).min(FILES);
+        Remembered {
+            device,
+            files: Recent::new(files),
+        }
+    }
+
+    /// At most `limit` bytes of what the file holds now, if that is known.
+    pub(super) fn get(&self, key: &Key, limit: usize) -> Option<Bytes> {
+        self.device?;
+        let seen = self.files.get(key)?;
+        if seen.found.elapsed() < WAY && seen.is_unchanged() {
+            return Some(seen.bytes.slice(..seen.bytes.len().min(limit)));
+        }
+        // Held open no longer than it is of use: its blocks would stay taken.
+        self.files.remove(key);
+        None
+    }
+
+    /// What was read from this file, whose metadata was asked for before that.
+    pub(super) fn keep(&self, key: &Key, file: File, metadata: &Metadata, bytes: &Bytes) {
+        let is_whole = metadata.len() == bytes.len() as u64;
+        if self.device != Some(metadata.dev()) || !is_whole || bytes.len() > LARGEST || !is_settled(metadata)
+        {
+            return;
+        }
+        let seen = Seen {
+            file,
+            bytes: bytes.clone(),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+            found: Instant::now(),
+        };
+        self.files.insert(key.clone(), Arc::new(seen), 1);
+    }
+}
+
+impl Seen {
+    fn is_unchanged(&self) -> bool {
+        fstat(&self.file).is_ok_and(
+            |Stat {
+                 st_nlink,
+                 st_ctime,
+                 st_ctime_nsec,
+                 ..
+             }| { st_nlink > 0 && self.changed == (st_ctime, st_ctime_nsec.cast_signed()) },
+        )
+    }
+}
+
+fn is_settled(metadata: &Metadata) -> bool {
+    SystemTime::now()
+        .duration_since(changed(metadata))
+        .is_ok_and(|age| age > SETTLED)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+    use std::thread::sleep;
+
+    use tempfile::TempDir;
+
+    use super::super::lookup::Lookup;
+    use super::super::tree::Tree;
+    use super::*;
+
+    /// A store with one link in it, which was read often enough to be remembered.
+    struct Store {
+        tree: Tree,
+        root: TempDir,
+    }
+
+    impl Store {
+        const LINK: &str = "tags/v1/current/link";
+
+        fn new() -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let path = root.path().join(Self::LINK);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "first").unwrap();
+            let mut tree = Tree::open(root.path().to_owned()).unwrap();
+            // Wherever the tests' folders lie.
+            tree.remembered = Remembered {
+                device: Some(fs::metadata(root.path().join(Self::LINK)).unwrap().dev()),
+                files: Recent::new(10),
+            };
+            let store = Store { tree, root };
+            assert_eq!(store.read().as_deref(), Some("first"));
+            assert!(
+                store.remembered().is_none(),
+                "it may change unseen within this moment"
+            );
+            sleep(SETTLED * 2);
+            assert_eq!(store.read().as_deref(), Some("first"));
+            assert_eq!(store.remembered().as_deref(), Some("first"));
+            store
+        }
+
+        fn path(&self) -> PathBuf {
+            self.root.path().join(Self::LINK)
+        }
+
+        fn remembered(&self) -> Option<String> {
+            let bytes = self.tree.remembered.get(&Self::LINK.parse().unwrap(), 100)?;
+            Some(String::from_utf8(bytes.to_vec()).unwrap())
+        }
+
+        fn read(&self) -> Option<String> {
+            let key = Self::LINK.parse().unwrap();
+            let bytes = match self.tree.read_cached(&key, 100) {
+                Lookup::Found(bytes) => Some(bytes),
+                Lookup::Absent => None,
+                Lookup::Unknown => self.tree.read(&key, 100).unwrap(),
+            };
+            bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_replaced_is_seen_at_once() {
+        let store = Store::new();
+        let new = store.root.path().join("new");
+        fs::write(&new, "other").unwrap();
+        fs::rename(new, store.path()).unwrap();
+        assert_eq!(store.read().as_deref(), Some("other"));
+    }
+
+    /// As registry:2 does it: to the same length even.
+    #[test]
+    fn a_link_that_is_written_in_place_is_seen_at_once_and_each_time() {
+        let store = Store::new();
+        for value in ["other", "third", "forth"] {
+            fs::write(store.path(), value).unwrap();
+            assert_eq!(store.read().as_deref(), Some(value));
+            assert_eq!(store.read().as_deref(), Some(value));
+        }
+    }
+
+    #[test]
+    fn a_link_that_is_deleted_or_moved_away_is_gone_at_once() {
+        let store = Store::new();
+        fs::rename(store.path(), store.root.path().join("aside")).unwrap();
+        assert_eq!(store.read(), None);
+        let store = Store::new();
+        fs::remove_file(store.path()).unwrap();
+        assert_eq!(store.read(), None);
+        let store = Store::new();
+        fs::remove_dir_all(store.root.path().join("tags")).unwrap();
+        assert_eq!(store.read(), None);
+    }
+
+    #[test]
+    fn a_folder_above_that_is_renamed_is_noticed_when_the_way_is_walked_again() {
+        let store = Store::new();
+        let tags = store.root.path().join("tags");
+        fs::rename(&tags, store.root.path().join("elsewhere")).unwrap();
+        sleep(WAY);
+        assert_eq!(store.read(), None);
+    }
+
+    #[test]
+    fn no_more_is_given_than_is_asked_for() {
+        let store = Store::new();
+        let key = Store::LINK.parse().unwrap();
+        assert_eq!(store.tree.remembered.get(&key, 2).as_deref(), Some(&b"fi"[..]));
+    }
+
+    /// Another machine may write there, of which this kernel learns later.
+    #[test]
+    fn nothing_is_remembered_of_a_filesystem_that_others_write_too() {
+        let store = Store::new();
+        let path = store.path();
+        let elsewhere = Remembered {
+            device: None,
+            files: Recent::new(10),
+        };
+        let file = File::open(&path).unwrap();
+        let metadata = file.metadata().unwrap();
+        let key: Key = Store::LINK.parse().unwrap();
+        elsewhere.keep(&key, file, &metadata, &Bytes::from_static(b"first"));
+        assert_eq!(elsewhere.get(&key, 100), None);
+    }
+}
