@@ -8,6 +8,9 @@ use tracing::field::{Field, Visit};
 
 use crate::config::LogFormat;
 
+/// What the line of a request takes, so that it is not moved while it grows.
+const CAPACITY: usize = 768;
+
 /// A line that is being written. The message comes when it comes; readers find fields by their names.
 pub(super) struct Line {
     format: LogFormat,
@@ -23,7 +26,7 @@ impl Line {
             Level::DEBUG => "debug",
             Level::TRACE => "trace",
         };
-        let mut text = String::with_capacity(512);
+        let mut text = String::with_capacity(CAPACITY);
         // Writing to a string cannot fail; the same holds below.
         let _ = match format {
             LogFormat::Json => write!(text, "{{\"time\":\"{now:.6}\",\"level\":\"{level}\""),
@@ -64,7 +67,9 @@ impl Line {
                 self.text.push(':');
             }
             LogFormat::Text => {
-                let _ = write!(self.text, " {name}=");
+                self.text.push(' ');
+                self.text.push_str(name);
+                self.text.push('=');
             }
         }
     }
@@ -94,8 +99,7 @@ impl Visit for Line {
     fn record_f64(&mut self, field: &Field, value: f64) {
         // The only fractions are seconds; more than a microsecond of them says nothing. JSON has no infinity.
         if value.is_finite() {
-            self.name(field.name());
-            let _ = write!(self.text, "{value:.6}");
+            self.number(field.name(), format_args!("{value:.6}"));
         }
     }
 
@@ -104,31 +108,53 @@ impl Visit for Line {
     }
 }
 
+/// Letters, digits, and what names, paths and addresses are made of besides.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    while byte < 128 {
+        plain[byte] = matches!(byte as u8, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
+            || matches!(
+                byte as u8,
+                b'-' | b'.' | b'_' | b'/' | b'@' | b'^' | b'+' | b':' | b','
+            );
+        byte += 1;
+    }
+    plain
+};
+
 /// Whether a text can stand without quotes and still be read back.
 fn is_plain(value: &str) -> bool {
-    !value.is_empty()
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._/@^+:,".contains(&byte))
+    !value.is_empty() && value.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// JSON's quoting. What a client sends ends up here: no line may be broken by it, no terminal steered.
 fn quote(text: &mut String, value: &str) {
     text.push('"');
-    for c in value.chars() {
-        match c {
-            '"' => text.push_str("\\\""),
-            '\\' => text.push_str("\\\\"),
-            '\n' => text.push_str("\\n"),
-            '\r' => text.push_str("\\r"),
-            '\t' => text.push_str("\\t"),
-            c if c.is_control() => {
-                let _ = write!(text, "\\u{:04x}", u32::from(c));
-            }
-            c => text.push(c),
-        }
+    // Nearly every text has nothing to be escaped and is copied whole.
+    if value
+        .bytes()
+        .all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
+    {
+        text.push_str(value);
+    } else {
+        value.chars().for_each(|c| escape(text, c));
     }
     text.push('"');
+}
+
+fn escape(text: &mut String, c: char) {
+    match c {
+        '"' => text.push_str("\\\""),
+        '\\' => text.push_str("\\\\"),
+        '\n' => text.push_str("\\n"),
+        '\r' => text.push_str("\\r"),
+        '\t' => text.push_str("\\t"),
+        c if c.is_control() => {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        }
+        c => text.push(c),
+    }
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ impl Handlers {
             send(blob, asked, &etag)?
         };
         let headers = response.headers_mut();
-        headers.insert(DIGEST, plain(&digest.to_string()));
-        headers.insert(ETAG, plain(&etag));
+        headers.insert(DIGEST, plain(digest.to_string()));
+        headers.insert(ETAG, plain(etag));
         headers.insert(CACHE_CONTROL, FOREVER);
         Ok(response)
     }
@@ -75,7 +75,7 @@ fn send(blob: Blob, asked: &Asked<'_>, etag: &str) -> Answer {
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(CONTENT_LENGTH, length.into());
     if status == StatusCode::PARTIAL_CONTENT {
-        headers.insert(CONTENT_RANGE, plain(&content_range));
+        headers.insert(CONTENT_RANGE, plain(content_range));
     }
     Ok(response)
 }

@@ -36,8 +36,8 @@ impl Handlers {
         };
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(manifest.media_type));
-        headers.insert(DIGEST, plain(&manifest.digest.to_string()));
-        headers.insert(ETAG, plain(&etag));
+        headers.insert(DIGEST, plain(manifest.digest.to_string()));
+        headers.insert(ETAG, plain(etag));
         if matches!(reference, Reference::Digest(_)) {
             headers.insert(CACHE_CONTROL, FOREVER);
         }
@@ -79,10 +79,7 @@ impl Handlers {
         let mut response = created(&self.links.manifest(repository, &pushed.digest), &pushed.digest);
         let headers = response.headers_mut();
         if let Some(subject) = pushed.subject {
-            headers.insert(
-                HeaderName::from_static("oci-subject"),
-                plain(&subject.to_string()),
-            );
+            headers.insert(HeaderName::from_static("oci-subject"), plain(subject.to_string()));
         }
         for tag in tags {
             headers.append(HeaderName::from_static("oci-tag"), plain(tag.as_str()));

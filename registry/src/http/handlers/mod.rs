@@ -50,23 +50,23 @@ pub(super) struct Asked<'a> {
 }
 
 impl Handlers {
+    /// Every connection has room for the largest of the futures here, so those that pulls are not made of are boxed.
     pub(super) async fn handle(&self, route: Route, asked: Asked<'_>) -> Answer {
         match route {
             Route::Root => Ok(root()),
             Route::Base => Ok(json(b"{}".to_vec())),
-            Route::Catalog(paging) => self.catalog(paging, &asked).await,
-            Route::Tags { repository, paging } => self.tags(repository, paging).await,
+            Route::Catalog(paging) => Box::pin(self.catalog(paging, &asked)).await,
+            Route::Tags { repository, paging } => Box::pin(self.tags(repository, paging)).await,
             Route::Referrers {
                 repository,
                 subject,
                 artifact_type,
                 paging,
-            } => {
-                self.referrers(&repository, subject, artifact_type.as_deref(), paging)
-                    .await
-            }
+            } => Box::pin(self.referrers(&repository, subject, artifact_type.as_deref(), paging)).await,
             Route::ReadBlob { repository, digest } => self.read_blob(&repository, &digest, &asked).await,
-            Route::DeleteBlob { repository, digest } => self.delete_blob(&repository, &digest, &asked).await,
+            Route::DeleteBlob { repository, digest } => {
+                Box::pin(self.delete_blob(&repository, &digest, &asked)).await
+            }
             Route::ReadManifest {
                 repository,
                 reference,
@@ -75,20 +75,24 @@ impl Handlers {
                 repository,
                 reference,
                 tags,
-            } => self.put_manifest(&repository, &reference, &tags, asked).await,
+            } => Box::pin(self.put_manifest(&repository, &reference, &tags, asked)).await,
             Route::DeleteManifest {
                 repository,
                 reference,
-            } => self.delete_manifest(&repository, &reference, &asked).await,
-            Route::StartUpload { repository, start } => self.start_upload(&repository, start, asked).await,
-            Route::AppendUpload { repository, id } => self.append_upload(&repository, &id, asked).await,
+            } => Box::pin(self.delete_manifest(&repository, &reference, &asked)).await,
+            Route::StartUpload { repository, start } => {
+                Box::pin(self.start_upload(&repository, start, asked)).await
+            }
+            Route::AppendUpload { repository, id } => {
+                Box::pin(self.append_upload(&repository, &id, asked)).await
+            }
             Route::FinishUpload {
                 repository,
                 id,
                 digest,
-            } => self.finish_upload(&repository, &id, &digest, asked).await,
-            Route::UploadStatus { repository, id } => self.upload_status(&repository, &id).await,
-            Route::CancelUpload { repository, id } => self.cancel_upload(&repository, &id).await,
+            } => Box::pin(self.finish_upload(&repository, &id, &digest, asked)).await,
+            Route::UploadStatus { repository, id } => Box::pin(self.upload_status(&repository, &id)).await,
+            Route::CancelUpload { repository, id } => Box::pin(self.cancel_upload(&repository, &id)).await,
         }
     }
 
@@ -125,13 +129,13 @@ fn created(location: &str, digest: &Digest) -> Response<ResponseBody> {
     let mut response = empty(StatusCode::CREATED);
     let headers = response.headers_mut();
     headers.insert(LOCATION, plain(location));
-    headers.insert(DIGEST, plain(&digest.to_string()));
+    headers.insert(DIGEST, plain(digest.to_string()));
     response
 }
 
 /// Header values are made of parsed names, digests and ids, which are plain ASCII.
-fn plain(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("it is made of parsed names, which are plain ASCII")
+fn plain(text: impl Into<String>) -> HeaderValue {
+    HeaderValue::try_from(text.into()).expect("it is made of parsed names, which are plain ASCII")
 }
 
 /// The version of what is named by a digest is the digest.

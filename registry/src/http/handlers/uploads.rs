@@ -139,9 +139,9 @@ impl Handlers {
     /// Where an upload stands. Clients take `0-0` for nothing, as registry:2 writes it.
     fn whereabouts(&self, repository: &RepositoryName, id: &UploadId, size: u64) -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(LOCATION, plain(&self.links.upload(repository, id)));
-        headers.insert(RANGE, plain(&format!("0-{}", size.saturating_sub(1))));
-        headers.insert(UPLOAD_ID, plain(&id.to_string()));
+        headers.insert(LOCATION, plain(self.links.upload(repository, id)));
+        headers.insert(RANGE, plain(format!("0-{}", size.saturating_sub(1))));
+        headers.insert(UPLOAD_ID, plain(id.to_string()));
         headers
     }
 
