@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, Status
 use tokio::sync::Semaphore;
 
 use super::body::{RequestBody, ResponseBody};
+use super::carried_through::CarriedThrough;
 use super::challenge::challenge;
 use super::error::Error;
 use super::handlers::{Asked, Handlers, PARSED_AT_ONCE};
@@ -105,11 +106,7 @@ impl App {
             return self.respond_here(request, caller).await;
         }
         let (app, caller) = (self.clone(), caller.clone());
-        let responding = tokio::spawn(async move { app.respond_here(request, &caller).await });
-        // Ends badly only with the program: what panics in an answer is an answer.
-        responding
-            .await
-            .unwrap_or_else(|_| Error::Panic.into_response(""))
+        CarriedThrough::new(async move { app.respond_here(request, &caller).await }).await
     }
 
     async fn respond_here(&self, request: Request<RequestBody>, caller: &Caller) -> Response<ResponseBody> {

@@ -10,6 +10,7 @@
 
 mod app;
 mod body;
+mod carried_through;
 mod challenge;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
