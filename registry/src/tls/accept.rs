@@ -4,19 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_pki::certificate::Certificate;
-use rustls::{ServerConfig, ServerConnection};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
+
+use super::stream::TlsStream;
 
 /// The first byte of every TLS connection: a handshake record.
 const HANDSHAKE: u8 = 22;
-/// How much may wait in rustls to be encrypted or sent. Small answers never come near it; a large one is written in
-/// few, large pieces.
-const BUFFER: usize = 256 * 1024;
-
-pub type Accepted = TlsStream<TcpStream>;
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +43,7 @@ pub async fn accept(
     stream: TcpStream,
     config: Arc<ServerConfig>,
     limit: Duration,
-) -> Result<Accepted, Refused> {
+) -> Result<TlsStream<TcpStream>, Refused> {
     tokio::time::timeout(limit, handshake(stream, config))
         .await
         .unwrap_or(Err(Refused::TooSlow))
@@ -56,17 +51,13 @@ pub async fn accept(
 
 /// Whom the certificate names that the client showed, if it showed one. It was found good, or there would be no
 /// connection.
-pub fn client(stream: &Accepted) -> Option<Arc<str>> {
-    named(stream.get_ref().1)
-}
-
-pub(super) fn named(connection: &ServerConnection) -> Option<Arc<str>> {
-    let leaf = connection.peer_certificates()?.first()?;
+pub fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: &TlsStream<S>) -> Option<Arc<str>> {
+    let leaf = stream.peer_certificates()?.first()?;
     let certificate = Certificate::from_der(leaf.clone().into_owned()).ok()?;
     certificate.user().map(Into::into)
 }
 
-async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Accepted, Refused> {
+async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<TlsStream<TcpStream>, Refused> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
         0 => return Err(Refused::NotTls),
@@ -78,8 +69,7 @@ async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<Accep
         }
         _ => return Err(Refused::NotTls),
     }
-    let connection = TlsAcceptor::from(config).accept_with(stream, |tls| tls.set_buffer_limit(Some(BUFFER)));
-    Ok(connection.await?)
+    Ok(TlsStream::accept(stream, config).await?)
 }
 
 const EXPLANATION: &str = "this port speaks HTTPS: use https://, and let the client trust the server's CA\n";

@@ -8,10 +8,11 @@ use roadstead_pki::authority::Authority;
 use roadstead_pki::server::ServerCertificate;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore};
-use tokio_rustls::{TlsAcceptor, TlsConnector};
+use tokio_rustls::TlsConnector;
 
 use super::Live;
-use super::accept::named;
+use super::accept::client;
+use super::stream::TlsStream;
 use super::tests::{DAY, Mounted, authority, issue, settings, until};
 use crate::config::ClientAuth;
 
@@ -82,10 +83,10 @@ impl Server {
         };
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let connect = TlsConnector::from(Arc::new(config)).connect("127.0.0.1".try_into().unwrap(), theirs);
-        let accept = TlsAcceptor::from(self.live.config()).accept(ours);
+        let accept = TlsStream::accept(ours, self.live.config());
         let (accepted, _connected) = tokio::join!(accept, connect);
         let accepted = accepted.map_err(|error| error.to_string())?;
-        Ok(named(accepted.get_ref().1).map(|name| name.to_string()))
+        Ok(client(&accepted).map(|name| name.to_string()))
     }
 }
 
@@ -176,7 +177,7 @@ async fn only_the_chosen_cipher_suites_of_tls_1_2_are_spoken() {
             .with_no_client_auth();
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let connect = TlsConnector::from(Arc::new(config)).connect("127.0.0.1".try_into().unwrap(), theirs);
-        let (_accepted, connected) = tokio::join!(TlsAcceptor::from(live.config()).accept(ours), connect);
+        let (_accepted, connected) = tokio::join!(TlsStream::accept(ours, live.config()), connect);
         connected
             .unwrap()
             .get_ref()

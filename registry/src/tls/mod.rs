@@ -3,7 +3,7 @@
 //! ```text
 //! files ─► material (read, checked) ─► assembly (which of them is served) ─► rustls ServerConfig
 //!   ▲                                                                             │
-//!   └─ live: looks once a second                              accept: handshakes ◄┘
+//!   └─ live: looks once a second                     stream ◄─ accept: handshakes ◄┘
 //! ```
 //! What is right or wrong with a certificate is known to `roadstead-pki`. HTTP is not known here, but for the
 //! answer to a client that speaks plain HTTP by mistake.
@@ -14,11 +14,14 @@ mod assembly;
 mod client_tests;
 mod live;
 mod material;
+mod queue;
 mod resolver;
+mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Accepted, Refused, accept, client};
+pub use accept::{Refused, accept, client};
 pub use assembly::AssemblyError;
 pub use live::{Live, Status, Watching};
 pub use material::MaterialError;
+pub use stream::TlsStream;

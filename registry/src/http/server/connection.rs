@@ -45,22 +45,30 @@ const HEAD: u32 = 64 * 1024;
 const BUFFER: usize = 128 * 1024;
 
 /// Answers what comes, until either side has had enough.
-pub(super) async fn serve<S, F, A>(stream: S, kind: Kind, answer: F, draining: watch::Receiver<bool>)
+pub(super) fn serve<S, F, A>(
+    stream: S,
+    kind: Kind,
+    answer: F,
+    draining: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + Send
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
-    serve_within(Limits::USUAL, stream, kind, answer, draining).await;
+    serve_within(Limits::USUAL, stream, kind, answer, draining)
 }
 
-pub(super) async fn serve_within<S, F, A>(
+/// Thousands of connections may be idle. So the stream goes straight into a box: an `async fn` would keep room for it
+/// wherever it passes.
+pub(super) fn serve_within<S, F, A>(
     limits: Limits,
     stream: S,
     kind: Kind,
     answer: F,
     mut draining: watch::Receiver<bool>,
-) where
+) -> impl Future<Output = ()> + Send
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<ResponseBody>> + Send + 'static,
@@ -79,22 +87,22 @@ pub(super) async fn serve_within<S, F, A>(
             }
         })
     };
-    let builder = builder(kind);
-    let connection = builder.serve_connection(io, service);
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
-        () = activity.expired() => return,
-        () = begins(&mut draining) => {
-            connection.as_mut().graceful_shutdown();
-            tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = activity.expired() => return,
+    let mut connection = Box::pin(builder(kind).serve_connection(io, service).into_owned());
+    async move {
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = activity.expired() => return,
+            () = begins(&mut draining) => {
+                connection.as_mut().graceful_shutdown();
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = activity.expired() => return,
+                }
             }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
         }
-    };
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended early");
     }
 }
 
@@ -114,6 +122,9 @@ fn builder(kind: Kind) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(None)
+        // A client may say that it has asked for everything. Without this, hyper also makes a buffer for each request,
+        // to look whether the client is still there while it is answered.
+        .half_close(true)
         .max_buf_size(BUFFER);
     builder
         .http2()

@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::Either;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -77,31 +78,33 @@ impl Server {
             certificate: None,
             secure: self.tls.is_some(),
         };
-        let Some(tls) = &self.tls else {
-            return self
-                .serve(stream, connection::Kind::Http1, caller, draining)
-                .await;
+        let serving = match &self.tls {
+            None => Either::Left(self.serve(stream, connection::Kind::Http1, caller, draining)),
+            // Boxed: what a handshake needs is freed after it.
+            Some(tls) => match Box::pin(tls::accept(stream, tls.config(), HANDSHAKE)).await {
+                Ok(stream) => {
+                    let kind = connection::Kind::negotiated(stream.alpn_protocol());
+                    caller.certificate = tls::client(&stream);
+                    Either::Right(self.serve(stream, kind, caller, draining))
+                }
+                Err(error) => {
+                    self.metrics.handshake_failed(error.reason());
+                    tracing::debug!(peer = %peer.ip(), %error, "no TLS connection");
+                    return;
+                }
+            },
         };
-        match tls::accept(stream, tls.config(), HANDSHAKE).await {
-            Ok(stream) => {
-                let kind = connection::Kind::negotiated(stream.get_ref().1.alpn_protocol());
-                caller.certificate = tls::client(&stream);
-                self.serve(stream, kind, caller, draining).await;
-            }
-            Err(error) => {
-                self.metrics.handshake_failed(error.reason());
-                tracing::debug!(peer = %peer.ip(), %error, "no TLS connection");
-            }
-        }
+        serving.await;
     }
 
-    async fn serve<S>(
+    fn serve<S>(
         &self,
         stream: S,
         kind: connection::Kind,
         caller: Caller,
         draining: watch::Receiver<bool>,
-    ) where
+    ) -> impl Future<Output = ()> + Send + use<S>
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let app = self.app.clone();
@@ -110,6 +113,6 @@ impl Server {
             let (app, caller) = (app.clone(), Arc::clone(&caller));
             async move { app.respond(request, &caller).await }
         };
-        connection::serve(stream, kind, answer, draining).await;
+        connection::serve(stream, kind, answer, draining)
     }
 }

@@ -1,0 +1,378 @@
+//! A TLS connection as a stream, made for large layers and for thousands of idle clients.
+//!
+//! The protocol is rustls', through its interface without buffers: here records are brought to it and carried away.
+//! Its usual interface takes from the socket what fits in one record, and keeps what it has sealed for a client that
+//! does not read. Here much is received at once, into memory of the thread, and sealed there too. With the connection
+//! stays only what has to wait for the next call: a part of a record that came, a piece that the client does not take.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use rustls::ServerConfig;
+use rustls::pki_types::CertificateDer;
+use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::unbuffered::{
+    ConnectionState, EncodeError, EncodeTlsData, EncryptError, ReadTraffic, UnbufferedStatus, WriteTraffic,
+};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::queue::Queue;
+
+/// What is received at once: a record at least, or nothing would ever be opened.
+const RECEIVED_AT_LEAST: usize = 18 << 10;
+const RECEIVED_AT_MOST: usize = 64 << 10;
+/// What is sealed at once. So much may wait in memory for a client that does not read.
+const PIECE: usize = 64 << 10;
+/// What records take besides their content: under 30 bytes each, and now and then one of the protocol's own.
+const OVERHEAD: usize = 4 << 10;
+/// Parts of an answer that are smaller go into one record together, and so into one packet.
+const GATHERED: usize = 16 << 10;
+
+thread_local! {
+    // Each is borrowed within one call only.
+    static RECEIVING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    static SEALING: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE + OVERHEAD]);
+    static GATHERING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// The server's side of a connection.
+pub struct TlsStream<S> {
+    stream: S,
+    tls: UnbufferedServerConnection,
+    /// What came and has not been opened: a part of a record, unless [`Self::may_open`].
+    sealed: Queue,
+    /// Opening stopped because there was no room for more content.
+    may_open: bool,
+    /// Content for which there was no room.
+    opened: Queue,
+    /// Records on their way out.
+    outgoing: Queue,
+    /// The client has said that nothing more comes.
+    has_ended: bool,
+    has_said_goodbye: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
+    /// Shakes hands.
+    pub(super) async fn accept(stream: S, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
+        let mut connection = TlsStream {
+            stream,
+            tls,
+            sealed: Queue::default(),
+            may_open: false,
+            opened: Queue::default(),
+            outgoing: Queue::default(),
+            has_ended: false,
+            has_said_goodbye: false,
+        };
+        poll_fn(|context| connection.poll_handshake(context)).await?;
+        Ok(connection)
+    }
+
+    pub fn alpn_protocol(&self) -> Option<&[u8]> {
+        self.tls.alpn_protocol()
+    }
+
+    /// What the client showed. It was found good, or there would be no connection.
+    pub fn peer_certificates(&self) -> Option<&[CertificateDer<'static>]> {
+        self.tls.peer_certificates()
+    }
+
+    fn poll_handshake(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_over = |this: &Self, _: &ReadBuf<'_>| !this.tls.is_handshaking() || this.has_ended;
+        ready!(self.poll_receive(context, &mut ReadBuf::new(&mut []), is_over))?;
+        if self.tls.is_handshaking() {
+            return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+        // What is left to be sent, tickets, goes out with whatever comes next: a client need not read them now.
+        Poll::Ready(Ok(()))
+    }
+
+    /// Receives and opens records until that is `enough`. Content goes into `target`, as long as it has room.
+    fn poll_receive(
+        &mut self,
+        context: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+        enough: impl Fn(&Self, &ReadBuf<'_>) -> bool,
+    ) -> Poll<io::Result<()>> {
+        self.reply(context)?;
+        RECEIVING.with_borrow_mut(|memory| {
+            loop {
+                let held = self.sealed.len();
+                let room = target.remaining().clamp(RECEIVED_AT_LEAST, RECEIVED_AT_MOST);
+                if memory.len() < held + room {
+                    memory.resize(held + room, 0);
+                }
+                let mut received = ReadBuf::new(&mut memory[held..held + room]);
+                if !self.may_open {
+                    ready!(Pin::new(&mut self.stream).poll_read(context, &mut received))?;
+                    if received.filled().is_empty() {
+                        // RFC 8446 §6.1: without a goodbye it may be somebody else who cut the connection.
+                        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+                    }
+                }
+                let all = held + received.filled().len();
+                memory[..held].copy_from_slice(self.sealed.front());
+                let opened = self.open(&mut memory[..all], target);
+                // If it went wrong, this tells the client why.
+                let replied = self.reply(context);
+                self.sealed.replace(&memory[opened?..all]);
+                replied?;
+                if enough(self, target) {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+        })
+    }
+
+    /// Opens the records one after the other, as long as there is room, and says how many bytes of them are done with.
+    fn open(&mut self, records: &mut [u8], target: &mut ReadBuf<'_>) -> io::Result<usize> {
+        let mut done = 0;
+        loop {
+            self.may_open = !self.opened.is_empty() || (target.remaining() == 0 && target.capacity() > 0);
+            if self.may_open {
+                return Ok(done);
+            }
+            let UnbufferedStatus {
+                mut discard, state, ..
+            } = self.tls.process_tls_records(&mut records[done..]);
+            match state {
+                Ok(ConnectionState::ReadTraffic(traffic)) => {
+                    discard += take_content(traffic, target, &mut self.opened)?;
+                }
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing)?,
+                // What was encoded is on its way, and nothing overtakes it.
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
+                    self.has_ended = true;
+                    return Ok(done + discard);
+                }
+                Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => {
+                    return Ok(done + discard);
+                }
+                Ok(state) => return Err(unexpected(&state)),
+                Err(error) => {
+                    self.queue_alert(&mut records[done + discard..]);
+                    return Err(broken(error));
+                }
+            }
+            done += discard;
+        }
+    }
+
+    /// After an error: rustls has written an alert for the client.
+    fn queue_alert(&mut self, records: &mut [u8]) {
+        if let Ok(ConnectionState::EncodeTlsData(data)) = self.tls.process_tls_records(records).state {
+            // If it cannot be told, the connection ends all the same.
+            let _ = encode(data, &mut self.outgoing);
+        }
+    }
+
+    /// Sends what waits, without waiting for it.
+    fn reply(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        match self.poll_send(context) {
+            Poll::Ready(sent) => sent,
+            Poll::Pending => Ok(()),
+        }
+    }
+
+    fn poll_send(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.outgoing.is_empty() {
+            let sent = ready!(Pin::new(&mut self.stream).poll_write(context, self.outgoing.front()))?;
+            self.outgoing.consume(some(sent)?);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Seals a piece, which was taken if this is ready; what of it the socket does not take waits.
+    fn poll_seal(&mut self, context: &mut Context<'_>, content: &[u8]) -> Poll<io::Result<usize>> {
+        ready!(self.poll_send(context))?;
+        let content = &content[..content.len().min(PIECE)];
+        SEALING.with_borrow_mut(|memory| {
+            let sealed = self.with_traffic(|traffic| traffic.encrypt(content, memory))?;
+            let mut rest = &memory[..sealed];
+            if self.outgoing.is_empty() {
+                while !rest.is_empty()
+                    && let Poll::Ready(sent) = Pin::new(&mut self.stream).poll_write(context, rest)
+                {
+                    rest = &rest[some(sent?)?..];
+                }
+            }
+            self.outgoing.push(rest);
+            Poll::Ready(Ok(content.len()))
+        })
+    }
+
+    /// Does something that is possible once the connection takes content.
+    fn with_traffic<T>(
+        &mut self,
+        job: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>) -> Result<T, EncryptError>,
+    ) -> io::Result<T> {
+        loop {
+            let UnbufferedStatus {
+                mut discard, state, ..
+            } = self.tls.process_tls_records(self.sealed.front_mut());
+            match state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    let outcome = job(&mut traffic);
+                    self.sealed.consume(discard);
+                    return outcome.map_err(io::Error::other);
+                }
+                Ok(ConnectionState::ReadTraffic(traffic)) => {
+                    discard += take_content(traffic, &mut ReadBuf::new(&mut []), &mut self.opened)?;
+                }
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing)?,
+                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::PeerClosed) => self.has_ended = true,
+                Ok(ConnectionState::Closed) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Ok(state) => return Err(unexpected(&state)),
+                Err(error) => return Err(broken(error)),
+            }
+            self.sealed.consume(discard);
+        }
+    }
+
+    fn say_goodbye(&mut self) -> io::Result<()> {
+        let mut alert = [0; OVERHEAD];
+        let length = self.with_traffic(|traffic| traffic.queue_close_notify(&mut alert))?;
+        self.outgoing.push(&alert[..length]);
+        Ok(())
+    }
+}
+
+/// Moves what was in opened records to where there is room. Gives how many bytes of records are done with by that.
+fn take_content(
+    mut traffic: ReadTraffic<'_, '_, ServerConnectionData>,
+    target: &mut ReadBuf<'_>,
+    opened: &mut Queue,
+) -> io::Result<usize> {
+    let mut discard = 0;
+    while let Some(record) = traffic.next_record() {
+        let record = record.map_err(broken)?;
+        let (now, later) = record
+            .payload
+            .split_at(record.payload.len().min(target.remaining()));
+        target.put_slice(now);
+        opened.push(later);
+        discard += record.discard;
+    }
+    Ok(discard)
+}
+
+fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, outgoing: &mut Queue) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    loop {
+        match data.encode(&mut bytes) {
+            Ok(length) => {
+                outgoing.push(&bytes[..length]);
+                return Ok(());
+            }
+            Err(EncodeError::InsufficientSize(needed)) => bytes.resize(needed.required_size, 0),
+            Err(error) => return Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// A socket that takes nothing will not take anything later either.
+fn some(count: usize) -> io::Result<usize> {
+    match count {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        count => Ok(count),
+    }
+}
+
+fn broken(error: rustls::Error) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// Early data, which no configuration here allows, or what a later rustls may have.
+fn unexpected(state: &ConnectionState<'_, '_, ServerConnectionData>) -> io::Error {
+    io::Error::other(format!("a TLS connection in an unexpected state: {state:?}"))
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if target.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let waiting = this.opened.len().min(target.remaining());
+        target.put_slice(&this.opened.front()[..waiting]);
+        this.opened.consume(waiting);
+        if waiting > 0 || this.has_ended {
+            return Poll::Ready(Ok(()));
+        }
+        let before = target.filled().len();
+        this.poll_receive(context, target, |this, target| {
+            target.filled().len() > before || this.has_ended
+        })
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        content: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.get_mut().poll_seal(context, content)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let mut parts = parts.iter().filter(|part| !part.is_empty());
+        let Some(first) = parts.next() else {
+            return Poll::Ready(Ok(0));
+        };
+        if first.len() >= GATHERED {
+            return this.poll_seal(context, first);
+        }
+        GATHERING.with_borrow_mut(|memory| {
+            memory.clear();
+            memory.extend_from_slice(first);
+            for part in parts {
+                let fits = part.len().min(GATHERED - memory.len());
+                memory.extend_from_slice(&part[..fits]);
+            }
+            this.poll_seal(context, memory)
+        })
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        ready!(this.poll_send(context))?;
+        Pin::new(&mut this.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        if !this.has_said_goodbye {
+            this.has_said_goodbye = true;
+            // After an error there is nothing to say; the connection ends all the same.
+            let _ = this.say_goodbye();
+        }
+        ready!(this.poll_send(context))?;
+        Pin::new(&mut this.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+#[path = "stream_tests.rs"]
+mod tests;

@@ -1,0 +1,211 @@
+//! A connection against a stock client, over lines that stall, tear and close.
+
+use std::time::Duration;
+
+use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+use tokio_rustls::TlsConnector;
+
+use super::super::tests::{authority, issue};
+use super::*;
+
+type Client = tokio_rustls::client::TlsStream<DuplexStream>;
+
+const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+
+/// Both ends of a connection over a line that holds so many bytes.
+async fn connected(
+    version: &'static SupportedProtocolVersion,
+    line: usize,
+) -> (TlsStream<DuplexStream>, Client) {
+    let authority = authority();
+    let certificate = issue(&authority, &["127.0.0.1"]);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let chain = certificate
+        .chain()
+        .iter()
+        .map(|link| link.der().clone())
+        .collect();
+    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, certificate.key().clone_key())
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate().der().clone()).unwrap();
+    let client = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let (ours, theirs) = duplex(line);
+    let connect = TlsConnector::from(Arc::new(client)).connect("127.0.0.1".try_into().unwrap(), theirs);
+    let (server, client) = tokio::join!(TlsStream::accept(ours, Arc::new(server)), connect);
+    (server.unwrap(), client.unwrap())
+}
+
+fn bytes(count: usize) -> Vec<u8> {
+    (0..count).map(|number| (number * 31 % 251) as u8).collect()
+}
+
+#[tokio::test]
+async fn every_byte_comes_through_in_order_whatever_the_pieces_and_the_line() {
+    for version in VERSIONS {
+        for line in [100, 5000, 1 << 20] {
+            let (server, client) = connected(version, line).await;
+            let (mut from_client, mut to_client) = tokio::io::split(server);
+            let (mut from_server, mut to_server) = tokio::io::split(client);
+            let sent = bytes(300_001);
+            let talk = async |to: &mut (dyn AsyncWrite + Unpin + Send)| {
+                for piece in sent.chunks(70_001) {
+                    to.write_all(piece).await.unwrap();
+                }
+                to.shutdown().await.unwrap();
+            };
+            let (mut received, mut answered) = (Vec::new(), Vec::new());
+            tokio::join!(
+                talk(&mut to_server),
+                talk(&mut to_client),
+                async { from_client.read_to_end(&mut received).await.unwrap() },
+                async { from_server.read_to_end(&mut answered).await.unwrap() },
+            );
+            assert!(received == sent, "{version:?}, a line of {line}");
+            assert!(answered == sent, "{version:?}, a line of {line}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn content_that_is_asked_for_in_small_pieces_is_kept_until_then() {
+    let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
+    let sent = bytes(100_000);
+    client.write_all(&sent).await.unwrap();
+    client.flush().await.unwrap();
+    let mut received = Vec::new();
+    let mut piece = [0; 777];
+    while received.len() < sent.len() {
+        let count = server.read(&mut piece).await.unwrap();
+        received.extend_from_slice(&piece[..count]);
+        // What was opened and what was not must not get in the way of an answer.
+        server.write_all(b"x").await.unwrap();
+    }
+    assert!(received == sent);
+}
+
+#[tokio::test]
+async fn head_and_body_of_an_answer_are_sent_as_one_record() {
+    let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
+    let parts = [IoSlice::new(b"head, "), IoSlice::new(b""), IoSlice::new(b"body")];
+    assert_eq!(server.write_vectored(&parts).await.unwrap(), 10);
+    server.flush().await.unwrap();
+    let mut answer = [0; 100];
+    assert_eq!(client.read(&mut answer).await.unwrap(), 10);
+    assert_eq!(&answer[..10], b"head, body");
+    let large = bytes(GATHERED);
+    let parts = [IoSlice::new(&large), IoSlice::new(b"rest")];
+    assert_eq!(
+        server.write_vectored(&parts).await.unwrap(),
+        GATHERED,
+        "what is large is not copied"
+    );
+}
+
+/// Hundreds of clients may take their layers slowly.
+#[tokio::test]
+async fn a_client_that_does_not_read_makes_one_piece_wait_and_no_more() {
+    let (mut server, mut client) = connected(&TLS13, 1000).await;
+    let sent = bytes(10 * PIECE);
+    let mut taken = 0;
+    let patience = Duration::from_millis(50);
+    while let Ok(count) = tokio::time::timeout(patience, server.write(&sent[taken..])).await {
+        taken += count.unwrap();
+    }
+    assert!(taken <= PIECE, "{taken} bytes were taken");
+    assert!(server.outgoing.len() <= PIECE + OVERHEAD);
+    let mut received = vec![0; taken];
+    let (read, flushed) = tokio::join!(client.read_exact(&mut received), server.flush());
+    read.unwrap();
+    flushed.unwrap();
+    assert!(received == sent[..taken]);
+    assert_eq!(server.outgoing.len(), 0);
+}
+
+#[tokio::test]
+async fn an_end_without_a_goodbye_is_an_error_and_one_with_it_is_not() {
+    for version in VERSIONS {
+        let (mut server, mut client) = connected(version, 1 << 20).await;
+        client.write_all(b"whole").await.unwrap();
+        client.shutdown().await.unwrap();
+        let mut text = String::new();
+        server.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "whole");
+        // The other direction is still open.
+        server.write_all(b"answer").await.unwrap();
+        server.shutdown().await.unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "answer");
+
+        let (mut server, mut client) = connected(version, 1 << 20).await;
+        client.write_all(b"cut").await.unwrap();
+        client.flush().await.unwrap();
+        drop(client);
+        let mut text = Vec::new();
+        let error = server.read_to_end(&mut text).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), &text[..]),
+            (io::ErrorKind::UnexpectedEof, &b"cut"[..])
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_forged_record_ends_the_connection_and_the_client_is_told() {
+    let (mut server, client) = connected(&TLS13, 1 << 20).await;
+    let (mut line, _) = client.into_inner();
+    // Application data of 32 bytes that nobody sealed.
+    line.write_all(&[23, 3, 3, 0, 32]).await.unwrap();
+    line.write_all(&[7; 32]).await.unwrap();
+    let error = server.read(&mut [0; 100]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    // The session tickets that were sent after the handshake, then the alert, sealed: its type cannot be seen.
+    drop(server);
+    let mut told = Vec::new();
+    line.read_to_end(&mut told).await.unwrap();
+    assert_eq!(
+        told[told.len() - 24..][..5],
+        [23, 3, 3, 0, 19],
+        "an alert of two bytes"
+    );
+}
+
+#[tokio::test]
+async fn keys_may_change_on_the_way() {
+    let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
+    for round in 0..5_u8 {
+        client.get_mut().1.refresh_traffic_keys().unwrap();
+        client.write_all(&[round; 1000]).await.unwrap();
+        client.flush().await.unwrap();
+        let mut received = [0; 1000];
+        server.read_exact(&mut received).await.unwrap();
+        server.write_all(&received).await.unwrap();
+        server.flush().await.unwrap();
+        client.read_exact(&mut received).await.unwrap();
+        assert_eq!(received, [round; 1000]);
+    }
+}
+
+#[tokio::test]
+async fn an_idle_connection_holds_no_buffers() {
+    let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
+    let sent = bytes(200_000);
+    client.write_all(&sent).await.unwrap();
+    client.flush().await.unwrap();
+    let mut received = vec![0; sent.len()];
+    server.read_exact(&mut received).await.unwrap();
+    server.write_all(&sent).await.unwrap();
+    server.flush().await.unwrap();
+    assert!(server.sealed.is_empty() && server.opened.is_empty() && server.outgoing.is_empty());
+}
