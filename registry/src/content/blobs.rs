@@ -190,25 +190,25 @@ impl Blob {
         self.object.size()
     }
 
-    /// The bytes of this range, which lies within `0..size`, in pieces of up to 256 KiB.
+    /// The bytes of this range, which lies within `0..size`, in pieces of up to 256 KiB. After two of them the next
+    /// comes when one has been dropped; after one of them, when there are many readers.
     pub fn read(self, range: Range<u64>) -> BlobStream {
-        let transfer = self.buffers.transfer();
         let Range { start, end } = range;
-        let object = self.object;
-        let pieces = try_unfold(start, move |offset| {
-            let (object, left) = (Arc::clone(&object), end.saturating_sub(offset));
-            let buffer = (left > 0).then(|| transfer.buffer_for(left.min(READ_PIECE)));
-            async move {
-                let Some(buffer) = buffer else { return Ok(None) };
-                let mut buffer = object.read_at(offset, buffer).await.map_err(io::Error::other)?;
-                buffer.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-                if buffer.is_empty() {
-                    // The client was promised more: the answer must end as broken, not as complete.
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                let offset = offset + buffer.filled().len() as u64;
-                Ok(Some((buffer.freeze(), offset)))
+        let running = (self.object, self.buffers.transfer(), start);
+        let pieces = try_unfold(running, move |(object, transfer, offset)| async move {
+            let left = end.saturating_sub(offset);
+            if left == 0 {
+                return Ok(None);
             }
+            let buffer = transfer.next_buffer_for(left.min(READ_PIECE)).await;
+            let mut buffer = object.read_at(offset, buffer).await.map_err(io::Error::other)?;
+            buffer.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+            if buffer.is_empty() {
+                // The client was promised more: the answer must end as broken, not as complete.
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let offset = offset + buffer.filled().len() as u64;
+            Ok(Some((buffer.freeze(), (object, transfer, offset))))
         });
         BlobStream(pieces.boxed())
     }

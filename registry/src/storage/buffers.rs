@@ -4,20 +4,27 @@
 //! transfer costs memory without bound when there are many. So buffers come from a pool, and become smaller the
 //! more transfers there are.
 
+use std::future::poll_fn;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+
+use futures::task::AtomicWaker;
 
 const SMALLEST: usize = 16 << 10;
 /// 16, 32, 64, 128, 256, 512 KiB and 1 MiB.
 const CLASSES: usize = 7;
-/// A transfer has one buffer that is being filled and one that is being emptied.
+/// A transfer has one buffer that is being filled and one that is being emptied, if its share is enough for two.
 const PER_TRANSFER: usize = 2;
 
 /// The pool. One for the whole server.
 #[derive(Debug)]
 pub struct Buffers {
     budget: usize,
+    /// Transfers.
     active: AtomicUsize,
+    /// Bytes in buffers that are not back yet.
+    taken: AtomicUsize,
     free: Mutex<Free>,
 }
 
@@ -33,40 +40,49 @@ impl Buffers {
         Arc::new(Self {
             budget,
             active: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
             free: Mutex::default(),
         })
     }
 
-    /// Begins a transfer: it has its share of the budget until it is dropped.
+    /// Begins a transfer: it has its share of the budget until it and the last of its buffers are dropped.
     pub fn transfer(self: &Arc<Self>) -> Transfer {
         self.active.fetch_add(1, Ordering::Relaxed);
-        Transfer(Arc::clone(self))
+        Transfer(Arc::new(Running {
+            pool: Arc::clone(self),
+            out: AtomicUsize::new(0),
+            returned: AtomicWaker::new(),
+        }))
     }
 
-    fn take(self: &Arc<Self>, class: usize) -> Buffer {
+    /// What one transfer may have of the budget, as things stand.
+    fn share(&self) -> usize {
+        self.budget / self.active.load(Ordering::Relaxed).max(1)
+    }
+
+    /// What is not taken: those who came first had more than a share.
+    fn left(&self) -> usize {
+        self.budget.saturating_sub(self.taken.load(Ordering::Relaxed))
+    }
+
+    fn take(&self, class: usize) -> Box<[u8]> {
         let size = SMALLEST << class;
+        self.taken.fetch_add(size, Ordering::Relaxed);
         let reused = {
             let mut free = self.free();
             let reused = free.classes[class].pop();
             free.bytes -= reused.as_ref().map_or(0, |_| size);
             reused
         };
-        let bytes = reused.unwrap_or_else(|| vec![0; size + Buffer::ALIGNMENT].into_boxed_slice());
-        Buffer {
-            start: bytes.as_ptr().align_offset(Buffer::ALIGNMENT),
-            size,
-            bytes,
-            filled: 0,
-            pool: Arc::clone(self),
-        }
+        reused.unwrap_or_else(|| vec![0; size + slack(size)].into_boxed_slice())
     }
 
-    fn give_back(&self, bytes: Box<[u8]>) {
-        let size = bytes.len().saturating_sub(Buffer::ALIGNMENT);
+    fn give_back(&self, bytes: Box<[u8]>, size: usize) {
+        self.taken.fetch_sub(size, Ordering::Relaxed);
         let class = (size / SMALLEST).trailing_zeros() as usize;
         let mut free = self.free();
         // A quarter of the budget at rest: what a busy hour needed is not kept for ever.
-        if class < CLASSES && free.bytes + size <= self.budget / 4 {
+        if free.bytes + size <= self.budget / 4 {
             free.bytes += size;
             free.classes[class].push(bytes);
         }
@@ -77,43 +93,97 @@ impl Buffers {
     }
 }
 
+/// What a buffer of this size has more, so that somewhere in it lies an aligned start.
+fn slack(size: usize) -> usize {
+    if size >= Buffer::ALIGNED_FROM {
+        Buffer::ALIGNMENT
+    } else {
+        0
+    }
+}
+
 /// One running transfer.
 #[derive(Debug)]
-pub struct Transfer(Arc<Buffers>);
+pub struct Transfer(Arc<Running>);
+
+#[derive(Debug)]
+struct Running {
+    pool: Arc<Buffers>,
+    /// Buffers that are not back yet.
+    out: AtomicUsize,
+    returned: AtomicWaker,
+}
 
 impl Transfer {
     /// An empty buffer that takes up to `wanted` bytes, or less where that is more than this transfer's present share.
     pub fn buffer_for(&self, wanted: u64) -> Buffer {
-        let active = self.0.active.load(Ordering::Relaxed).max(1);
-        let share = self.0.budget / active / PER_TRANSFER;
-        let affordable = (0..CLASSES).rev().find(|class| SMALLEST << class <= share);
+        let pool = &self.0.pool;
+        let most = (pool.share() / PER_TRANSFER).min(pool.left());
+        let affordable = (0..CLASSES).rev().find(|class| SMALLEST << class <= most);
         let sufficient = (0..CLASSES).find(|class| (SMALLEST << class) as u64 >= wanted);
-        self.0
-            .take(affordable.unwrap_or(0).min(sufficient.unwrap_or(CLASSES - 1)))
+        let class = affordable.unwrap_or(0).min(sufficient.unwrap_or(CLASSES - 1));
+        let bytes = pool.take(class);
+        self.0.out.fetch_add(1, Ordering::Relaxed);
+        let start = match slack(SMALLEST << class) {
+            0 => 0,
+            _ => bytes.as_ptr().align_offset(Buffer::ALIGNMENT),
+        };
+        Buffer {
+            bytes,
+            start,
+            size: SMALLEST << class,
+            filled: 0,
+            transfer: Arc::clone(&self.0),
+        }
+    }
+
+    /// As [`Self::buffer_for`], once as many of this transfer's buffers are back as it takes: whoever empties them at
+    /// leisure must not make the next ones be filled. For one task at a time.
+    pub async fn next_buffer_for(&self, wanted: u64) -> Buffer {
+        poll_fn(|context| {
+            if self.has_room() {
+                return Poll::Ready(());
+            }
+            self.0.returned.register(context.waker());
+            // One may have come back meanwhile, and found nobody to wake.
+            match self.has_room() {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            }
+        })
+        .await;
+        self.buffer_for(wanted)
+    }
+
+    fn has_room(&self) -> bool {
+        let allowed = (self.0.pool.share() / SMALLEST).clamp(1, PER_TRANSFER);
+        self.0.out.load(Ordering::Acquire) < allowed
     }
 }
 
-impl Drop for Transfer {
+impl Drop for Running {
     fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+        self.pool.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 /// Bytes that go back to the pool when they are dropped.
 #[derive(Debug)]
 pub struct Buffer {
-    /// A little more than `size`, so that somewhere in it lies an aligned start.
     bytes: Box<[u8]>,
     start: usize,
     size: usize,
     filled: usize,
-    pool: Arc<Buffers>,
+    transfer: Arc<Running>,
 }
 
 impl Buffer {
-    /// Where buffers begin in memory, and what their sizes are multiples of: what disks want of those who write
+    /// Where large buffers begin in memory, and what their sizes are multiples of: what disks want of those who write
     /// past the page cache.
     pub const ALIGNMENT: usize = 4096;
+    /// Buffers of this size or more are large. Less costs more past the page cache, in waiting for the disk piece by
+    /// piece, than the page cache costs.
+    pub const ALIGNED_FROM: usize = 128 << 10;
 
     pub fn filled(&self) -> &[u8] {
         &self.bytes[self.start..self.start + self.filled]
@@ -172,7 +242,10 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.bytes));
+        let bytes = std::mem::take(&mut self.bytes);
+        self.transfer.pool.give_back(bytes, self.size);
+        self.transfer.out.fetch_sub(1, Ordering::Release);
+        self.transfer.returned.wake();
     }
 }
 
@@ -206,6 +279,63 @@ mod tests {
         assert_eq!(first.buffer_for(u64::MAX).capacity(), SMALLEST);
         drop(others);
         assert_eq!(first.buffer_for(u64::MAX).capacity(), LARGEST);
+    }
+
+    /// They may hold on to what they were given when they were alone.
+    #[test]
+    fn transfers_that_come_one_after_the_other_do_not_take_more_than_the_budget_together() {
+        let buffers = Buffers::new(4 << 20);
+        let transfers: Vec<_> = (0..200).map(|_| buffers.transfer()).collect();
+        let mut taken = Vec::new();
+        for transfer in &transfers {
+            taken.push(transfer.buffer_for(u64::MAX));
+        }
+        let all: usize = taken.iter().map(Buffer::capacity).sum();
+        assert!(all <= (4 << 20) + 200 * SMALLEST, "{all} bytes");
+        let buffers = Buffers::new(4 << 20);
+        let mut taken = Vec::new();
+        for _ in 0..200 {
+            taken.push(buffers.transfer().buffer_for(u64::MAX));
+        }
+        let all: usize = taken.iter().map(Buffer::capacity).sum();
+        assert!(all <= (4 << 20) + 200 * SMALLEST, "{all} bytes");
+    }
+
+    #[tokio::test]
+    async fn a_transfer_whose_buffers_are_not_emptied_waits() {
+        let transfer = Buffers::new(32 << 20).transfer();
+        let first = transfer.next_buffer_for(1).await;
+        let second = transfer.next_buffer_for(1).await.freeze();
+        let third = transfer.next_buffer_for(1);
+        let patience = std::time::Duration::from_millis(20);
+        tokio::pin!(third);
+        assert!(tokio::time::timeout(patience, third.as_mut()).await.is_err());
+        drop(second);
+        assert!(third.await.is_empty());
+        drop(first);
+    }
+
+    #[test]
+    fn a_transfer_has_its_share_until_its_last_buffer_is_back() {
+        let buffers = Buffers::new(32 << 20);
+        let transfer = buffers.transfer();
+        let buffer = transfer.buffer_for(1);
+        drop(transfer);
+        assert_eq!(buffers.active.load(Ordering::Relaxed), 1);
+        drop(buffer);
+        assert_eq!(buffers.active.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn large_buffers_are_aligned_and_small_ones_are_no_larger_than_they_say() {
+        let transfer = Buffers::new(32 << 20).transfer();
+        for wanted in [1, 100 << 10, 128 << 10, 1 << 20] {
+            let buffer = transfer.buffer_for(wanted);
+            let is_large = buffer.capacity() >= Buffer::ALIGNED_FROM;
+            let is_aligned = buffer.filled().as_ptr().addr().is_multiple_of(Buffer::ALIGNMENT);
+            assert!(is_aligned || !is_large, "{wanted}");
+            assert!(is_large || buffer.bytes.len() == buffer.capacity(), "{wanted}");
+        }
     }
 
     #[test]

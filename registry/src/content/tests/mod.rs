@@ -106,8 +106,11 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
 }
 
 async fn read(blob: Blob, range: std::ops::Range<u64>) -> Vec<u8> {
-    let pieces: Vec<Bytes> = blob.read(range).try_collect().await.unwrap();
-    pieces.concat()
+    let append = |mut all: Vec<u8>, piece: Bytes| async move {
+        all.extend_from_slice(&piece);
+        Ok(all)
+    };
+    blob.read(range).try_fold(Vec::new(), append).await.unwrap()
 }
 
 fn repository(name: &str) -> RepositoryName {

@@ -7,8 +7,11 @@ mod uploads;
 
 pub(super) use self::manifests::PARSED_AT_ONCE;
 
+use std::future::ready;
 use std::sync::Arc;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
@@ -50,49 +53,59 @@ pub(super) struct Asked<'a> {
 }
 
 impl Handlers {
-    /// Every connection has room for the largest of the futures here, so those that pulls are not made of are boxed.
-    pub(super) async fn handle(&self, route: Route, asked: Asked<'_>) -> Answer {
+    /// Boxed, for every connection has room for the largest of its futures, also when it is idle.
+    pub(super) fn handle<'a>(&'a self, route: Route, asked: Asked<'a>) -> BoxFuture<'a, Answer> {
         match route {
-            Route::Root => Ok(root()),
-            Route::Base => Ok(json(b"{}".to_vec())),
-            Route::Catalog(paging) => Box::pin(self.catalog(paging, &asked)).await,
-            Route::Tags { repository, paging } => Box::pin(self.tags(repository, paging)).await,
+            Route::Root => ready(Ok(root())).boxed(),
+            Route::Base => ready(Ok(json(b"{}".to_vec()))).boxed(),
+            Route::Catalog(paging) => async move { self.catalog(paging, &asked).await }.boxed(),
+            Route::Tags { repository, paging } => self.tags(repository, paging).boxed(),
             Route::Referrers {
                 repository,
                 subject,
                 artifact_type,
                 paging,
-            } => Box::pin(self.referrers(&repository, subject, artifact_type.as_deref(), paging)).await,
-            Route::ReadBlob { repository, digest } => self.read_blob(&repository, &digest, &asked).await,
+            } => async move {
+                self.referrers(&repository, subject, artifact_type.as_deref(), paging)
+                    .await
+            }
+            .boxed(),
+            Route::ReadBlob { repository, digest } => {
+                async move { self.read_blob(&repository, &digest, &asked).await }.boxed()
+            }
             Route::DeleteBlob { repository, digest } => {
-                Box::pin(self.delete_blob(&repository, &digest, &asked)).await
+                async move { self.delete_blob(&repository, &digest, &asked).await }.boxed()
             }
             Route::ReadManifest {
                 repository,
                 reference,
-            } => self.read_manifest(&repository, &reference, &asked).await,
+            } => async move { self.read_manifest(&repository, &reference, &asked).await }.boxed(),
             Route::PutManifest {
                 repository,
                 reference,
                 tags,
-            } => Box::pin(self.put_manifest(&repository, &reference, &tags, asked)).await,
+            } => async move { self.put_manifest(&repository, &reference, &tags, asked).await }.boxed(),
             Route::DeleteManifest {
                 repository,
                 reference,
-            } => Box::pin(self.delete_manifest(&repository, &reference, &asked)).await,
+            } => async move { self.delete_manifest(&repository, &reference, &asked).await }.boxed(),
             Route::StartUpload { repository, start } => {
-                Box::pin(self.start_upload(&repository, start, asked)).await
+                async move { self.start_upload(&repository, start, asked).await }.boxed()
             }
             Route::AppendUpload { repository, id } => {
-                Box::pin(self.append_upload(&repository, &id, asked)).await
+                async move { self.append_upload(&repository, &id, asked).await }.boxed()
             }
             Route::FinishUpload {
                 repository,
                 id,
                 digest,
-            } => Box::pin(self.finish_upload(&repository, &id, &digest, asked)).await,
-            Route::UploadStatus { repository, id } => Box::pin(self.upload_status(&repository, &id)).await,
-            Route::CancelUpload { repository, id } => Box::pin(self.cancel_upload(&repository, &id)).await,
+            } => async move { self.finish_upload(&repository, &id, &digest, asked).await }.boxed(),
+            Route::UploadStatus { repository, id } => {
+                async move { self.upload_status(&repository, &id).await }.boxed()
+            }
+            Route::CancelUpload { repository, id } => {
+                async move { self.cancel_upload(&repository, &id).await }.boxed()
+            }
         }
     }
 

@@ -72,12 +72,9 @@ enum Direct {
     Refused,
 }
 
-/// Less than this costs more in waiting for the disk, piece by piece, than the page cache costs.
-const DIRECT_FROM: usize = 128 << 10;
-
 /// Writes the piece at the end of the file, and says in which way the file is open then.
 fn write(file: &File, direct: Direct, bytes: &[u8]) -> io::Result<Direct> {
-    let fits = bytes.len() >= DIRECT_FROM
+    let fits = bytes.len() >= Buffer::ALIGNED_FROM
         && bytes.len().is_multiple_of(Buffer::ALIGNMENT)
         && bytes.as_ptr().addr().is_multiple_of(Buffer::ALIGNMENT);
     let direct = match direct {
