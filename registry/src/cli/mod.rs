@@ -1,5 +1,6 @@
 //! The command line. What can be said on registry:2's is understood.
 
+mod allocator;
 mod arguments;
 mod check_config;
 mod doors;

@@ -59,7 +59,7 @@ pub use purge::Purged;
 pub use upload_id::{NotAnUploadId, UploadId};
 
 /// All transfers together use about this much memory for their bytes.
-const TRANSFER_BUDGET: usize = 16 << 20;
+const TRANSFER_BUDGET: usize = 12 << 20;
 
 /// All that one registry holds. Cheap to clone.
 #[derive(Clone, Debug)]

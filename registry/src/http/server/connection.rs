@@ -40,9 +40,9 @@ const FRAME: u32 = 64 * 1024;
 /// What waits to be sent on one stream of HTTP/2.
 const SEND_BUFFER: usize = 128 * 1024;
 const STREAMS: u32 = 128;
-const HEAD: u32 = 64 * 1024;
+const HEAD: u32 = 32 * 1024;
 /// The largest head of a request, and how much of a body is read at once.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 32 * 1024;
 
 /// Answers what comes, until either side has had enough.
 pub(super) fn serve<S, F, A>(
