@@ -11,6 +11,8 @@ use std::task::Poll;
 
 use futures::task::AtomicWaker;
 
+use super::uncached_copy;
+
 const SMALLEST: usize = 16 << 10;
 /// 16, 32, 64, 128, 256, 512 KiB and 1 MiB.
 const CLASSES: usize = 7;
@@ -222,9 +224,15 @@ impl Buffer {
 
     /// Takes as much from the front of `source` as there is room for.
     pub fn fill_from(&mut self, source: &mut bytes::Bytes) {
+        let is_large = self.size >= Self::ALIGNED_FROM;
         let free = self.unfilled();
         let fits = source.len().min(free.len());
-        free[..fits].copy_from_slice(&source.split_to(fits));
+        let (free, taken) = (&mut free[..fits], source.split_to(fits));
+        match is_large {
+            // It is for the disk.
+            true => uncached_copy::copy(free, &taken),
+            false => free.copy_from_slice(&taken),
+        }
         self.filled += fits;
     }
 
