@@ -49,7 +49,7 @@ mod tests {
         let from: Vec<u8> = (0..=255).cycle().take(200).collect();
         for begin in 0..20 {
             for length in 0..100 {
-                let mut to = vec![7; 200];
+                let mut to = [7; 200];
                 copy(&mut to[begin..begin + length], &from[3..3 + length]);
                 assert_eq!(to[begin..begin + length], from[3..3 + length]);
                 assert!(
