@@ -155,6 +155,11 @@ pub(super) fn referrer_entry(referrer: &Digest) -> String {
     format!("{}-{}", referrer.algorithm(), referrer.hex())
 }
 
+/// The reverse; `None` for a name that is no referrer's.
+pub(super) fn referrer_of_entry(entry: &str) -> Option<Digest> {
+    entry.replacen('-', ":", 1).parse().ok()
+}
+
 pub(super) fn examined(name: &RepositoryName) -> Key {
     key(format!("{REFERRERS}/{name}/_examined"))
 }

@@ -15,13 +15,24 @@ pub(super) async fn read(storage: &dyn Storage, key: &Key) -> Result<Option<Dige
     let Some(bytes) = storage.read(key, LIMIT).await? else {
         return Ok(None);
     };
-    let digest = std::str::from_utf8(&bytes)
+    Ok(parse(key, &bytes))
+}
+
+/// As [`read`] for each of these.
+pub(super) async fn read_many(storage: &dyn Storage, keys: Vec<Key>) -> Result<Vec<Option<Digest>>, Error> {
+    let read = storage.read_many(keys.clone(), LIMIT).await?;
+    let links = keys.iter().zip(read);
+    Ok(links.map(|(key, bytes)| parse(key, &bytes?)).collect())
+}
+
+fn parse(key: &Key, bytes: &[u8]) -> Option<Digest> {
+    let digest = std::str::from_utf8(bytes)
         .ok()
         .and_then(|text| text.trim_end().parse().ok());
     if digest.is_none() {
         warn!(link = %key, "link is torn or empty and counts as absent; the next push mends it");
     }
-    Ok(digest)
+    digest
 }
 
 pub(super) async fn write(storage: &dyn Storage, key: &Key, digest: &Digest) -> Result<(), Error> {

@@ -7,17 +7,22 @@
 
 use std::collections::BTreeSet;
 
+use bytes::Bytes;
+use futures::TryFutureExt;
+use futures::future::try_join;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName};
 use tracing::{debug, warn};
 
 use super::error::Error;
-use super::{Content, Page, layout};
+use super::{Content, Page, layout, link};
 
 /// Entries read from the store at a time, at least.
 const BATCH: usize = 256;
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;
+/// Nearly all are smaller, and many of these may be in memory at the same time.
+const SMALL_ENTRY: usize = 16 << 10;
 /// Clients take a manifest of up to 4 MiB, and the list of referrers is one: a page ends before that. A single
 /// descriptor that is larger has a page of its own.
 const PAGE_BYTES: usize = 3 << 20;
@@ -48,21 +53,27 @@ impl Content {
                 .await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
-            for entry in &batch {
+            for entries in batch.chunks(BATCH) {
                 if !page.wants_more() {
                     break;
                 }
-                let Some((descriptor, size)) = self.referrer(repository, subject, entry).await? else {
-                    continue;
-                };
-                if artifact_type.is_some_and(|wanted| descriptor.artifact_type.as_deref() != Some(wanted)) {
-                    continue;
-                }
-                bytes += size;
-                if bytes > PAGE_BYTES && !page.is_empty() {
-                    page.close();
-                } else {
-                    page.add(descriptor);
+                for entry in self.live_entries(repository, subject, entries).await? {
+                    if !page.wants_more() {
+                        break;
+                    }
+                    let Some((descriptor, size)) = self.referrer(repository, subject, entry).await? else {
+                        continue;
+                    };
+                    if artifact_type.is_some_and(|wanted| descriptor.artifact_type.as_deref() != Some(wanted))
+                    {
+                        continue;
+                    }
+                    bytes += size;
+                    if bytes > PAGE_BYTES && !page.is_empty() {
+                        page.close();
+                    } else {
+                        page.add(descriptor);
+                    }
                 }
             }
         }
@@ -100,27 +111,53 @@ impl Content {
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// What the entry says and how long it is, if it is one and the repository has that manifest.
+    /// Of these entries those of which the repository has the manifest, each with the beginning of what it says.
+    async fn live_entries(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        entries: &[String],
+    ) -> Result<Vec<(Digest, Bytes)>, Error> {
+        let digests: Vec<Digest> = entries
+            .iter()
+            .filter_map(|entry| layout::referrer_of_entry(entry))
+            .collect();
+        let keys = digests.iter().map(|it| layout::referrer(repository, subject, it));
+        let links = digests.iter().map(|it| layout::revision_link(repository, it));
+        let (read, revisions) = try_join(
+            self.storage().read_many(keys.collect(), SMALL_ENTRY).err_into(),
+            link::read_many(self.storage(), links.collect()),
+        )
+        .await?;
+        let live = digests.into_iter().zip(read).zip(revisions);
+        Ok(live
+            .filter_map(|((digest, bytes), revision)| Some((digest, bytes.filter(|_| revision.is_some())?)))
+            .collect())
+    }
+
+    /// What the entry says and how long it is, if it is one.
     async fn referrer(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
-        entry: &str,
+        (digest, beginning): (Digest, Bytes),
     ) -> Result<Option<(Descriptor, usize)>, Error> {
-        let Some(at) = layout::below(&layout::referrers(repository, subject), entry) else {
-            return Ok(None);
+        let at = layout::referrer(repository, subject, &digest);
+        let bytes = match beginning.len() {
+            SMALL_ENTRY => self.storage().read(&at, ENTRY_LIMIT).await?,
+            _ => Some(beginning),
         };
-        let Some(bytes) = self.storage().read(&at, ENTRY_LIMIT).await? else {
-            return Ok(None);
-        };
-        let Ok(descriptor) = serde_json::from_slice::<Descriptor>(&bytes) else {
-            warn!(entry = %at, "referrer entry is torn and left out; delete the folder roadstead/referrers to rebuild");
-            return Ok(None);
-        };
-        Ok(self
-            .revision(repository, &descriptor.digest)
-            .await?
-            .map(|_| (descriptor, bytes.len())))
+        let Some(bytes) = bytes else { return Ok(None) };
+        match serde_json::from_slice::<Descriptor>(&bytes) {
+            Ok(descriptor) if descriptor.digest == digest => Ok(Some((descriptor, bytes.len()))),
+            _ => {
+                warn!(
+                    entry = %at,
+                    "referrer entry is torn and left out; delete the folder roadstead/referrers to rebuild"
+                );
+                Ok(None)
+            }
+        }
     }
 
     async fn examine_once(&self, repository: &RepositoryName) -> Result<(), Error> {

@@ -26,9 +26,9 @@ impl Content {
             let batch = self.tag_names(repository, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
-            for name in &batch {
-                let Ok(tag) = name.parse() else { continue };
-                if page.wants_more() && self.live_tag(repository, &tag).await?.is_some() {
+            let tags = batch.iter().filter_map(|name| name.parse().ok()).collect();
+            for tag in self.live_tags(repository, tags).await? {
+                if page.wants_more() {
                     page.add(tag);
                 }
             }
@@ -115,11 +115,23 @@ impl Content {
         Ok(deleted)
     }
 
-    async fn live_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Error> {
-        match self.tag(repository, tag).await? {
-            Some(digest) => self.revision(repository, &digest).await,
-            None => Ok(None),
-        }
+    /// Those of which the repository has the manifest.
+    async fn live_tags(&self, repository: &RepositoryName, tags: Vec<Tag>) -> Result<Vec<Tag>, Error> {
+        let links = tags.iter().map(|tag| layout::tag_link(repository, tag));
+        let digests = link::read_many(self.storage(), links.collect()).await?;
+        let pointing: Vec<(Tag, Digest)> = tags
+            .into_iter()
+            .zip(digests)
+            .filter_map(|(tag, digest)| Some((tag, digest?)))
+            .collect();
+        let links = pointing
+            .iter()
+            .map(|(_, digest)| layout::revision_link(repository, digest));
+        let revisions = link::read_many(self.storage(), links.collect()).await?;
+        let live = pointing.into_iter().zip(revisions);
+        Ok(live
+            .filter_map(|((tag, _), revision)| revision.map(|_| tag))
+            .collect())
     }
 
     /// registry:2 lists a tag as long as its folder is there. A push that brings the tag back at this moment may

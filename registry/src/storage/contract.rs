@@ -22,6 +22,7 @@ macro_rules! contract_tests {
             an_empty_object_is_an_object,
             of_many_creators_one_wins,
             the_last_of_many_writers_wins_whole,
+            many_read_as_each_of_them_does,
             an_open_object_outlives_its_deletion,
             an_object_is_read_in_parts,
             a_writer_needs_its_folder,
@@ -109,6 +110,20 @@ pub(crate) async fn reading_stops_at_the_limit(storage: Store) {
     put(&storage, "a", "hello").await;
     let bytes = storage.read(&key("a"), 2).await.unwrap().unwrap();
     assert_eq!(&bytes[..], b"he");
+}
+
+/// More than are read in a row.
+pub(crate) async fn many_read_as_each_of_them_does(storage: Store) {
+    let keys: Vec<Key> = (0..300).map(|i| key(&format!("many/{i}/link"))).collect();
+    for at in keys.iter().step_by(3) {
+        storage.write(at, at.to_string().into()).await.unwrap();
+    }
+    let read = storage.read_many(keys.clone(), 9).await.unwrap();
+    for (i, (at, bytes)) in keys.iter().zip(read).enumerate() {
+        let expected = (i % 3 == 0).then(|| &at.as_str().as_bytes()[..9]);
+        assert_eq!(bytes.as_deref(), expected, "{at}");
+    }
+    assert!(storage.read_many(Vec::new(), 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn writing_again_replaces_and_renews_the_time(storage: Store) {

@@ -50,10 +50,33 @@ impl Tree {
         if let Some(bytes) = self.remembered.get(key, limit) {
             return Lookup::Found(bytes);
         }
+        match self.read_in_memory(key, limit) {
+            Lookup::Found(Small {
+                bytes,
+                file,
+                metadata,
+            }) => {
+                self.remembered.keep(key, file, &metadata, &bytes);
+                Lookup::Found(bytes)
+            }
+            Lookup::Absent => Lookup::Absent,
+            Lookup::Unknown => Lookup::Unknown,
+        }
+    }
+
+    /// What is in memory without asking the disk, what is not with it. One of many that are read once in a row, and
+    /// that must not take the place of what is asked for again and again.
+    pub(super) fn read_in_passing(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
+        match self.read_in_memory(key, limit) {
+            Lookup::Found(small) => Ok(Some(small.bytes)),
+            Lookup::Absent => Ok(None),
+            Lookup::Unknown => self.read(key, limit),
+        }
+    }
+
+    fn read_in_memory(&self, key: &Key, limit: usize) -> Lookup<Small> {
         match self.lookup(key.as_str(), OFlags::RDONLY) {
-            Lookup::Found(file) => self
-                .read_small(key, file, limit)
-                .map_or(Lookup::Unknown, Lookup::Found),
+            Lookup::Found(file) => read_small(file, limit).map_or(Lookup::Unknown, Lookup::Found),
             // The value may be set aside for a moment, then its folder is there: see removal.rs.
             Lookup::Absent => match key
                 .as_str()
@@ -65,22 +88,6 @@ impl Tree {
             },
             Lookup::Unknown => Lookup::Unknown,
         }
-    }
-
-    /// `None` if a part is not in memory, or it is not small.
-    fn read_small(&self, key: &Key, file: File, limit: usize) -> Option<Bytes> {
-        let metadata = file.metadata().ok()?;
-        let size = usize::try_from(metadata.len()).ok()?.min(limit);
-        if size > SMALL {
-            return None;
-        }
-        let mut bytes = vec![0; size];
-        if read_now(&file, &mut bytes, 0)? != size {
-            return None;
-        }
-        let bytes = Bytes::from(bytes);
-        self.remembered.keep(key, file, &metadata, &bytes);
-        Some(bytes)
     }
 
     fn lookup(&self, path: &str, access: OFlags) -> Lookup<File> {
@@ -98,6 +105,32 @@ impl Tree {
             Err(_) => Lookup::Unknown,
         }
     }
+}
+
+/// What was read of a small file, and the file as it was before that.
+struct Small {
+    bytes: Bytes,
+    file: File,
+    metadata: Metadata,
+}
+
+/// `None` if a part is not in memory, or it is not small.
+fn read_small(file: File, limit: usize) -> Option<Small> {
+    let metadata = file.metadata().ok()?;
+    let size = usize::try_from(metadata.len()).ok()?.min(limit);
+    if size > SMALL {
+        return None;
+    }
+    let mut bytes = vec![0; size];
+    if read_now(&file, &mut bytes, 0)? != size {
+        return None;
+    }
+    let bytes = Bytes::from(bytes);
+    Some(Small {
+        bytes,
+        file,
+        metadata,
+    })
 }
 
 fn stat_of(file: File) -> io::Result<Stat> {

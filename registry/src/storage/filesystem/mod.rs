@@ -39,6 +39,9 @@ pub struct FilesystemStorage {
     tree: Arc<Tree>,
 }
 
+/// Of many objects one thread reads so many, and other threads the others at the same time.
+const READ_IN_A_ROW: usize = 128;
+
 impl FilesystemStorage {
     /// Where objects on their way to their place lie: on the same filesystem, where registry:2 does not look.
     pub const TEMPORARY: &str = "roadstead/tmp";
@@ -83,6 +86,27 @@ impl Storage for FilesystemStorage {
             Lookup::Absent => std::future::ready(Ok(None)).boxed(),
             Lookup::Unknown => self.blocking("read", key, move |tree, key| tree.read(key, limit)),
         }
+    }
+
+    fn read_many(&self, keys: Vec<Key>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
+        let reads: Vec<_> = keys
+            .chunks(READ_IN_A_ROW)
+            .map(|row| {
+                let (tree, row) = (Arc::clone(&self.tree), row.to_vec());
+                tokio::task::spawn_blocking(move || read_row(&tree, &row, limit))
+            })
+            .collect();
+        async move {
+            let mut all = Vec::with_capacity(keys.len());
+            for (read, row) in reads.into_iter().zip(keys.chunks(READ_IN_A_ROW)) {
+                let read = read
+                    .await
+                    .map_err(|error| Error::new("read", &row[0], io::Error::other(error)))?;
+                all.extend(read?);
+            }
+            Ok(all)
+        }
+        .boxed()
     }
 
     fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>> {
@@ -147,6 +171,15 @@ impl Storage for FilesystemStorage {
             tree.delete_folder(folder, &within)
         })
     }
+}
+
+fn read_row(tree: &Tree, keys: &[Key], limit: usize) -> Result<Vec<Option<Bytes>>, Error> {
+    keys.iter()
+        .map(|key| {
+            tree.read_in_passing(key, limit)
+                .map_err(|source| Error::new("read", key, source))
+        })
+        .collect()
 }
 
 fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {

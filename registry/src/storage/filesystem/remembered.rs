@@ -73,6 +73,19 @@ impl Remembered {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn of_device(device: u64) -> Self {
+        Remembered {
+            device: Some(device),
+            files: Recent::new(10),
+        }
+    }
+
+    /// Whether this kernel knows every change of what lies there.
+    pub(super) fn knows_changes_of(&self, metadata: &Metadata) -> bool {
+        self.device == Some(metadata.dev())
+    }
+
     /// At most `limit` bytes of what the file holds now, if that is known.
     pub(super) fn get(&self, key: &Key, limit: usize) -> Option<Bytes> {
         self.device?;
@@ -88,8 +101,7 @@ impl Remembered {
     /// What was read from this file, whose metadata was asked for before that.
     pub(super) fn keep(&self, key: &Key, file: File, metadata: &Metadata, bytes: &Bytes) {
         let is_whole = metadata.len() == bytes.len() as u64;
-        if self.device != Some(metadata.dev()) || !is_whole || bytes.len() > LARGEST || !is_settled(metadata)
-        {
+        if !self.knows_changes_of(metadata) || !is_whole || bytes.len() > LARGEST || !is_settled(metadata) {
             return;
         }
         let seen = Seen {
@@ -115,7 +127,7 @@ impl Seen {
     }
 }
 
-fn is_settled(metadata: &Metadata) -> bool {
+pub(super) fn is_settled(metadata: &Metadata) -> bool {
     SystemTime::now()
         .duration_since(changed(metadata))
         .is_ok_and(|age| age > SETTLED)
@@ -149,10 +161,8 @@ mod tests {
             fs::write(path, "first").unwrap();
             let mut tree = Tree::open(root.path().to_owned()).unwrap();
             // Wherever the tests' folders lie.
-            tree.remembered = Remembered {
-                device: Some(fs::metadata(root.path().join(Self::LINK)).unwrap().dev()),
-                files: Recent::new(10),
-            };
+            tree.remembered =
+                Remembered::of_device(fs::metadata(root.path().join(Self::LINK)).unwrap().dev());
             let store = Store { tree, root };
             assert_eq!(store.read().as_deref(), Some("first"));
             assert!(

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::super::{Key, Object, Stat};
 use super::FilesystemStorage;
 use super::folders::Folders;
+use super::listing::Listings;
 use super::object::FileObject;
 use super::remembered::Remembered;
 
@@ -25,6 +26,7 @@ pub(super) struct Tree {
     pub(super) root_folder: OwnedFd,
     pub(super) folders: Folders,
     pub(super) remembered: Remembered,
+    pub(super) listings: Listings,
     temporary: PathBuf,
 }
 
@@ -39,6 +41,7 @@ impl Tree {
             folders: Folders::new(root.clone()),
             root,
             remembered: Remembered::new(&root_folder),
+            listings: Listings::new(),
             root_folder,
             temporary,
         })
