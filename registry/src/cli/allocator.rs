@@ -8,7 +8,7 @@
 /// Called before there are threads.
 #[cfg(target_env = "gnu")]
 pub(super) fn keep_little() {
-    /// The value that glibc begins with. Set by hand it stays, else it grows to 32 MiB.
+    /// Half of what glibc begins with. Set by hand it stays, else it grows to 32 MiB.
     const LARGE: libc::c_int = 64 << 10;
     for (parameter, value) in [
         (libc::M_ARENA_MAX, 2),

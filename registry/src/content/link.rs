@@ -19,8 +19,8 @@ pub(super) async fn read(storage: &dyn Storage, key: &Key) -> Result<Option<Dige
 }
 
 /// As [`read`] for each of these.
-pub(super) async fn read_many(storage: &dyn Storage, keys: Vec<Key>) -> Result<Vec<Option<Digest>>, Error> {
-    let read = storage.read_many(keys.clone(), LIMIT).await?;
+pub(super) async fn read_many(storage: &dyn Storage, keys: &[Key]) -> Result<Vec<Option<Digest>>, Error> {
+    let read = storage.read_many(keys, LIMIT).await?;
     let links = keys.iter().zip(read);
     Ok(links.map(|(key, bytes)| parse(key, &bytes?)).collect())
 }

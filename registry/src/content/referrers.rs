@@ -16,6 +16,7 @@ use tracing::{debug, warn};
 
 use super::error::Error;
 use super::{Content, Page, layout, link};
+use crate::storage::Key;
 
 /// Entries read from the store at a time, at least.
 const BATCH: usize = 256;
@@ -122,11 +123,15 @@ impl Content {
             .iter()
             .filter_map(|entry| layout::referrer_of_entry(entry))
             .collect();
-        let keys = digests.iter().map(|it| layout::referrer(repository, subject, it));
-        let links = digests.iter().map(|it| layout::revision_link(repository, it));
+        let named = digests.iter();
+        let keys: Vec<Key> = named
+            .clone()
+            .map(|it| layout::referrer(repository, subject, it))
+            .collect();
+        let links: Vec<Key> = named.map(|it| layout::revision_link(repository, it)).collect();
         let (read, revisions) = try_join(
-            self.storage().read_many(keys.collect(), SMALL_ENTRY).err_into(),
-            link::read_many(self.storage(), links.collect()),
+            self.storage().read_many(&keys, SMALL_ENTRY).err_into(),
+            link::read_many(self.storage(), &links),
         )
         .await?;
         let live = digests.into_iter().zip(read).zip(revisions);

@@ -5,6 +5,7 @@ use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
 use super::error::Error;
 use super::{Content, Page, layout, link};
+use crate::storage::Key;
 
 /// Names read from the store at a time, at least.
 const BATCH: usize = 256;
@@ -26,9 +27,12 @@ impl Content {
             let batch = self.tag_names(repository, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
-            let tags = batch.iter().filter_map(|name| name.parse().ok()).collect();
-            for tag in self.live_tags(repository, tags).await? {
-                if page.wants_more() {
+            for names in batch.chunks(BATCH) {
+                if !page.wants_more() {
+                    break;
+                }
+                let tags = names.iter().filter_map(|name| name.parse().ok()).collect();
+                for tag in self.live_tags(repository, tags).await? {
                     page.add(tag);
                 }
             }
@@ -117,17 +121,18 @@ impl Content {
 
     /// Those of which the repository has the manifest.
     async fn live_tags(&self, repository: &RepositoryName, tags: Vec<Tag>) -> Result<Vec<Tag>, Error> {
-        let links = tags.iter().map(|tag| layout::tag_link(repository, tag));
-        let digests = link::read_many(self.storage(), links.collect()).await?;
+        let links: Vec<Key> = tags.iter().map(|tag| layout::tag_link(repository, tag)).collect();
+        let digests = link::read_many(self.storage(), &links).await?;
         let pointing: Vec<(Tag, Digest)> = tags
             .into_iter()
             .zip(digests)
             .filter_map(|(tag, digest)| Some((tag, digest?)))
             .collect();
-        let links = pointing
+        let links: Vec<Key> = pointing
             .iter()
-            .map(|(_, digest)| layout::revision_link(repository, digest));
-        let revisions = link::read_many(self.storage(), links.collect()).await?;
+            .map(|(_, digest)| layout::revision_link(repository, digest))
+            .collect();
+        let revisions = link::read_many(self.storage(), &links).await?;
         let live = pointing.into_iter().zip(revisions);
         Ok(live
             .filter_map(|((tag, _), revision)| revision.map(|_| tag))

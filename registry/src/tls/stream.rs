@@ -25,6 +25,8 @@ use super::queue::Queue;
 /// What is received at once: a record at least, or nothing would ever be opened.
 const RECEIVED_AT_LEAST: usize = 18 << 10;
 const RECEIVED_AT_MOST: usize = 64 << 10;
+/// What is kept of records that cannot be opened yet: part of one, or pieces of a handshake message, which rustls joins.
+const HELD_AT_MOST: usize = 64 << 10;
 /// What is sealed at once. So much may wait in memory for a client that does not read.
 const PIECE: usize = 64 << 10;
 /// What records take besides their content: under 30 bytes each, and now and then one of the protocol's own.
@@ -104,6 +106,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         RECEIVING.with_borrow_mut(|memory| {
             loop {
                 let held = self.sealed.len();
+                if !self.may_open && held > HELD_AT_MOST {
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "a handshake message comes in too many pieces",
+                    )));
+                }
                 let room = target.remaining().clamp(RECEIVED_AT_LEAST, RECEIVED_AT_MOST);
                 if memory.len() < held + room {
                     memory.resize(held + room, 0);

@@ -7,6 +7,8 @@ use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
 
+use roadstead_pki::authority::Authority;
+
 use super::super::tests::{authority, issue};
 use super::*;
 
@@ -14,25 +16,31 @@ type Client = tokio_rustls::client::TlsStream<DuplexStream>;
 
 const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
-/// Both ends of a connection over a line that holds so many bytes.
-async fn connected(
-    version: &'static SupportedProtocolVersion,
-    line: usize,
-) -> (TlsStream<DuplexStream>, Client) {
-    let authority = authority();
-    let certificate = issue(&authority, &["127.0.0.1"]);
+fn server_config(authority: &Authority, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
+    let certificate = issue(authority, &["127.0.0.1"]);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let chain = certificate
         .chain()
         .iter()
         .map(|link| link.der().clone())
         .collect();
-    let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+    let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(chain, certificate.key().clone_key())
         .unwrap();
+    Arc::new(config)
+}
+
+/// Both ends of a connection over a line that holds so many bytes.
+async fn connected(
+    version: &'static SupportedProtocolVersion,
+    line: usize,
+) -> (TlsStream<DuplexStream>, Client) {
+    let authority = authority();
+    let server = server_config(&authority, version);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().der().clone()).unwrap();
     let client = ClientConfig::builder_with_provider(provider)
@@ -42,7 +50,7 @@ async fn connected(
         .with_no_client_auth();
     let (ours, theirs) = duplex(line);
     let connect = TlsConnector::from(Arc::new(client)).connect("127.0.0.1".try_into().unwrap(), theirs);
-    let (server, client) = tokio::join!(TlsStream::accept(ours, Arc::new(server)), connect);
+    let (server, client) = tokio::join!(TlsStream::accept(ours, server), connect);
     (server.unwrap(), client.unwrap())
 }
 
@@ -179,6 +187,32 @@ async fn a_forged_record_ends_the_connection_and_the_client_is_told() {
         [23, 3, 3, 0, 19],
         "an alert of two bytes"
     );
+}
+
+/// Before anybody has said who they are: a megabyte for each connection is too much.
+#[tokio::test]
+async fn a_handshake_message_in_tiny_pieces_is_cut_off() {
+    let (ours, mut theirs) = duplex(4096);
+    let client = tokio::spawn(async move {
+        // A ClientHello of 65,535 bytes, one in each record.
+        let hello = [1, 0, 0xff, 0xff]
+            .into_iter()
+            .chain(std::iter::repeat_n(0, 0xffff));
+        let mut sent = 0;
+        for byte in hello {
+            if theirs.write_all(&[22, 3, 1, 0, 1, byte]).await.is_err() {
+                break;
+            }
+            sent += 6;
+        }
+        sent
+    });
+    let Err(error) = TlsStream::accept(ours, server_config(&authority(), &TLS13)).await else {
+        panic!("that is no handshake");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    let sent = client.await.unwrap();
+    assert!(sent < 2 * HELD_AT_MOST, "{sent} bytes were taken");
 }
 
 #[tokio::test]

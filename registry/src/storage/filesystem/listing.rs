@@ -26,8 +26,8 @@ pub(super) struct Listings(Recent<Key, Arc<Listing>>);
 #[derive(Debug)]
 struct Listing {
     version: Version,
-    /// In order.
-    entries: Vec<Entry>,
+    /// In order. `None`: too many to keep.
+    entries: Option<Vec<Entry>>,
 }
 
 /// A folder of which this is the same has the same names.
@@ -61,29 +61,37 @@ impl Tree {
             return Ok(Vec::new());
         };
         let version = Version::of(&metadata);
-        if let Some(kept) = self.listings.0.get(folder)
-            && kept.version == version
-        {
-            return Ok(kept.page(after, limit));
+        let kept = self.listings.0.get(folder).filter(|kept| kept.version == version);
+        if let Some(entries) = kept.as_ref().and_then(|kept| kept.entries.as_ref()) {
+            return Ok(page(entries, after, limit));
         }
         let Some(mut names) = super::absent_as_none(fs::read_dir(path))? else {
             return Ok(Vec::new());
         };
         // Of a folder that changes just now, what is read here may be older than its next time tells.
-        let may_keep = self.remembered.knows_changes_of(&metadata) && is_settled(&metadata);
+        let mut may_keep =
+            kept.is_none() && self.remembered.knows_changes_of(&metadata) && is_settled(&metadata);
+        let keep = |entries: Option<Vec<Entry>>| {
+            let cost = entries.as_ref().map_or(1, Vec::len);
+            let listing = Listing { version, entries };
+            self.listings.0.insert(folder.clone(), Arc::new(listing), cost);
+        };
         let mut entries = Vec::new();
         if may_keep {
             for name in names.by_ref().take(MOST) {
-                entries.extend(entry(&name?)?);
+                let name = name?;
+                // What a link leads to may change without the folder.
+                may_keep &= !name.file_type()?.is_symlink();
+                entries.extend(entry(&name)?);
             }
         }
         let rest = names.next();
-        if may_keep && rest.is_none() && entries.len() >= LARGE {
+        if may_keep && rest.is_some() {
+            keep(None);
+        } else if may_keep && entries.len() >= LARGE {
             entries.sort_unstable();
-            let listing = Listing { version, entries };
-            let page = listing.page(after, limit);
-            let cost = listing.entries.len();
-            self.listings.0.insert(folder.clone(), Arc::new(listing), cost);
+            let page = page(&entries, after, limit);
+            keep(Some(entries));
             return Ok(page);
         }
         // The smallest `limit` names: a page of a large folder sorts no more than itself.
@@ -98,13 +106,11 @@ impl Tree {
     }
 }
 
-impl Listing {
-    fn page(&self, after: Option<&str>, limit: usize) -> Vec<Entry> {
-        let start = after.map_or(0, |after| {
-            self.entries.partition_point(|entry| entry.name.as_str() <= after)
-        });
-        self.entries[start..].iter().take(limit).cloned().collect()
-    }
+fn page(entries: &[Entry], after: Option<&str>, limit: usize) -> Vec<Entry> {
+    let start = after.map_or(0, |after| {
+        entries.partition_point(|entry| entry.name.as_str() <= after)
+    });
+    entries[start..].iter().take(limit).cloned().collect()
 }
 
 struct Smallest<'a> {
@@ -221,12 +227,28 @@ mod tests {
     fn what_others_may_change_unseen_and_what_is_too_large_is_not_kept() {
         let root = tempfile::tempdir().unwrap();
         let mut tree = tree_with(MOST + 1, root.path());
-        assert_eq!(names(&tree, Some("29998"), 9), ["29999", "30000"]);
-        assert!(tree.listings.0.get(&tags()).is_none());
+        for _ in 0..2 {
+            assert_eq!(names(&tree, Some("29998"), 9), ["29999", "30000"]);
+            assert!(tree.listings.0.get(&tags()).unwrap().entries.is_none());
+        }
         fs::remove_file(root.path().join("tags/00000")).unwrap();
         sleep(Duration::from_millis(250));
         tree.remembered = super::super::remembered::Remembered::of_device(u64::MAX);
         assert_eq!(names(&tree, None, 1), ["00001"]);
-        assert!(tree.listings.0.get(&tags()).is_none());
+        assert_eq!(names(&tree, None, usize::MAX).len(), MOST);
+        assert!(tree.listings.0.get(&tags()).unwrap().entries.is_none());
+    }
+
+    #[test]
+    fn what_a_symbolic_link_leads_to_is_asked_each_time() {
+        let root = tempfile::tempdir().unwrap();
+        let target = root.path().join("target");
+        let tree = tree_with(LARGE, root.path());
+        std::os::unix::fs::symlink(&target, root.path().join("tags/team")).unwrap();
+        sleep(Duration::from_millis(250));
+        let is_folder = || tree.list(&tags(), Some("00499"), 1).unwrap()[0].is_folder;
+        assert!(!is_folder());
+        fs::create_dir(target).unwrap();
+        assert!(is_folder());
     }
 }

@@ -14,6 +14,7 @@ use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::super::{Key, Object, Stat};
 use super::object::FileObject;
+use super::remembered::is_settled;
 use super::tree::Tree;
 
 #[derive(Debug)]
@@ -51,13 +52,12 @@ impl Tree {
             return Lookup::Found(bytes);
         }
         match self.read_in_memory(key, limit) {
-            Lookup::Found(Small {
-                bytes,
-                file,
-                metadata,
-            }) => {
-                self.remembered.keep(key, file, &metadata, &bytes);
-                Lookup::Found(bytes)
+            Lookup::Found(small) => {
+                if small.was_settled {
+                    self.remembered
+                        .keep(key, small.file, &small.metadata, &small.bytes);
+                }
+                Lookup::Found(small.bytes)
             }
             Lookup::Absent => Lookup::Absent,
             Lookup::Unknown => Lookup::Unknown,
@@ -112,11 +112,14 @@ struct Small {
     bytes: Bytes,
     file: File,
     metadata: Metadata,
+    /// Before the bytes were read: see remembered.rs.
+    was_settled: bool,
 }
 
 /// `None` if a part is not in memory, or it is not small.
 fn read_small(file: File, limit: usize) -> Option<Small> {
     let metadata = file.metadata().ok()?;
+    let was_settled = is_settled(&metadata);
     let size = usize::try_from(metadata.len()).ok()?.min(limit);
     if size > SMALL {
         return None;
@@ -130,6 +133,7 @@ fn read_small(file: File, limit: usize) -> Option<Small> {
         bytes,
         file,
         metadata,
+        was_settled,
     })
 }
 

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Writer};
 use lookup::Lookup;
@@ -41,6 +42,8 @@ pub struct FilesystemStorage {
 
 /// Of many objects one thread reads so many, and other threads the others at the same time.
 const READ_IN_A_ROW: usize = 128;
+/// Threads that one such reading takes at most: the others wait for the disk too.
+const ROWS_AT_ONCE: usize = 4;
 
 impl FilesystemStorage {
     /// Where objects on their way to their place lie: on the same filesystem, where registry:2 does not look.
@@ -88,25 +91,19 @@ impl Storage for FilesystemStorage {
         }
     }
 
-    fn read_many(&self, keys: Vec<Key>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
-        let reads: Vec<_> = keys
-            .chunks(READ_IN_A_ROW)
-            .map(|row| {
-                let (tree, row) = (Arc::clone(&self.tree), row.to_vec());
-                tokio::task::spawn_blocking(move || read_row(&tree, &row, limit))
-            })
-            .collect();
-        async move {
-            let mut all = Vec::with_capacity(keys.len());
-            for (read, row) in reads.into_iter().zip(keys.chunks(READ_IN_A_ROW)) {
-                let read = read
-                    .await
-                    .map_err(|error| Error::new("read", &row[0], io::Error::other(error)))?;
-                all.extend(read?);
+    fn read_many<'a>(&'a self, keys: &'a [Key], limit: usize) -> Answer<'a, Vec<Option<Bytes>>> {
+        let rows: Vec<Vec<Key>> = keys.chunks(READ_IN_A_ROW).map(<[Key]>::to_vec).collect();
+        let reads = rows.into_iter().map(move |row| {
+            let tree = Arc::clone(&self.tree);
+            async move {
+                let first = row[0].clone();
+                match off_thread(move || Ok(read_row(&tree, &row, limit))).await {
+                    Ok(read) => read,
+                    Err(source) => Err(Error::new("read", &first, source)),
+                }
             }
-            Ok(all)
-        }
-        .boxed()
+        });
+        stream::iter(reads).buffered(ROWS_AT_ONCE).try_concat().boxed()
     }
 
     fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>> {

@@ -4,7 +4,8 @@
 //! it costs more than all the rest of the answer. What is kept here is never believed without asking the kernel about
 //! the file: whether it still has a name, and when it last changed. Whoever replaces a link, writes into it, deletes it
 //! or sets it aside changes one of these, be it this program, another one like it, or registry:2. What does not is to
-//! rename a folder above it, which only a person does, so the way is walked again every second.
+//! rename a folder above it, which only a person does, so the way is walked again every second. That is also how late a
+//! link may be seen whose writer stalls between telling the time of the change and making it.
 
 use std::fs::{File, Metadata};
 use std::os::fd::AsFd;
@@ -98,10 +99,10 @@ impl Remembered {
         None
     }
 
-    /// What was read from this file, whose metadata was asked for before that.
+    /// What was read from this file, whose metadata was asked for before that, and was settled then.
     pub(super) fn keep(&self, key: &Key, file: File, metadata: &Metadata, bytes: &Bytes) {
         let is_whole = metadata.len() == bytes.len() as u64;
-        if !self.knows_changes_of(metadata) || !is_whole || bytes.len() > LARGEST || !is_settled(metadata) {
+        if !self.knows_changes_of(metadata) || !is_whole || bytes.len() > LARGEST {
             return;
         }
         let seen = Seen {
