@@ -40,9 +40,8 @@ const FRAME: u32 = 64 * 1024;
 /// What waits to be sent on one stream of HTTP/2.
 const SEND_BUFFER: usize = 128 * 1024;
 const STREAMS: u32 = 128;
+/// The largest head of a request, and how much of a body HTTP/1.1 reads at once.
 const HEAD: u32 = 32 * 1024;
-/// The largest head of a request, and how much of a body is read at once.
-const BUFFER: usize = 32 * 1024;
 
 /// Answers what comes, until either side has had enough.
 pub(super) fn serve<S, F, A>(
@@ -125,7 +124,7 @@ fn builder(kind: Kind) -> Builder<TokioExecutor> {
         // A client may say that it has asked for everything. Without this, hyper also makes a buffer for each request,
         // to look whether the client is still there while it is answered.
         .half_close(true)
-        .max_buf_size(BUFFER);
+        .max_buf_size(HEAD as usize);
     builder
         .http2()
         .timer(TokioTimer::new())
