@@ -143,16 +143,13 @@ pub(super) fn all_referrers(name: &RepositoryName) -> Key {
 }
 
 pub(super) fn referrer(name: &RepositoryName, subject: &Digest, referrer: &Digest) -> Key {
-    key(format!(
-        "{REFERRERS}/{name}/_subjects/{}/{}",
-        folder_of(subject),
-        referrer_entry(referrer)
-    ))
+    let (name, folder, entry) = (name.as_str(), folder_of(subject), referrer_entry(referrer));
+    key([REFERRERS, "/", name, "/_subjects/", &folder, "/", &entry].concat())
 }
 
 /// The name of a referrer in its subject's folder: ordered as the digests are.
 pub(super) fn referrer_entry(referrer: &Digest) -> String {
-    format!("{}-{}", referrer.algorithm(), referrer.hex())
+    [referrer.algorithm().as_str(), "-", &referrer.hex()].concat()
 }
 
 /// The reverse; `None` for a name that is no referrer's.

@@ -20,6 +20,8 @@ use crate::storage::Key;
 
 /// Entries read from the store at a time, at least.
 const BATCH: usize = 256;
+/// One is read while another is looked through.
+const BATCHES_AT_ONCE: usize = 2;
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;
 /// Nearly all are smaller, and many of these may be in memory at the same time.
@@ -54,11 +56,19 @@ impl Content {
                 .await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
-            for entries in batch.chunks(BATCH) {
-                if !page.wants_more() {
-                    break;
-                }
-                for entry in self.live_entries(repository, subject, entries).await? {
+            let digests: Vec<Digest> = batch
+                .iter()
+                .filter_map(|entry| layout::referrer_of_entry(entry))
+                .collect();
+            // Owned, for a future over borrowed digests is `Send` for one lifetime only, and cannot be spawned.
+            let chunks: Vec<Vec<Digest>> = digests.chunks(BATCH).map(<[Digest]>::to_vec).collect();
+            let mut reads = stream::iter(chunks)
+                .map(|digests| self.live_entries(repository, subject, digests))
+                .buffered(BATCHES_AT_ONCE);
+            while page.wants_more()
+                && let Some(entries) = reads.try_next().await?
+            {
+                for entry in entries {
                     if !page.wants_more() {
                         break;
                     }
@@ -112,17 +122,13 @@ impl Content {
         Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
-    /// Of these entries those of which the repository has the manifest, each with the beginning of what it says.
+    /// Of these referrers those that the repository has, each with the beginning of what its entry says.
     async fn live_entries(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
-        entries: &[String],
+        digests: Vec<Digest>,
     ) -> Result<Vec<(Digest, Bytes)>, Error> {
-        let digests: Vec<Digest> = entries
-            .iter()
-            .filter_map(|entry| layout::referrer_of_entry(entry))
-            .collect();
         let named = digests.iter();
         let keys: Vec<Key> = named
             .clone()
@@ -183,7 +189,7 @@ impl Content {
         if unknown.is_empty() && known.len() == present.len() {
             return Ok(());
         }
-        // Owned digests: a future over borrowed ones is `Send` for one lifetime only, and cannot be spawned.
+        // Owned, as above.
         let examinations = unknown
             .into_iter()
             .map(|digest| async move { self.examine_manifest(repository, &digest).await });

@@ -4,14 +4,13 @@
 //! a name, be it this program or another, changes the folder's time, which the kernel is asked for each time.
 
 use std::collections::BinaryHeap;
-use std::fs::{self, DirEntry, Metadata};
+use std::fs::{self, DirEntry};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 use super::super::{Entry, Key};
-use super::remembered::is_settled;
 use super::tree::Tree;
+use super::version::Version;
 use crate::recent::Recent;
 
 /// Smaller folders are read each time.
@@ -30,24 +29,6 @@ struct Listing {
     entries: Option<Vec<Entry>>,
 }
 
-/// A folder of which this is the same has the same names.
-#[derive(Debug, PartialEq, Eq)]
-struct Version {
-    device: u64,
-    inode: u64,
-    changed: (i64, i64),
-}
-
-impl Version {
-    fn of(metadata: &Metadata) -> Self {
-        Version {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-}
-
 impl Listings {
     pub(super) fn new() -> Self {
         Listings(Recent::new(2 * MOST))
@@ -60,7 +41,7 @@ impl Tree {
         let Some(metadata) = super::absent_as_none(fs::metadata(&path))? else {
             return Ok(Vec::new());
         };
-        let version = Version::of(&metadata);
+        let version = Version::from(&metadata);
         let kept = self.listings.0.get(folder).filter(|kept| kept.version == version);
         if let Some(entries) = kept.as_ref().and_then(|kept| kept.entries.as_ref()) {
             return Ok(page(entries, after, limit));
@@ -70,7 +51,7 @@ impl Tree {
         };
         // Of a folder that changes just now, what is read here may be older than its next time tells.
         let mut may_keep =
-            kept.is_none() && self.remembered.knows_changes_of(&metadata) && is_settled(&metadata);
+            kept.is_none() && self.remembered.knows_changes_of(version) && version.is_settled();
         let keep = |entries: Option<Vec<Entry>>| {
             let cost = entries.as_ref().map_or(1, Vec::len);
             let listing = Listing { version, entries };
@@ -159,6 +140,7 @@ fn entry(name: &DirEntry) -> io::Result<Option<Entry>> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt;
     use std::path::Path;
     use std::thread::sleep;
     use std::time::Duration;

@@ -4,18 +4,16 @@
 use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat2, statat};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::super::{Key, Object, Stat};
 use super::object::FileObject;
-use super::remembered::is_settled;
 use super::tree::Tree;
+use super::version::Version;
 
 #[derive(Debug)]
 pub(super) enum Lookup<T> {
@@ -53,9 +51,8 @@ impl Tree {
         }
         match self.read_in_memory(key, limit) {
             Lookup::Found(small) => {
-                if small.was_settled {
-                    self.remembered
-                        .keep(key, small.file, &small.metadata, &small.bytes);
+                if small.may_be_kept {
+                    self.remembered.keep(key, small.file, small.version, &small.bytes);
                 }
                 Lookup::Found(small.bytes)
             }
@@ -64,11 +61,23 @@ impl Tree {
         }
     }
 
-    /// What is in memory without asking the disk, what is not with it. One of many that are read once in a row, and
-    /// that must not take the place of what is asked for again and again.
+    /// What is in memory without asking the disk, what is not with it. One of many that are read once in a row: to look
+    /// at a file costs half of opening and reading it.
     pub(super) fn read_in_passing(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
+        let found = statat(&self.root_folder, key.as_str(), AtFlags::empty());
+        let known = found
+            .ok()
+            .and_then(|found| self.remembered.content(Version::from(&found), limit));
+        if known.is_some() {
+            return Ok(known);
+        }
         match self.read_in_memory(key, limit) {
-            Lookup::Found(small) => Ok(Some(small.bytes)),
+            Lookup::Found(small) => {
+                if small.may_be_kept {
+                    self.remembered.keep_content(small.version, &small.bytes);
+                }
+                Ok(Some(small.bytes))
+            }
             Lookup::Absent => Ok(None),
             Lookup::Unknown => self.read(key, limit),
         }
@@ -107,33 +116,35 @@ impl Tree {
     }
 }
 
-/// What was read of a small file, and the file as it was before that.
+/// What was read of a small file.
 struct Small {
     bytes: Bytes,
     file: File,
-    metadata: Metadata,
-    /// Before the bytes were read: see remembered.rs.
-    was_settled: bool,
+    /// Before the bytes were read.
+    version: Version,
+    /// The bytes are all that this version of the file holds.
+    may_be_kept: bool,
 }
 
 /// `None` if a part is not in memory, or it is not small.
 fn read_small(file: File, limit: usize) -> Option<Small> {
     let metadata = file.metadata().ok()?;
-    let was_settled = is_settled(&metadata);
-    let size = usize::try_from(metadata.len()).ok()?.min(limit);
-    if size > SMALL {
+    let version = Version::from(&metadata);
+    let was_settled = version.is_settled();
+    let size = usize::try_from(metadata.len()).ok()?;
+    let wanted = size.min(limit);
+    if wanted > SMALL {
         return None;
     }
-    let mut bytes = vec![0; size];
-    if read_now(&file, &mut bytes, 0)? != size {
+    let mut bytes = vec![0; wanted];
+    if read_now(&file, &mut bytes, 0)? != wanted {
         return None;
     }
-    let bytes = Bytes::from(bytes);
     Some(Small {
-        bytes,
+        bytes: bytes.into(),
         file,
-        metadata,
-        was_settled,
+        version,
+        may_be_kept: was_settled && wanted == size,
     })
 }
 
@@ -150,15 +161,8 @@ pub(super) fn stat_from(metadata: &Metadata) -> io::Result<Stat> {
     Ok(Stat {
         size: metadata.len(),
         modified,
-        changed: modified.max(changed(metadata)),
+        changed: modified.max(Version::from(metadata).changed()),
     })
-}
-
-/// When anything about the file changed last. Before 1970 nothing was changed that anybody relies on.
-pub(super) fn changed(metadata: &Metadata) -> SystemTime {
-    let seconds = Duration::from_secs(metadata.ctime().try_into().unwrap_or_default());
-    let nanoseconds = Duration::from_nanos(metadata.ctime_nsec().try_into().unwrap_or_default());
-    SystemTime::UNIX_EPOCH + seconds + nanoseconds
 }
 
 /// Reads what is in memory. `None` if nothing is, or the filesystem cannot tell.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tree.rs                  paths, temporary files
-//! lookup.rs ─ remembered.rs    answers from the kernel's caches, without waiting
+//! lookup.rs ─ remembered.rs ─ version.rs    answers from the kernel's caches, without waiting
 //! object.rs   writer.rs    reading in parts, writing in parts
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
@@ -20,6 +20,7 @@ mod placement;
 mod remembered;
 mod removal;
 mod tree;
+mod version;
 mod writer;
 
 use std::io;

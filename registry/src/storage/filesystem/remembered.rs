@@ -1,24 +1,26 @@
-//! Small files that were read lately, held open.
+//! What small files held when they were read lately.
 //!
 //! A link is read with every manifest that is asked for by its tag, and to walk nine folders, open, read and close for
-//! it costs more than all the rest of the answer. What is kept here is never believed without asking the kernel about
-//! the file: whether it still has a name, and when it last changed. Whoever replaces a link, writes into it, deletes it
-//! or sets it aside changes one of these, be it this program, another one like it, or registry:2. What does not is to
-//! rename a folder above it, which only a person does, so the way is walked again every second. That is also how late a
-//! link may be seen whose writer stalls between telling the time of the change and making it.
+//! it costs more than all the rest of the answer. So some are held open. What is kept here is never believed without
+//! asking the kernel about the file: whether it still has a name, and when it last changed. Whoever replaces a link,
+//! writes into it, deletes it or sets it aside changes one of these, be it this program, another one like it, or
+//! registry:2. What does not is to rename a folder above it, which only a person does, so the way is walked again every
+//! second.
+//!
+//! A page of tags reads thousands, too many to hold them open. Of these the bytes are kept by the file's version, which
+//! costs the way to the file and no more.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::os::fd::AsFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use rustix::fs::{Stat, fstat, fstatfs};
+use rustix::fs::{fstat, fstatfs};
 use rustix::process::{Resource, getrlimit};
 
 use super::super::Key;
-use super::lookup::changed;
+use super::version::Version;
 use crate::recent::Recent;
 
 /// Larger ones are read each time.
@@ -27,9 +29,10 @@ const LARGEST: usize = 4 << 10;
 const FILES: usize = 4096;
 /// After which time the way to a file is walked again.
 const WAY: Duration = Duration::from_secs(1);
-/// A file that changed just now may change once more without its time telling: the kernel's clock for files ticks every
-/// few milliseconds.
-const SETTLED: Duration = Duration::from_millis(100);
+/// Of files that are not held open, about so many bytes of memory are taken.
+const CONTENTS: usize = 4 << 20;
+/// What one of them takes beside its bytes, roughly.
+const OVERHEAD: usize = 200;
 
 /// Filesystems of which this kernel knows every change: no other machine writes them, and nothing lies between a name
 /// and its file.
@@ -48,13 +51,14 @@ pub(super) struct Remembered {
     /// Of the store's root, if it lies on such a filesystem: a folder below may be a mount of another.
     device: Option<u64>,
     files: Recent<Key, Arc<Seen>>,
+    contents: Recent<Version, Bytes>,
 }
 
 #[derive(Debug)]
 struct Seen {
     file: File,
     bytes: Bytes,
-    changed: (i64, i64),
+    version: Version,
     found: Instant,
 }
 
@@ -71,6 +75,7 @@ impl Remembered {
         Remembered {
             device,
             files: Recent::new(files),
+            contents: Recent::new(CONTENTS),
         }
     }
 
@@ -79,12 +84,13 @@ impl Remembered {
         Remembered {
             device: Some(device),
             files: Recent::new(10),
+            contents: Recent::new(CONTENTS),
         }
     }
 
     /// Whether this kernel knows every change of what lies there.
-    pub(super) fn knows_changes_of(&self, metadata: &Metadata) -> bool {
-        self.device == Some(metadata.dev())
+    pub(super) fn knows_changes_of(&self, version: Version) -> bool {
+        self.device == Some(version.device)
     }
 
     /// At most `limit` bytes of what the file holds now, if that is known.
@@ -99,44 +105,48 @@ impl Remembered {
         None
     }
 
-    /// What was read from this file, whose metadata was asked for before that, and was settled then.
-    pub(super) fn keep(&self, key: &Key, file: File, metadata: &Metadata, bytes: &Bytes) {
-        let is_whole = metadata.len() == bytes.len() as u64;
-        if !self.knows_changes_of(metadata) || !is_whole || bytes.len() > LARGEST {
-            return;
+    /// All that this version of the file holds, which was settled when it was read.
+    pub(super) fn keep(&self, key: &Key, file: File, version: Version, bytes: &Bytes) {
+        if self.may_keep(version, bytes) {
+            let seen = Seen {
+                file,
+                bytes: bytes.clone(),
+                version,
+                found: Instant::now(),
+            };
+            self.files.insert(key.clone(), Arc::new(seen), 1);
         }
-        let seen = Seen {
-            file,
-            bytes: bytes.clone(),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-            found: Instant::now(),
-        };
-        self.files.insert(key.clone(), Arc::new(seen), 1);
+    }
+
+    /// At most `limit` bytes of what this version of a file holds, if that is known.
+    pub(super) fn content(&self, version: Version, limit: usize) -> Option<Bytes> {
+        let bytes = self.contents.get(&version)?;
+        Some(bytes.slice(..bytes.len().min(limit)))
+    }
+
+    /// As [`Self::keep`], without holding the file open.
+    pub(super) fn keep_content(&self, version: Version, bytes: &Bytes) {
+        if self.may_keep(version, bytes) {
+            self.contents
+                .insert(version, bytes.clone(), OVERHEAD + bytes.len());
+        }
+    }
+
+    fn may_keep(&self, version: Version, bytes: &Bytes) -> bool {
+        self.knows_changes_of(version) && bytes.len() <= LARGEST
     }
 }
 
 impl Seen {
     fn is_unchanged(&self) -> bool {
-        fstat(&self.file).is_ok_and(
-            |Stat {
-                 st_nlink,
-                 st_ctime,
-                 st_ctime_nsec,
-                 ..
-             }| { st_nlink > 0 && self.changed == (st_ctime, st_ctime_nsec.cast_signed()) },
-        )
+        fstat(&self.file).is_ok_and(|now| now.st_nlink > 0 && self.version == Version::from(&now))
     }
-}
-
-pub(super) fn is_settled(metadata: &Metadata) -> bool {
-    SystemTime::now()
-        .duration_since(changed(metadata))
-        .is_ok_and(|age| age > SETTLED)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::os::unix::fs::MetadataExt;
     use std::path::PathBuf;
     use std::thread::sleep;
 
@@ -170,7 +180,7 @@ mod tests {
                 store.remembered().is_none(),
                 "it may change unseen within this moment"
             );
-            sleep(SETTLED * 2);
+            sleep(WAY / 5);
             assert_eq!(store.read().as_deref(), Some("first"));
             assert_eq!(store.remembered().as_deref(), Some("first"));
             store
@@ -178,6 +188,19 @@ mod tests {
 
         fn path(&self) -> PathBuf {
             self.root.path().join(Self::LINK)
+        }
+
+        fn version(&self) -> Version {
+            (&fs::metadata(self.path()).unwrap()).into()
+        }
+
+        /// As one of many.
+        fn read_in_passing(&self) -> Option<String> {
+            let bytes = self
+                .tree
+                .read_in_passing(&Self::LINK.parse().unwrap(), 100)
+                .unwrap()?;
+            Some(String::from_utf8(bytes.to_vec()).unwrap())
         }
 
         fn remembered(&self) -> Option<String> {
@@ -245,6 +268,43 @@ mod tests {
         assert_eq!(store.tree.remembered.get(&key, 2).as_deref(), Some(&b"fi"[..]));
     }
 
+    #[test]
+    fn what_is_read_in_passing_is_read_again_once_it_changed() {
+        let store = Store::new();
+        assert_eq!(store.tree.remembered.content(store.version(), 100), None);
+        for _ in 0..2 {
+            assert_eq!(store.read_in_passing().as_deref(), Some("first"));
+            let kept = store.tree.remembered.content(store.version(), 100);
+            assert_eq!(kept.as_deref(), Some(&b"first"[..]));
+        }
+        for value in ["other", "third", "forth"] {
+            fs::write(store.path(), value).unwrap();
+            for _ in 0..2 {
+                assert_eq!(store.read_in_passing().as_deref(), Some(value));
+            }
+            let kept = store.tree.remembered.content(store.version(), 100);
+            assert_eq!(kept, None, "it may change unseen within this moment");
+        }
+        sleep(WAY / 5);
+        assert_eq!(store.read_in_passing().as_deref(), Some("forth"));
+        let new = store.root.path().join("new");
+        fs::write(&new, "fifth").unwrap();
+        fs::rename(new, store.path()).unwrap();
+        assert_eq!(store.read_in_passing().as_deref(), Some("fifth"));
+        fs::remove_file(store.path()).unwrap();
+        assert_eq!(store.read_in_passing(), None);
+    }
+
+    #[test]
+    fn a_part_of_a_file_is_not_kept_as_all_of_it() {
+        let store = Store::new();
+        let key = Store::LINK.parse().unwrap();
+        for limit in [2, 100, 2] {
+            let read = store.tree.read_in_passing(&key, limit).unwrap().unwrap();
+            assert_eq!(read, b"first"[..5.min(limit)]);
+        }
+    }
+
     /// Another machine may write there, of which this kernel learns later.
     #[test]
     fn nothing_is_remembered_of_a_filesystem_that_others_write_too() {
@@ -252,12 +312,14 @@ mod tests {
         let path = store.path();
         let elsewhere = Remembered {
             device: None,
-            files: Recent::new(10),
+            ..Remembered::of_device(0)
         };
-        let file = File::open(&path).unwrap();
-        let metadata = file.metadata().unwrap();
+        let file = File::open(path).unwrap();
         let key: Key = Store::LINK.parse().unwrap();
-        elsewhere.keep(&key, file, &metadata, &Bytes::from_static(b"first"));
+        let bytes = Bytes::from_static(b"first");
+        elsewhere.keep(&key, file, store.version(), &bytes);
+        elsewhere.keep_content(store.version(), &bytes);
+        assert_eq!(elsewhere.content(store.version(), 100), None);
         assert_eq!(elsewhere.get(&key, 100), None);
     }
 }
