@@ -61,20 +61,16 @@ impl Content {
     /// Takes the blob away from this repository. The bytes stay for others, until they are collected.
     pub async fn delete_blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
         self.check_deletable()?;
-        self.blob_target(repository, digest)
-            .await?
-            .ok_or_else(|| Error::BlobUnknown {
+        let link = layout::layer_link(repository, digest);
+        if self.blob_target(repository, digest).await?.is_none() {
+            self.ensure_gone(&link).await?;
+            return Err(Error::BlobUnknown {
                 repository: repository.clone(),
                 digest: *digest,
-            })?;
+            });
+        }
         // `_layers` itself stays: without it the repository would be invisible to registry:2.
-        Ok(self
-            .storage()
-            .delete(
-                &layout::layer_link(repository, digest),
-                &layout::layers(repository),
-            )
-            .await?)
+        Ok(self.storage().delete(&link, &layout::layers(repository)).await?)
     }
 
     /// Makes a blob of `from` a blob of `repository` too. `false`: it is not in `from`, upload it.

@@ -49,6 +49,13 @@ impl Content {
         Ok(())
     }
 
+    /// Before somebody who wants it deleted hears that it is not there: a process that died may have taken it away without
+    /// coming to flush that, and a power cut would bring it back.
+    pub(super) async fn ensure_gone(&self, key: &Key) -> Result<(), Error> {
+        self.storage().flush(key).await?;
+        Ok(())
+    }
+
     /// Makes certain that an object which was found outlives a power cut. `false`: it is gone.
     pub(super) async fn ensure_durable(&self, key: &Key, found: Stat) -> Result<bool, Error> {
         // Its name may be younger than its bytes: an upload that lay open for hours, or a backup that kept the times.

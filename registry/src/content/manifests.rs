@@ -115,7 +115,9 @@ impl Content {
         digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
         self.check_deletable()?;
+        let revision = layout::revision_link(repository, digest);
         let Some(target) = self.revision(repository, digest).await? else {
+            self.ensure_gone(&revision).await?;
             // A delete that was interrupted left tags behind, which would come back with the next push of these bytes.
             self.untag(repository, digest).await?;
             return Err(Error::ManifestUnknown {
@@ -125,7 +127,6 @@ impl Content {
         };
         let subject = self.subject_of(&target).await?;
         // From here on it is gone: tags that still point at it are not followed.
-        let revision = layout::revision_link(repository, digest);
         self.storage()
             .delete(&revision, &layout::revisions(repository))
             .await?;

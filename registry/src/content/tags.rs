@@ -43,15 +43,23 @@ impl Content {
     /// Deletes a tag. The manifest stays.
     pub async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
         self.check_deletable()?;
+        let link = layout::tag_link(repository, tag);
         let unknown = || Error::ManifestUnknown {
             repository: repository.clone(),
             reference: Reference::Tag(tag.clone()),
         };
-        let digest = self.tag(repository, tag).await?.ok_or_else(unknown)?;
-        self.revision(repository, &digest).await?.ok_or_else(unknown)?;
-        self.storage()
-            .delete(&layout::tag_link(repository, tag), &layout::tags(repository))
-            .await?;
+        let Some(digest) = self.tag(repository, tag).await? else {
+            self.ensure_gone(&link).await?;
+            return Err(unknown());
+        };
+        if self.revision(repository, &digest).await?.is_none() {
+            // The manifest's delete was interrupted.
+            self.ensure_gone(&layout::revision_link(repository, &digest))
+                .await?;
+            self.untag(repository, &digest).await?;
+            return Err(unknown());
+        }
+        self.storage().delete(&link, &layout::tags(repository)).await?;
         self.forget_tag_history(repository, tag).await?;
         self.unindex_tag(repository, tag, &digest).await
     }

@@ -54,7 +54,8 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// Renews the modification time of an object that is there, durably. `false`: it is not there, and stays away.
     fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool>;
 
-    /// Makes an object durable that somebody else wrote, and who perhaps has not come to that. `false`: it is not there.
+    /// Makes durable what somebody else did, and who perhaps has not come to that: the object, or, if this gives `false`,
+    /// that it is not there.
     fn flush<'a>(&'a self, key: &'a Key) -> Answer<'a, bool>;
 
     /// Makes an object unless there is one: of several who try, exactly one gets `true`. Not durable.

@@ -82,6 +82,17 @@ impl Folders {
         result
     }
 
+    /// Makes durable that nothing is there.
+    pub(super) fn flush_absence(&self, path: &Path) -> io::Result<()> {
+        for folder in path.ancestors().skip(1) {
+            let is_there = super::absent_as_none(self.flush(folder))?.is_some();
+            if folder == self.root || (is_there && lock(&self.known).contains(folder)) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// Somebody may have deleted what was just made, and the folder with it: then there is nothing to keep.
     fn flush_if_there(&self, folder: &Path) -> io::Result<()> {
         match self.flush(folder) {

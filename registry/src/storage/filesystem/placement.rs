@@ -61,6 +61,7 @@ impl Tree {
     pub(super) fn flush(&self, key: &Key) -> io::Result<bool> {
         let path = self.path(key);
         let Some(file) = absent_as_none(File::open(&path))? else {
+            self.folders.flush_absence(&path)?;
             return Ok(false);
         };
         file.sync_all()?;

@@ -10,7 +10,7 @@ use super::recorder::Recorder;
 use super::reopened::Reopened;
 use super::replay::{Kept, after_power_cut};
 use crate::check::{Reader as _, check};
-use crate::client::Client;
+use crate::client::{Client, Way};
 use crate::images::{digest_of, image};
 use crate::ledger::Ledger;
 use crate::server::Server;
@@ -47,6 +47,51 @@ fn what_nobody_flushed_is_durable_once_a_push_relies_on_it() {
     assert_eq!(reopened.manifest(NAME, "v1").unwrap(), Some(manifest));
     for blob in [config, layer] {
         assert_eq!(reopened.blob(NAME, &digest_of(&blob)).unwrap(), Some(blob));
+    }
+}
+
+/// A server died in a delete, before it had flushed anything. Whoever deletes again hears 404, and believes it.
+#[test]
+#[ignore = "mounts a filesystem, which takes root: scripts/test.sh runs it"]
+fn what_a_delete_does_not_find_stays_away() {
+    let (config, layer) = (b"{}".to_vec(), b"layer".to_vec());
+    let manifest = image(&config, std::slice::from_ref(&layer), None);
+    let (of_manifest, of_layer) = (digest_of(&manifest), digest_of(&layer));
+    let folder_of = |digest: &str| digest.replace(':', "/");
+    let revision = format!("_manifests/revisions/{}", folder_of(&of_manifest));
+    let link = format!("_layers/{}", folder_of(&of_layer));
+    let (by_digest, blob) = (format!("manifests/{of_manifest}"), format!("blobs/{of_layer}"));
+    let cases = [
+        ("_manifests/tags/v1/current", "manifests/v1"),
+        (&revision, "manifests/v1"),
+        (&revision, &by_digest),
+        (&link, &blob),
+    ];
+    for (taken_away, deleted) in cases {
+        let mount = tempfile::tempdir().unwrap();
+        let recorder = Recorder::mount(mount.path());
+        let server = Server::start(mount.path());
+        let client = Client::new(server.address());
+        for blob in [&config, &layer] {
+            client.push_blob(NAME, blob, Way::Put).unwrap();
+        }
+        client.put_manifest(NAME, "v1", &manifest).unwrap();
+        server.kill();
+        let repository = mount.path().join("docker/registry/v2/repositories").join(NAME);
+        fs::remove_dir_all(repository.join(taken_away)).unwrap();
+        let server = Server::start(mount.path());
+        Client::new(server.address()).delete(NAME, deleted).unwrap();
+        server.kill();
+        let nothing_else = Kept { names: 0, pages: 0 };
+        let disk = after_power_cut(&recorder.log(), nothing_else, &mut Rng::with_seed(1));
+        drop(recorder);
+        let folder = tempfile::tempdir().unwrap();
+        disk.write_to(folder.path()).unwrap();
+        let server = Server::start(folder.path());
+        let (status, _) = Client::new(server.address())
+            .get(&format!("/v2/{NAME}/{deleted}"))
+            .unwrap();
+        assert_eq!(status, 404, "{deleted}, after {taken_away} was taken away");
     }
 }
 
