@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::activity::{Activity, Limits, Watched};
+use super::poll_again::PollAgain;
 use crate::http::body::{RequestBody, ResponseBody};
 
 /// What a connection speaks.
@@ -86,15 +87,16 @@ where
             }
         })
     };
-    let mut connection = Box::pin(builder(kind).serve_connection(io, service).into_owned());
+    let connection = Box::pin(builder(kind).serve_connection(io, service).into_owned());
+    let mut connection = PollAgain::new(connection);
     async move {
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = &mut connection => ended,
             () = activity.expired() => return,
             () = begins(&mut draining) => {
-                connection.as_mut().graceful_shutdown();
+                connection.get_mut().as_mut().graceful_shutdown();
                 tokio::select! {
-                    ended = connection.as_mut() => ended,
+                    ended = &mut connection => ended,
                     () = activity.expired() => return,
                 }
             }

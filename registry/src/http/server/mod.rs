@@ -4,6 +4,7 @@ mod activity;
 mod admin;
 mod connection;
 mod listen;
+mod poll_again;
 mod readiness;
 #[cfg(test)]
 mod tests;
