@@ -3,6 +3,7 @@
 mod documents;
 mod interleaving;
 mod model;
+mod schema1;
 mod sha512;
 
 use std::path::Path;
