@@ -199,7 +199,7 @@ fn start_notifications(config: &Config) -> anyhow::Result<Option<Notifications>>
 
 fn open_content(config: &Config) -> anyhow::Result<Content> {
     let root = &config.storage.root;
-    let storage = FilesystemStorage::open(root)
+    let storage = FilesystemStorage::open_with(root, config.storage.direct_io)
         .with_context(|| format!("cannot use the folder {} for storage", root.display()))?;
     let missing_references = match config.validation.allow_missing {
         true => MissingReferences::Allow,

@@ -26,6 +26,7 @@ pub use problem::{Problem, Problems, Warning};
 
 use crate::auth::access::Rules;
 use crate::notifications::Action;
+use crate::storage::DirectIo;
 
 /// Everything that the server is told, valid.
 #[derive(Clone, Debug)]
@@ -69,6 +70,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct Storage {
     pub root: PathBuf,
+    pub direct_io: DirectIo,
     pub delete: bool,
     pub read_only: bool,
     pub upload_purging: Option<UploadPurging>,

@@ -58,6 +58,7 @@ pub(super) struct Storage {
 #[serde(default, expecting = "keys with values")]
 pub(super) struct Filesystem {
     pub(super) rootdirectory: Option<String>,
+    pub(super) directio: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -72,7 +72,11 @@ const LOG: Node = Group(&[
 const STORAGE: Node = Choice(&[
     (
         "filesystem",
-        Group(&[("rootdirectory", Text), ("maxthreads", Harmless)]),
+        Group(&[
+            ("rootdirectory", Text),
+            ("directio", Text),
+            ("maxthreads", Harmless),
+        ]),
     ),
     ("delete", Group(&[("enabled", Value)])),
     (

@@ -22,7 +22,7 @@ use futures::future::BoxFuture;
 
 pub use buffers::{Buffer, Buffers, Transfer};
 pub use error::Error;
-pub use filesystem::FilesystemStorage;
+pub use filesystem::{DirectIo, FilesystemStorage};
 pub use key::{Key, KeyError};
 
 /// What a store answers, some time later.

@@ -266,7 +266,7 @@ http: {tls: {letsencrypt: {email: '', cachefile: ''}}}
 fn everything_that_is_wrong_is_named_at_once() {
     let text = "
 log: {level: loud, formatter: xml}
-storage: {maintenance: {uploadpurging: {age: 1d}}}
+storage: {filesystem: {directio: maybe}, maintenance: {uploadpurging: {age: 1d}}}
 http:
   addr: nowhere
   net: unix
@@ -281,6 +281,24 @@ access: {rules: [{users: ['*'], repositories: ['[a-z]'], actions: [pull]}]}
 validation: {manifests: {missing: maybe}}
 ";
     insta::assert_snapshot!(problems(text, &[]).join("\n"));
+}
+
+#[test]
+fn direct_io_is_understood_also_where_on_and_off_are_booleans() {
+    let direct_io = |word: &str| {
+        let text = format!("storage: {{filesystem: {{directio: {word}}}}}");
+        config(&text, &[]).storage.direct_io
+    };
+    assert_eq!(config("", &[]).storage.direct_io, DirectIo::Auto);
+    for (word, expected) in [
+        ("auto", DirectIo::Auto),
+        ("on", DirectIo::On),
+        ("true", DirectIo::On),
+        ("off", DirectIo::Off),
+        ("false", DirectIo::Off),
+    ] {
+        assert_eq!(direct_io(word), expected, "{word}");
+    }
 }
 
 #[test]

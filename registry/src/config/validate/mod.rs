@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::problem::{Problem, Problems, Warning};
 use super::{Config, Health, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
+use crate::storage::DirectIo;
 
 /// registry:2's.
 const CATALOG_PAGE: usize = 1000;
@@ -125,7 +126,21 @@ impl Check<'_> {
                 "age and interval must be more than 0; to switch it off, write enabled: false",
             );
         }
+        // Some write YAML in which these two words are booleans.
+        let direct_io = match raw.filesystem.directio.as_deref() {
+            None | Some("auto") => DirectIo::Auto,
+            Some("on" | "true") => DirectIo::On,
+            Some("off" | "false") => DirectIo::Off,
+            Some(other) => {
+                self.problem(
+                    "storage.filesystem.directio",
+                    format!("\"{other}\" is not one of auto, on, off"),
+                );
+                DirectIo::Auto
+            }
+        };
         Storage {
+            direct_io,
             root: raw
                 .filesystem
                 .rootdirectory

@@ -145,6 +145,7 @@ mod tests {
     use std::thread::sleep;
     use std::time::Duration;
 
+    use super::super::DirectIo;
     use super::*;
 
     /// A folder of so many names that was left alone for a while.
@@ -154,7 +155,7 @@ mod tests {
             fs::write(root.join(format!("tags/{i:05}")), "").unwrap();
         }
         sleep(Duration::from_millis(250));
-        let mut tree = Tree::open(root.to_owned()).unwrap();
+        let mut tree = Tree::open(root.to_owned(), DirectIo::Auto).unwrap();
         // Wherever the tests' folders lie.
         tree.remembered = super::super::remembered::Remembered::of_device(fs::metadata(root).unwrap().dev());
         tree

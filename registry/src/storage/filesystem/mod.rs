@@ -41,6 +41,17 @@ pub struct FilesystemStorage {
     tree: Arc<Tree>,
 }
 
+/// Whether large pieces go past the page cache (`O_DIRECT`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DirectIo {
+    /// Where the filesystem can.
+    #[default]
+    Auto,
+    /// The same, with a warning where it cannot.
+    On,
+    Off,
+}
+
 /// Of many objects one thread reads so many, and other threads the others at the same time.
 const READ_IN_A_ROW: usize = 128;
 /// Threads that one such reading takes at most: the others wait for the disk too.
@@ -53,8 +64,13 @@ impl FilesystemStorage {
     /// Opens the folder that registry:2 calls `storage.filesystem.rootdirectory`, and makes it if it is not
     /// there. Blocking: for the start of the program.
     pub fn open(root: impl Into<PathBuf>) -> io::Result<Self> {
+        Self::open_with(root, DirectIo::default())
+    }
+
+    /// The same with large pieces written as this says.
+    pub fn open_with(root: impl Into<PathBuf>, direct_io: DirectIo) -> io::Result<Self> {
         Ok(Self {
-            tree: Arc::new(Tree::open(root.into())?),
+            tree: Arc::new(Tree::open(root.into(), direct_io)?),
         })
     }
 

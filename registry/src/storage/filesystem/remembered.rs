@@ -152,6 +152,7 @@ mod tests {
 
     use tempfile::TempDir;
 
+    use super::super::DirectIo;
     use super::super::lookup::Lookup;
     use super::super::tree::Tree;
     use super::*;
@@ -170,7 +171,7 @@ mod tests {
             let path = root.path().join(Self::LINK);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "first").unwrap();
-            let mut tree = Tree::open(root.path().to_owned()).unwrap();
+            let mut tree = Tree::open(root.path().to_owned(), DirectIo::Auto).unwrap();
             // Wherever the tests' folders lie.
             tree.remembered =
                 Remembered::of_device(fs::metadata(root.path().join(Self::LINK)).unwrap().dev());

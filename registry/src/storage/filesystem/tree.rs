@@ -12,11 +12,11 @@ use rustix::fs::{Mode, OFlags};
 use uuid::Uuid;
 
 use super::super::{Key, Object, Stat};
-use super::FilesystemStorage;
 use super::folders::Folders;
 use super::listing::Listings;
 use super::object::FileObject;
 use super::remembered::Remembered;
+use super::{DirectIo, FilesystemStorage};
 
 /// All operations here may wait for the disk, unless their name ends in `_cached`.
 #[derive(Debug)]
@@ -27,11 +27,12 @@ pub(super) struct Tree {
     pub(super) folders: Folders,
     pub(super) remembered: Remembered,
     pub(super) listings: Listings,
+    pub(super) direct_io: DirectIo,
     temporary: PathBuf,
 }
 
 impl Tree {
-    pub(super) fn open(root: PathBuf) -> io::Result<Self> {
+    pub(super) fn open(root: PathBuf, direct_io: DirectIo) -> io::Result<Self> {
         // Nothing more is made here, so that a folder that cannot be written can still be served.
         fs::create_dir_all(&root)?;
         let temporary = root.join(FilesystemStorage::TEMPORARY);
@@ -42,6 +43,7 @@ impl Tree {
             root,
             remembered: Remembered::new(&root_folder),
             listings: Listings::new(),
+            direct_io,
             root_folder,
             temporary,
         })

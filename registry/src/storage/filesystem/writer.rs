@@ -7,15 +7,16 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+use tracing::warn;
 
 use super::super::{Answer, Buffer, Error, Key, Writer};
-use super::off_thread;
 use super::tree::Tree;
+use super::{DirectIo, off_thread};
 
 pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
     let path = tree.path(key);
@@ -23,7 +24,8 @@ pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
     Ok(Box::new(FileWriter {
         key: key.clone(),
         file,
-        direct: Direct::Off,
+        direct: Direct::at_first(tree.direct_io),
+        must_be_direct: tree.direct_io == DirectIo::On,
         unfinished: Some(Unfinished(path)),
     }))
 }
@@ -33,6 +35,7 @@ struct FileWriter {
     key: Key,
     file: Arc<File>,
     direct: Direct,
+    must_be_direct: bool,
     unfinished: Option<Unfinished>,
 }
 
@@ -44,6 +47,9 @@ impl Writer for FileWriter {
             self.direct = write
                 .await
                 .map_err(|source| Error::new("write", &self.key, source))?;
+            if self.must_be_direct && self.direct == Direct::Refused {
+                warn_once();
+            }
             Ok(())
         }
         .boxed()
@@ -68,8 +74,27 @@ impl Writer for FileWriter {
 enum Direct {
     Off,
     On,
-    /// This filesystem cannot.
+    /// This filesystem cannot, or is not to.
     Refused,
+}
+
+impl Direct {
+    fn at_first(setting: DirectIo) -> Self {
+        match setting {
+            DirectIo::Auto | DirectIo::On => Direct::Off,
+            DirectIo::Off => Direct::Refused,
+        }
+    }
+}
+
+fn warn_once() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        warn!(
+            "storage.filesystem.directio is on, but this filesystem cannot write past the page cache: layers go through it; \
+             to expect that, write auto"
+        );
+    });
 }
 
 /// Writes the piece at the end of the file, and says in which way the file is open then.
@@ -147,6 +172,39 @@ impl Drop for Unfinished {
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) => drop(runtime.spawn_blocking(remove)),
             Err(_) => remove(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::storage::Buffers;
+
+    async fn written(direct_io: DirectIo) -> (Direct, Vec<u8>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("layer");
+        let mut writer = FileWriter {
+            key: "layer".parse().unwrap(),
+            file: Arc::new(File::create(&path).unwrap()),
+            direct: Direct::at_first(direct_io),
+            must_be_direct: direct_io == DirectIo::On,
+            unfinished: None,
+        };
+        let mut buffer = Buffers::new(4 << 20).transfer().buffer_for(1 << 20);
+        buffer.fill_from(&mut vec![7; 1 << 20].into());
+        writer.write(buffer.freeze()).await.unwrap();
+        (writer.direct, fs::read(path).unwrap())
+    }
+
+    #[tokio::test]
+    async fn large_pieces_go_past_the_page_cache_unless_that_is_switched_off() {
+        for direct_io in [DirectIo::Auto, DirectIo::On, DirectIo::Off] {
+            let (direct, bytes) = written(direct_io).await;
+            assert!(bytes == vec![7; 1 << 20], "{direct_io:?}");
+            // Where the tests' folders lie, it may be refused too.
+            assert_ne!(direct, Direct::Off, "{direct_io:?}");
+            assert!(direct_io != DirectIo::Off || direct == Direct::Refused);
         }
     }
 }
