@@ -16,7 +16,7 @@ use crate::content::{Content, MissingReferences, Options};
 use crate::http::server::{self, Admin, Readiness, Server};
 use crate::http::{App, Settings, State};
 use crate::metrics::{Metrics, Sources};
-use crate::notifications::Notifications;
+use crate::notifications::{Notifications, NotificationsError};
 use crate::standalone::Standalone;
 use crate::storage::FilesystemStorage;
 use crate::{log, tls};
@@ -194,7 +194,22 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
 fn start_notifications(config: &Config) -> anyhow::Result<Option<Notifications>> {
     let folder = config.storage.root.join("roadstead/notifications");
     let port = config.http.address.port();
-    Ok(Notifications::start(&config.notifications, &folder, port)?)
+    let start = |folder: &Path| Notifications::start(&config.notifications, folder, port);
+    match start(&folder) {
+        // A disk that is full or cannot be written is pulled from all the same, and that is told.
+        Err(error @ NotificationsError::Queue { .. }) => {
+            let elsewhere = std::env::temp_dir().join(format!("roadstead-{}", uuid::Uuid::new_v4()));
+            let notifications = start(&elsewhere)?;
+            tracing::error!(
+                %error,
+                folder = %elsewhere.display(),
+                "events wait in a temporary folder and may be lost with it; make room on the volume, or make it writable, and \
+                 restart"
+            );
+            Ok(notifications)
+        }
+        started => Ok(started?),
+    }
 }
 
 fn open_content(config: &Config) -> anyhow::Result<Content> {
