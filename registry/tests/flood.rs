@@ -8,7 +8,6 @@ mod program;
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{Scope, ScopedJoinHandle};
 
 use base64::Engine as _;
 use http::{Method, Request};
@@ -83,14 +82,11 @@ impl Site {
     }
 
     /// What alice gets for a small pull, and a probe for its question, while these others keep it busy.
-    fn asked_beside<T: Send + 'static>(
+    fn asked_beside<T: Ord + Send>(
         &self,
         others: usize,
         other: impl Fn(usize) -> T + Sync,
-    ) -> (BTreeSet<(u16, u16)>, BTreeSet<T>)
-    where
-        T: Ord,
-    {
+    ) -> (BTreeSet<(u16, u16)>, BTreeSet<T>) {
         assert_eq!(self.push(b"x"), 201);
         let (is_over, other) = (&AtomicBool::new(false), &other);
         let busy = move |number: usize| {
@@ -100,8 +96,8 @@ impl Site {
             }
             told
         };
-        std::thread::scope(|scope: &Scope<'_, '_>| {
-            let others: Vec<ScopedJoinHandle<'_, BTreeSet<T>>> = (0..others)
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (0..others)
                 .map(|number| scope.spawn(move || busy(number)))
                 .collect();
             let asked = scope.spawn(|| {
