@@ -16,7 +16,7 @@ use crate::content::{Content, MissingReferences, Options};
 use crate::http::server::{self, Admin, Readiness, Server};
 use crate::http::{App, Settings, State};
 use crate::metrics::{Metrics, Sources};
-use crate::notifications::{Notifications, NotificationsError};
+use crate::notifications::Notifications;
 use crate::standalone::Standalone;
 use crate::storage::FilesystemStorage;
 use crate::{log, tls};
@@ -194,19 +194,14 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
 fn start_notifications(config: &Config) -> anyhow::Result<Option<Notifications>> {
     let folder = config.storage.root.join("roadstead/notifications");
     let port = config.http.address.port();
-    let start = |folder: &Path| Notifications::start(&config.notifications, folder, port);
-    match start(&folder) {
-        // A disk that is full or cannot be written is pulled from all the same, and that is told.
-        Err(error @ NotificationsError::Queue { .. }) => {
-            let elsewhere = std::env::temp_dir().join(format!("roadstead-{}", uuid::Uuid::new_v4()));
-            let notifications = start(&elsewhere)?;
+    match Notifications::start(&config.notifications, &folder, port) {
+        // Pulls go on from a disk like that, and matter more than being told.
+        Err(error) if error.is_for_want_of_room() => {
             tracing::error!(
                 %error,
-                folder = %elsewhere.display(),
-                "events wait in a temporary folder and may be lost with it; make room on the volume, or make it writable, and \
-                 restart"
+                "nobody is notified of anything: make room on the volume, or make it writable, and restart"
             );
-            Ok(notifications)
+            Ok(None)
         }
         started => Ok(started?),
     }

@@ -20,7 +20,7 @@ use crate::storage::Key;
 
 /// Entries read from the store at a time, at least.
 const BATCH: usize = 256;
-/// One is read while another is looked through.
+/// The next is on its way while one is looked through, mostly.
 const BATCHES_AT_ONCE: usize = 2;
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;

@@ -53,10 +53,11 @@ impl Content {
             return Err(unknown());
         };
         if self.revision(repository, &digest).await?.is_none() {
-            // The manifest's delete was interrupted.
+            // The manifest's delete was interrupted: its next push would bring the tag back.
             self.ensure_gone(&layout::revision_link(repository, &digest))
                 .await?;
-            self.untag(repository, &digest).await?;
+            self.delete_tag_of(repository, tag, &digest).await?;
+            self.unindex_tag(repository, tag, &digest).await?;
             return Err(unknown());
         }
         self.storage().delete(&link, &layout::tags(repository)).await?;
@@ -112,19 +113,30 @@ impl Content {
                 if self.revision(repository, digest).await?.is_some() {
                     return Ok(deleted);
                 }
-                let at = layout::tag_link(repository, &tag);
-                self.storage()
-                    .delete_if(&at, &layout::tags(repository), &link::text(digest))
-                    .await?;
-                is_gone = self.tag(repository, &tag).await?.is_none();
-                if is_gone {
-                    self.forget_tag_history(repository, &tag).await?;
-                }
+                is_gone = self.delete_tag_of(repository, &tag, digest).await?;
             }
             self.unindex_tag(repository, &tag, digest).await?;
             deleted.extend(is_gone.then_some(tag));
         }
         Ok(deleted)
+    }
+
+    /// Deletes a tag that points at this manifest, unless it has been moved. Whether it is gone.
+    async fn delete_tag_of(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<bool, Error> {
+        let link = layout::tag_link(repository, tag);
+        self.storage()
+            .delete_if(&link, &layout::tags(repository), &link::text(digest))
+            .await?;
+        let is_gone = self.tag(repository, tag).await?.is_none();
+        if is_gone {
+            self.forget_tag_history(repository, tag).await?;
+        }
+        Ok(is_gone)
     }
 
     /// Those of which the repository has the manifest.

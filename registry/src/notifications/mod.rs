@@ -47,6 +47,15 @@ pub enum NotificationsError {
     Client { name: String, source: ClientError },
 }
 
+impl NotificationsError {
+    /// Whether nothing can be written there, by anybody.
+    pub fn is_for_want_of_room(&self) -> bool {
+        use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+        let kinds = [QuotaExceeded, ReadOnlyFilesystem, StorageFull];
+        matches!(self, Self::Queue { source, .. } if kinds.contains(&source.kind()))
+    }
+}
+
 /// Cheap to clone: all clones are one.
 #[derive(Clone)]
 pub struct Notifications(Arc<Inner>);

@@ -147,12 +147,14 @@ fn a_disk_that_cannot_be_written_serves_pulls_also_of_those_who_may_push() {
         fs::File::open(path).unwrap().set_modified(long_ago).unwrap();
     }
     mounts::make_read_only(folder.path());
-    let server = Server::start(folder.path());
+    let hook = "[{name: hook, url: 'http://127.0.0.1:9/'}]";
+    let server = Server::start_with(folder.path(), &[("REGISTRY_NOTIFICATIONS_ENDPOINTS", hook)]);
     let client = Client::new(server.address());
     assert_pulls(&client, "kept", &kept);
     assert_refused(client.push_blob(NAME, b"new", Way::Monolithic), "503");
     assert_refused(client.start_upload(NAME), "503");
     assert_refused(client.put_manifest(NAME, "new", &kept.manifest), "503");
     assert_refused(client.delete(NAME, "manifests/kept"), "503");
+    client.delete(NAME, "manifests/nothing").unwrap();
     assert_pulls(&client, "kept", &kept);
 }

@@ -118,10 +118,24 @@ async fn a_tag_without_its_revision_is_not_followed_or_listed() {
         Err(Error::ManifestUnknown { .. })
     ));
     assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+}
+
+/// The same: with the next push of these bytes the tag would be back.
+#[tokio::test]
+async fn a_tag_without_its_revision_goes_when_it_is_deleted_and_no_other_goes_with_it() {
+    let (registry, name, image) = pushed().await;
+    image.push(&registry, "app", "v2").await;
+    fs::remove_file(registry.path(&layout::revision_link(&name, &image.digest()))).unwrap();
     assert!(matches!(
         registry.delete_tag(&name, &tag("v1")).await,
         Err(Error::ManifestUnknown { .. })
     ));
+    let is_there = |name_of_tag| {
+        registry
+            .path(&layout::tag_link(&name, &tag(name_of_tag)))
+            .exists()
+    };
+    assert!(!is_there("v1") && is_there("v2"));
 }
 
 #[tokio::test]

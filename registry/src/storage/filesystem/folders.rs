@@ -84,12 +84,15 @@ impl Folders {
 
     /// Makes durable that nothing is there.
     pub(super) fn flush_absence(&self, path: &Path) -> io::Result<()> {
+        let mut found = Vec::new();
         for folder in path.ancestors().skip(1) {
             let is_there = super::absent_as_none(self.flush(folder))?.is_some();
             if folder == self.root || (is_there && lock(&self.known).contains(folder)) {
                 break;
             }
+            found.extend(is_there.then(|| folder.to_owned()));
         }
+        self.remember(found);
         Ok(())
     }
 

@@ -64,12 +64,11 @@ impl Tree {
     /// What is in memory without asking the disk, what is not with it. One of many that are read once in a row: to look
     /// at a file costs half of opening and reading it.
     pub(super) fn read_in_passing(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
-        let found = statat(&self.root_folder, key.as_str(), AtFlags::empty());
-        let known = found
-            .ok()
-            .and_then(|found| self.remembered.content(Version::from(&found), limit));
-        if known.is_some() {
-            return Ok(known);
+        if self.remembered.may_know()
+            && let Ok(found) = statat(&self.root_folder, key.as_str(), AtFlags::empty())
+            && let Some(bytes) = self.remembered.content(Version::from(&found), limit)
+        {
+            return Ok(Some(bytes));
         }
         match self.read_in_memory(key, limit) {
             Lookup::Found(small) => {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! tree.rs                  paths, temporary files
-//! lookup.rs ─ remembered.rs ─ version.rs    answers from the kernel's caches, without waiting
+//! lookup.rs ─ remembered.rs ─ contents.rs, version.rs    answers from the kernel's caches, without waiting
 //! object.rs   writer.rs    reading in parts, writing in parts
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
@@ -10,6 +10,7 @@
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
 
+mod contents;
 mod exclusive;
 mod flush;
 mod folders;

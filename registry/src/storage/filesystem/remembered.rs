@@ -20,6 +20,7 @@ use rustix::fs::{fstat, fstatfs};
 use rustix::process::{Resource, getrlimit};
 
 use super::super::Key;
+use super::contents::Contents;
 use super::version::Version;
 use crate::recent::Recent;
 
@@ -29,10 +30,6 @@ const LARGEST: usize = 4 << 10;
 const FILES: usize = 4096;
 /// After which time the way to a file is walked again.
 const WAY: Duration = Duration::from_secs(1);
-/// Of files that are not held open, about so many bytes of memory are taken.
-const CONTENTS: usize = 4 << 20;
-/// What one of them takes beside its bytes, roughly.
-const OVERHEAD: usize = 200;
 
 /// Filesystems of which this kernel knows every change: no other machine writes them, and nothing lies between a name
 /// and its file.
@@ -51,7 +48,7 @@ pub(super) struct Remembered {
     /// Of the store's root, if it lies on such a filesystem: a folder below may be a mount of another.
     device: Option<u64>,
     files: Recent<Key, Arc<Seen>>,
-    contents: Recent<Version, Bytes>,
+    contents: Contents,
 }
 
 #[derive(Debug)]
@@ -75,7 +72,7 @@ impl Remembered {
         Remembered {
             device,
             files: Recent::new(files),
-            contents: Recent::new(CONTENTS),
+            contents: Contents::new(),
         }
     }
 
@@ -84,8 +81,13 @@ impl Remembered {
         Remembered {
             device: Some(device),
             files: Recent::new(10),
-            contents: Recent::new(CONTENTS),
+            contents: Contents::new(),
         }
+    }
+
+    /// Whether anything is ever kept.
+    pub(super) fn may_know(&self) -> bool {
+        self.device.is_some()
     }
 
     /// Whether this kernel knows every change of what lies there.
@@ -120,15 +122,14 @@ impl Remembered {
 
     /// At most `limit` bytes of what this version of a file holds, if that is known.
     pub(super) fn content(&self, version: Version, limit: usize) -> Option<Bytes> {
-        let bytes = self.contents.get(&version)?;
+        let bytes = self.contents.get(version)?;
         Some(bytes.slice(..bytes.len().min(limit)))
     }
 
     /// As [`Self::keep`], without holding the file open.
     pub(super) fn keep_content(&self, version: Version, bytes: &Bytes) {
         if self.may_keep(version, bytes) {
-            self.contents
-                .insert(version, bytes.clone(), OVERHEAD + bytes.len());
+            self.contents.keep(version, bytes.clone());
         }
     }
 

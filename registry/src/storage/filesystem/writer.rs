@@ -25,7 +25,7 @@ pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
         key: key.clone(),
         file,
         direct: Direct::at_first(tree.direct_io),
-        must_be_direct: tree.direct_io == DirectIo::On,
+        warns_if_refused: tree.direct_io == DirectIo::On,
         unfinished: Some(Unfinished(path)),
     }))
 }
@@ -35,7 +35,7 @@ struct FileWriter {
     key: Key,
     file: Arc<File>,
     direct: Direct,
-    must_be_direct: bool,
+    warns_if_refused: bool,
     unfinished: Option<Unfinished>,
 }
 
@@ -47,7 +47,7 @@ impl Writer for FileWriter {
             self.direct = write
                 .await
                 .map_err(|source| Error::new("write", &self.key, source))?;
-            if self.must_be_direct && self.direct == Direct::Refused {
+            if self.warns_if_refused && self.direct == Direct::Refused {
                 warn_once();
             }
             Ok(())
@@ -188,7 +188,7 @@ mod tests {
             key: "layer".parse().unwrap(),
             file: Arc::new(File::create(&path).unwrap()),
             direct: Direct::at_first(direct_io),
-            must_be_direct: direct_io == DirectIo::On,
+            warns_if_refused: direct_io == DirectIo::On,
             unfinished: None,
         };
         let mut buffer = Buffers::new(4 << 20).transfer().buffer_for(1 << 20);
