@@ -184,18 +184,30 @@ impl From<Digest> for String {
     }
 }
 
+/// What a hexadecimal digit stands for, by its character; [`NO_DIGIT`] for others.
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        value += 1;
+    }
+    digits
+};
+const NO_DIGIT: u8 = 0xF0;
+
+/// By a table: to branch on each digit of a random number is to guess wrong most of the time, and a page of tags has
+/// hundreds of thousands of them.
 fn decode_hex<const N: usize>(hex: &str) -> Result<[u8; N], DigestError> {
     let mut hash = [0; N];
+    let mut all = 0;
     for (byte, pair) in hash.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        *byte = (nibble(hex, pair[0])? << 4) | nibble(hex, pair[1])?;
+        let (high, low) = (DIGITS[usize::from(pair[0])], DIGITS[usize::from(pair[1])]);
+        *byte = (high << 4) | (low & 15);
+        all |= high | low;
     }
-    Ok(hash)
-}
-
-fn nibble(hex: &str, digit: u8) -> Result<u8, DigestError> {
-    match digit {
-        b'0'..=b'9' => Ok(digit - b'0'),
-        b'a'..=b'f' => Ok(digit - b'a' + 10),
+    match all & NO_DIGIT {
+        0 => Ok(hash),
         _ => Err(DigestError::NotHex(first_not_hex(hex))),
     }
 }

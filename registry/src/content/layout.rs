@@ -154,7 +154,8 @@ pub(super) fn referrer_entry(referrer: &Digest) -> String {
 
 /// The reverse; `None` for a name that is no referrer's.
 pub(super) fn referrer_of_entry(entry: &str) -> Option<Digest> {
-    entry.replacen('-', ":", 1).parse().ok()
+    let (algorithm, hex) = entry.split_once('-')?;
+    Digest::from_parts(algorithm.parse().ok()?, hex).ok()
 }
 
 pub(super) fn examined(name: &RepositoryName) -> Key {

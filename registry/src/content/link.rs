@@ -1,5 +1,7 @@
 //! Links: small objects that hold a digest. The truth of the store.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use roadstead_oci::Digest;
 use tracing::warn;
@@ -19,8 +21,8 @@ pub(super) async fn read(storage: &dyn Storage, key: &Key) -> Result<Option<Dige
 }
 
 /// As [`read`] for each of these.
-pub(super) async fn read_many(storage: &dyn Storage, keys: &[Key]) -> Result<Vec<Option<Digest>>, Error> {
-    let read = storage.read_many(keys, LIMIT).await?;
+pub(super) async fn read_many(storage: &dyn Storage, keys: Arc<[Key]>) -> Result<Vec<Option<Digest>>, Error> {
+    let read = storage.read_many(Arc::clone(&keys), LIMIT).await?;
     let links = keys.iter().zip(read);
     Ok(links.map(|(key, bytes)| parse(key, &bytes?)).collect())
 }

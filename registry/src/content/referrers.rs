@@ -16,7 +16,6 @@ use tracing::{debug, warn};
 
 use super::error::Error;
 use super::{Content, Page, layout, link};
-use crate::storage::Key;
 
 /// Entries read from the store at a time, at least.
 const BATCH: usize = 256;
@@ -130,14 +129,13 @@ impl Content {
         digests: Vec<Digest>,
     ) -> Result<Vec<(Digest, Bytes)>, Error> {
         let named = digests.iter();
-        let keys: Vec<Key> = named
-            .clone()
-            .map(|it| layout::referrer(repository, subject, it))
-            .collect();
-        let links: Vec<Key> = named.map(|it| layout::revision_link(repository, it)).collect();
+        let entries = named.clone().map(|it| layout::referrer(repository, subject, it));
+        let links = named.map(|it| layout::revision_link(repository, it));
         let (read, revisions) = try_join(
-            self.storage().read_many(&keys, SMALL_ENTRY).err_into(),
-            link::read_many(self.storage(), &links),
+            self.storage()
+                .read_many(entries.collect(), SMALL_ENTRY)
+                .err_into(),
+            link::read_many(self.storage(), links.collect()),
         )
         .await?;
         let live = digests.into_iter().zip(read).zip(revisions);

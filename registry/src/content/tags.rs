@@ -5,7 +5,6 @@ use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
 use super::error::Error;
 use super::{Content, Page, layout, link};
-use crate::storage::Key;
 
 /// Names read from the store at a time, at least.
 const BATCH: usize = 256;
@@ -141,18 +140,18 @@ impl Content {
 
     /// Those of which the repository has the manifest.
     async fn live_tags(&self, repository: &RepositoryName, tags: Vec<Tag>) -> Result<Vec<Tag>, Error> {
-        let links: Vec<Key> = tags.iter().map(|tag| layout::tag_link(repository, tag)).collect();
-        let digests = link::read_many(self.storage(), &links).await?;
+        let links = tags.iter().map(|tag| layout::tag_link(repository, tag)).collect();
+        let digests = link::read_many(self.storage(), links).await?;
         let pointing: Vec<(Tag, Digest)> = tags
             .into_iter()
             .zip(digests)
             .filter_map(|(tag, digest)| Some((tag, digest?)))
             .collect();
-        let links: Vec<Key> = pointing
+        let links = pointing
             .iter()
             .map(|(_, digest)| layout::revision_link(repository, digest))
             .collect();
-        let revisions = link::read_many(self.storage(), &links).await?;
+        let revisions = link::read_many(self.storage(), links).await?;
         let live = pointing.into_iter().zip(revisions);
         Ok(live
             .filter_map(|((tag, _), revision)| revision.map(|_| tag))

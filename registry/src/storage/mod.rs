@@ -42,7 +42,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
     fn read<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<Bytes>>;
 
     /// As [`Self::read`] for each of many, in their order.
-    fn read_many<'a>(&'a self, keys: &'a [Key], limit: usize) -> Answer<'a, Vec<Option<Bytes>>>;
+    fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>>;
 
     /// Opens an object for reading in parts. It stays readable when it is replaced or deleted meanwhile.
     fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>>;

@@ -109,13 +109,13 @@ impl Storage for FilesystemStorage {
         }
     }
 
-    fn read_many<'a>(&'a self, keys: &'a [Key], limit: usize) -> Answer<'a, Vec<Option<Bytes>>> {
-        let rows: Vec<Vec<Key>> = keys.chunks(READ_IN_A_ROW).map(<[Key]>::to_vec).collect();
-        let reads = rows.into_iter().map(move |row| {
-            let tree = Arc::clone(&self.tree);
+    fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
+        let reads = (0..keys.len()).step_by(READ_IN_A_ROW).map(move |start| {
+            let (tree, keys) = (Arc::clone(&self.tree), Arc::clone(&keys));
+            let row = start..keys.len().min(start + READ_IN_A_ROW);
             async move {
-                let first = row[0].clone();
-                match off_thread(move || Ok(read_row(&tree, &row, limit))).await {
+                let first = keys[start].clone();
+                match off_thread(move || Ok(read_row(&tree, &keys[row], limit))).await {
                     Ok(read) => read,
                     Err(source) => Err(Error::new("read", &first, source)),
                 }
