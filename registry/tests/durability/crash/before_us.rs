@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
+use tempfile::TempDir;
 
 use super::recorder::Recorder;
 use super::reopened::Reopened;
@@ -37,11 +38,7 @@ fn what_nobody_flushed_is_durable_once_a_push_relies_on_it() {
     }
     client.put_manifest(NAME, "v1", &manifest).unwrap();
     server.kill();
-    let nothing_else = Kept { names: 0, pages: 0 };
-    let disk = after_power_cut(&recorder.log(), nothing_else, &mut Rng::with_seed(1));
-    drop(recorder);
-    let folder = tempfile::tempdir().unwrap();
-    disk.write_to(folder.path()).unwrap();
+    let folder = what_was_flushed(recorder);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let reopened = Reopened::open(folder.path(), &runtime).unwrap();
     assert_eq!(reopened.manifest(NAME, "v1").unwrap(), Some(manifest));
@@ -82,17 +79,23 @@ fn what_a_delete_does_not_find_stays_away() {
         let server = Server::start(mount.path());
         Client::new(server.address()).delete(NAME, deleted).unwrap();
         server.kill();
-        let nothing_else = Kept { names: 0, pages: 0 };
-        let disk = after_power_cut(&recorder.log(), nothing_else, &mut Rng::with_seed(1));
-        drop(recorder);
-        let folder = tempfile::tempdir().unwrap();
-        disk.write_to(folder.path()).unwrap();
+        let folder = what_was_flushed(recorder);
         let server = Server::start(folder.path());
         let (status, _) = Client::new(server.address())
             .get(&format!("/v2/{NAME}/{deleted}"))
             .unwrap();
         assert_eq!(status, 404, "{deleted}, after {taken_away} was taken away");
     }
+}
+
+/// The volume after a power cut that took everything else.
+fn what_was_flushed(recorder: Recorder) -> TempDir {
+    let nothing_else = Kept { names: 0, pages: 0 };
+    let disk = after_power_cut(&recorder.log(), nothing_else, &mut Rng::with_seed(1));
+    drop(recorder);
+    let folder = tempfile::tempdir().unwrap();
+    disk.write_to(folder.path()).unwrap();
+    folder
 }
 
 /// The bytes and the link that makes them a blob of the repository, unflushed.
