@@ -151,9 +151,10 @@ impl Content {
         subject: &Digest,
         (digest, beginning): (Digest, Bytes),
     ) -> Result<Option<(Descriptor, usize)>, Error> {
-        let at = layout::referrer(repository, subject, &digest);
+        // Hardly ever asked for, where a page has a thousand entries.
+        let at = || layout::referrer(repository, subject, &digest);
         let bytes = match beginning.len() {
-            SMALL_ENTRY => self.storage().read(&at, ENTRY_LIMIT).await?,
+            SMALL_ENTRY => self.storage().read(&at(), ENTRY_LIMIT).await?,
             _ => Some(beginning),
         };
         let Some(bytes) = bytes else { return Ok(None) };
@@ -161,7 +162,7 @@ impl Content {
             Ok(descriptor) if descriptor.digest == digest => Ok(Some((descriptor, bytes.len()))),
             _ => {
                 warn!(
-                    entry = %at,
+                    entry = %at(),
                     "referrer entry is torn and left out; delete the folder roadstead/referrers to rebuild"
                 );
                 Ok(None)
