@@ -15,6 +15,7 @@ mod client_tests;
 mod live;
 mod material;
 mod queue;
+mod received;
 mod resolver;
 mod stream;
 #[cfg(test)]

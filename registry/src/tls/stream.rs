@@ -2,8 +2,9 @@
 //!
 //! The protocol is rustls', through its interface without buffers: here records are brought to it and carried away.
 //! Its usual interface takes from the socket what fits in one record, and keeps what it has sealed for a client that
-//! does not read. Here much is received at once, into memory of the thread, and sealed there too. With the connection
-//! stays only what has to wait for the next call: a part of a record that came, a piece that the client does not take.
+//! does not read. Here much is received at once, and sealed at once, into memory that is lent for the call. With the
+//! connection stays only what has to wait for the next one: a part of a record that came, a piece that the client does
+//! not take; and what was received together with more than was asked for.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -21,10 +22,8 @@ use rustls::unbuffered::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::queue::Queue;
+use super::received::Received;
 
-/// What is received at once: a record at least, or nothing would ever be opened.
-const RECEIVED_AT_LEAST: usize = 18 << 10;
-const RECEIVED_AT_MOST: usize = 64 << 10;
 /// What is kept of records that cannot be opened yet: part of one, or pieces of a handshake message, which rustls joins.
 const HELD_AT_MOST: usize = 64 << 10;
 /// What is sealed at once. So much may wait in memory for a client that does not read.
@@ -36,7 +35,6 @@ const GATHERED: usize = 16 << 10;
 
 thread_local! {
     // Each is borrowed within one call only.
-    static RECEIVING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     static SEALING: RefCell<Vec<u8>> = RefCell::new(vec![0; PIECE + OVERHEAD]);
     static GATHERING: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
@@ -47,6 +45,10 @@ pub struct TlsStream<S> {
     tls: UnbufferedServerConnection,
     /// What came and has not been opened: a part of a record, unless [`Self::may_open`].
     sealed: Queue,
+    /// The same, where it was received, if that was much at once.
+    received: Option<Received>,
+    /// The last that came was as much as could be received at once.
+    brings_much: bool,
     /// Opening stopped because there was no room for more content.
     may_open: bool,
     /// Content for which there was no room.
@@ -66,6 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             stream,
             tls,
             sealed: Queue::default(),
+            received: None,
+            brings_much: false,
             may_open: false,
             opened: Queue::default(),
             outgoing: Queue::default(),
@@ -103,39 +107,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         enough: impl Fn(&Self, &ReadBuf<'_>) -> bool,
     ) -> Poll<io::Result<()>> {
         self.reply(context)?;
-        RECEIVING.with_borrow_mut(|memory| {
-            loop {
-                let held = self.sealed.len();
-                if !self.may_open && held > HELD_AT_MOST {
+        let mut received = match self.received.take() {
+            Some(received) => received,
+            None => Received::after(self.sealed.front(), self.brings_much),
+        };
+        let outcome = self.poll_receive_into(&mut received, context, target, enough);
+        if self.may_open && received.is_large() && !received.unopened().is_empty() {
+            self.sealed = Queue::default();
+            self.received = Some(received);
+        } else {
+            self.sealed.replace(received.unopened());
+        }
+        outcome
+    }
+
+    fn poll_receive_into(
+        &mut self,
+        received: &mut Received,
+        context: &mut Context<'_>,
+        target: &mut ReadBuf<'_>,
+        enough: impl Fn(&Self, &ReadBuf<'_>) -> bool,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            if !self.may_open {
+                if received.unopened().len() > HELD_AT_MOST {
                     return Poll::Ready(Err(io::Error::new(
                         io::ErrorKind::InvalidData,
                         "a handshake message comes in too many pieces",
                     )));
                 }
-                let room = target.remaining().clamp(RECEIVED_AT_LEAST, RECEIVED_AT_MOST);
-                if memory.len() < held + room {
-                    memory.resize(held + room, 0);
-                }
-                let mut received = ReadBuf::new(&mut memory[held..held + room]);
-                if !self.may_open {
-                    ready!(Pin::new(&mut self.stream).poll_read(context, &mut received))?;
-                    if received.filled().is_empty() {
-                        // RFC 8446 §6.1: without a goodbye it may be somebody else who cut the connection.
-                        return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
-                    }
-                }
-                let all = held + received.filled().len();
-                memory[..held].copy_from_slice(self.sealed.front());
-                let opened = self.open(&mut memory[..all], target);
-                // If it went wrong, this tells the client why.
-                let replied = self.reply(context);
-                self.sealed.replace(&memory[opened?..all]);
-                replied?;
-                if enough(self, target) {
-                    return Poll::Ready(Ok(()));
-                }
+                // RFC 8446 §6.1: an end without a goodbye is an error, since somebody else may have cut the connection.
+                let more = received.poll_more(&mut self.stream, context, target.remaining());
+                self.brings_much = ready!(more)? && !self.tls.is_handshaking();
             }
-        })
+            let opened = self.open(received.unopened_mut(), target);
+            // If it went wrong, this tells the client why.
+            let replied = self.reply(context);
+            received.consume(opened?);
+            replied?;
+            if enough(self, target) {
+                return Poll::Ready(Ok(()));
+            }
+        }
     }
 
     /// Opens the records one after the other, as long as there is room, and says how many bytes of them are done with.
@@ -222,17 +235,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         job: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>) -> Result<T, EncryptError>,
     ) -> io::Result<T> {
         loop {
-            let UnbufferedStatus {
-                mut discard, state, ..
-            } = self.tls.process_tls_records(self.sealed.front_mut());
+            // Records that may be opened are left alone. No part of a message is waiting for them: opening stopped
+            // after content, which is not allowed in between.
+            let sealed = match self.may_open {
+                true => &mut [],
+                false => self.sealed.front_mut(),
+            };
+            let UnbufferedStatus { discard, state, .. } = self.tls.process_tls_records(sealed);
             match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
                     let outcome = job(&mut traffic);
                     self.sealed.consume(discard);
                     return outcome.map_err(io::Error::other);
-                }
-                Ok(ConnectionState::ReadTraffic(traffic)) => {
-                    discard += take_content(traffic, &mut ReadBuf::new(&mut []), &mut self.opened)?;
                 }
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing)?,
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),

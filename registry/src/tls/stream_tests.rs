@@ -87,19 +87,24 @@ async fn every_byte_comes_through_in_order_whatever_the_pieces_and_the_line() {
 
 #[tokio::test]
 async fn content_that_is_asked_for_in_small_pieces_is_kept_until_then() {
-    let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
-    let sent = bytes(100_000);
-    client.write_all(&sent).await.unwrap();
-    client.flush().await.unwrap();
-    let mut received = Vec::new();
-    let mut piece = [0; 777];
-    while received.len() < sent.len() {
-        let count = server.read(&mut piece).await.unwrap();
-        received.extend_from_slice(&piece[..count]);
-        // What was opened and what was not must not get in the way of an answer.
-        server.write_all(b"x").await.unwrap();
+    // Many records that come together, and many times what is received at once.
+    for (count, record) in [(10_000, 500), (100_000, 16_000)] {
+        let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
+        let sent = bytes(count);
+        for piece in sent.chunks(record) {
+            client.write_all(piece).await.unwrap();
+        }
+        client.flush().await.unwrap();
+        let mut received = Vec::new();
+        let mut piece = [0; 77];
+        while received.len() < sent.len() {
+            let count = server.read(&mut piece).await.unwrap();
+            received.extend_from_slice(&piece[..count]);
+            // What was opened and what was not must not get in the way of an answer.
+            server.write_all(b"x").await.unwrap();
+        }
+        assert!(received == sent, "records of {record}");
     }
-    assert!(received == sent);
 }
 
 #[tokio::test]
@@ -242,4 +247,32 @@ async fn an_idle_connection_holds_no_buffers() {
     server.write_all(&sent).await.unwrap();
     server.flush().await.unwrap();
     assert!(server.sealed.is_empty() && server.opened.is_empty() && server.outgoing.is_empty());
+    assert!(server.received.is_none());
+}
+
+/// Other tests may have the large memories for a while.
+#[tokio::test]
+async fn a_client_that_brings_much_is_lent_large_memory_until_what_it_brought_is_opened() {
+    for version in VERSIONS {
+        let (mut server, mut client) = connected(version, 1 << 20).await;
+        let sent = bytes(100 << 20);
+        let mut received = vec![0; sent.len()];
+        let mut had_large_memory = false;
+        let send = async {
+            client.write_all(&sent).await.unwrap();
+            client.flush().await.unwrap();
+        };
+        let receive = async {
+            let mut count = 0;
+            while count < sent.len() {
+                let end = sent.len().min(count + (32 << 10));
+                count += server.read(&mut received[count..end]).await.unwrap();
+                had_large_memory |= server.received.is_some();
+            }
+        };
+        tokio::join!(send, receive);
+        assert!(had_large_memory, "{version:?}");
+        assert!(received == sent, "{version:?}");
+        assert!(server.received.is_none() && server.sealed.is_empty());
+    }
 }
