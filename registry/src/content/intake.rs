@@ -16,7 +16,7 @@ const HASHED_IN_PLACE: usize = 16 << 10;
 /// Most bodies are configurations and small layers, which need no large buffer.
 const FIRST_PIECE: u64 = 64 << 10;
 /// The rest of a large one is written past the page cache, where every call waits for the disk.
-const PIECE: u64 = 1 << 20;
+const PIECE: u64 = 2 << 20;
 
 /// What came of a body.
 pub(super) struct Intake {

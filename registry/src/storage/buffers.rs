@@ -14,8 +14,8 @@ use futures::task::AtomicWaker;
 use super::uncached_copy;
 
 const SMALLEST: usize = 16 << 10;
-/// 16, 32, 64, 128, 256, 512 KiB and 1 MiB.
-const CLASSES: usize = 7;
+/// 16, 32, 64, 128, 256, 512 KiB, 1 and 2 MiB.
+const CLASSES: usize = 8;
 /// A transfer has one buffer that is being filled and one that is being emptied, if its share is enough for two.
 const PER_TRANSFER: usize = 2;
 
@@ -337,7 +337,7 @@ mod tests {
     #[test]
     fn large_buffers_are_aligned_and_small_ones_are_no_larger_than_they_say() {
         let transfer = Buffers::new(32 << 20).transfer();
-        for wanted in [1, 100 << 10, 128 << 10, 1 << 20] {
+        for wanted in [1, 100 << 10, 128 << 10, LARGEST as u64] {
             let buffer = transfer.buffer_for(wanted);
             let is_large = buffer.capacity() >= Buffer::ALIGNED_FROM;
             let is_aligned = buffer.filled().as_ptr().addr().is_multiple_of(Buffer::ALIGNMENT);
