@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::crypto::CryptoProvider;
-use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::crypto::aws_lc_rs::Ticketer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
 use super::material::{self, MaterialError, Served};
+use super::provider::provider;
 use super::resolver::ByName;
 use crate::config::{CertificateFiles, Tls};
 
@@ -177,14 +177,4 @@ fn server_config(
     // Few clients resume at all; a second ticket would be work for nothing.
     config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
-}
-
-fn provider(settings: &Tls) -> CryptoProvider {
-    let mut provider = aws_lc_rs::default_provider();
-    if let Some(chosen) = &settings.cipher_suites {
-        provider
-            .cipher_suites
-            .retain(|suite| suite.version() == &TLS13 || chosen.contains(&suite.suite()));
-    }
-    provider
 }

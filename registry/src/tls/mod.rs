@@ -14,6 +14,7 @@ mod assembly;
 mod client_tests;
 mod live;
 mod material;
+mod provider;
 mod queue;
 mod received;
 mod resolver;
