@@ -82,16 +82,34 @@ impl Buffers {
     fn give_back(&self, bytes: Box<[u8]>, size: usize) {
         self.taken.fetch_sub(size, Ordering::Relaxed);
         let class = (size / SMALLEST).trailing_zeros() as usize;
-        let mut free = self.free();
-        // A quarter of the budget at rest: what a busy hour needed is not kept for ever.
-        if free.bytes + size <= self.budget / 4 {
+        let most = self.left().max(self.at_rest());
+        if size <= most {
+            let mut free = self.free();
+            // Whatever else lies there: this size is in use.
+            free.shrink(most - size);
             free.bytes += size;
             free.classes[class].push(bytes);
         }
     }
 
+    /// What is kept when nothing is going on: what a busy hour needed is not kept for ever.
+    fn at_rest(&self) -> usize {
+        self.budget / 4
+    }
+
     fn free(&self) -> MutexGuard<'_, Free> {
         self.free.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Free {
+    /// Leaves at most so many bytes, rather in large buffers, which cost the most to make.
+    fn shrink(&mut self, most: usize) {
+        for (class, buffers) in self.classes.iter_mut().enumerate() {
+            while self.bytes > most && buffers.pop().is_some() {
+                self.bytes -= SMALLEST << class;
+            }
+        }
     }
 }
 
@@ -165,7 +183,9 @@ impl Transfer {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.pool.active.fetch_sub(1, Ordering::Relaxed);
+        if self.pool.active.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.pool.free().shrink(self.pool.at_rest());
+        }
     }
 }
 
@@ -347,15 +367,29 @@ mod tests {
     }
 
     #[test]
-    fn the_pool_keeps_no_more_than_a_quarter_of_the_budget() {
+    fn the_pool_keeps_what_transfers_use_and_a_quarter_of_the_budget_after_them() {
         let buffers = Buffers::new(4 * LARGEST);
         let transfer = buffers.transfer();
-        drop([
-            transfer.buffer_for(u64::MAX),
-            transfer.buffer_for(u64::MAX),
-            transfer.buffer_for(u64::MAX),
-        ]);
+        let taken: Vec<_> = (0..4).map(|_| transfer.buffer_for(u64::MAX)).collect();
+        let all: usize = taken.iter().map(Buffer::capacity).sum();
+        drop(taken);
+        assert_eq!(buffers.free().bytes, all);
+        drop(transfer);
         assert_eq!(buffers.free().bytes, LARGEST);
+    }
+
+    #[test]
+    fn small_buffers_that_nobody_uses_make_room_for_large_ones() {
+        let buffers = Buffers::new(4 * LARGEST);
+        let transfer = buffers.transfer();
+        drop((0..100).map(|_| transfer.buffer_for(1)).collect::<Vec<_>>());
+        drop(transfer);
+        let transfer = buffers.transfer();
+        let large = transfer.buffer_for(u64::MAX);
+        let address = large.bytes.as_ptr();
+        drop((large, transfer));
+        assert_eq!(buffers.free().bytes, LARGEST);
+        assert_eq!(buffers.transfer().buffer_for(u64::MAX).bytes.as_ptr(), address);
     }
 
     #[test]
