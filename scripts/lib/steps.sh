@@ -18,7 +18,7 @@ dependency_rules() {
 	if [[ -n $deny ]]; then
 		"$deny" check bans licenses sources
 	else
-		echo "cargo-deny is not set up ('make setup' brings it); only the banned crates are looked for"
+		echo "cargo-deny is not set up ('make setup' brings it); only OpenSSL is looked for"
 		! grep -E '^name = "(openssl|openssl-sys|native-tls)"$' Cargo.lock
 	fi
 }

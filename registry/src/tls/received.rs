@@ -1,8 +1,11 @@
 //! What was received and is not opened yet, in the memory that it was received into.
 //!
-//! Records are opened in place. Nearly always that empties the memory, so it is lent for one call only: by the thread,
-//! or, to a connection that brings much, from the few large ones. The more is received at once, the seldomer the
-//! kernel acknowledges while we wait for it, and has us carry over loopback what the client sends in answer.
+//! Records are opened in place. Nearly always that empties the memory, so the thread lends it for one call. A connection
+//! that brings much is lent one of a few large ones, and keeps it until all in it is opened.
+//!
+//! Every call that empties the socket has the kernel tell the sender that there is room again, and what the sender then
+//! sends is, on loopback, work that is done in our name: few large calls cost a tenth less than many small ones. Whoever
+//! keeps a large memory for long takes that from others, and nothing else.
 
 use std::cell::Cell;
 use std::io;
@@ -13,10 +16,10 @@ use std::thread::available_parallelism;
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// What is received at once: a record at least, or nothing would ever be opened.
+/// What is received at once into the thread's memory: a record at least, or nothing would ever be opened.
 const AT_LEAST: usize = 18 << 10;
 const AT_MOST: usize = 64 << 10;
-/// The same with large memory.
+/// How large a large memory is: what it has room for is received.
 const LARGE: usize = 1 << 20;
 /// They stay when nobody needs them.
 const LARGE_ONES_AT_MOST: usize = 4;

@@ -24,7 +24,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::queue::Queue;
 use super::received::Received;
 
-/// What is kept of records that cannot be opened yet: part of one, or pieces of a handshake message, which rustls joins.
+/// What is kept of records that rustls is not done with: pieces of a handshake message, which it joins.
 const HELD_AT_MOST: usize = 64 << 10;
 /// What is sealed at once. So much may wait in memory for a client that does not read.
 const PIECE: usize = 64 << 10;
@@ -43,11 +43,13 @@ thread_local! {
 pub struct TlsStream<S> {
     stream: S,
     tls: UnbufferedServerConnection,
-    /// What came and has not been opened: a part of a record, unless [`Self::may_open`].
+    /// What came and has not been opened: what is held, then a part of a record, or more if [`Self::may_open`].
     sealed: Queue,
-    /// The same, where it was received, if that was much at once.
+    /// The same, where it was received, if that was much at once and [`Self::may_open`].
     received: Option<Received>,
-    /// The last that came was as much as could be received at once.
+    /// How much at the front was opened, but is still needed: see [`HELD_AT_MOST`].
+    held: usize,
+    /// So much came last that more is likely to be there.
     brings_much: bool,
     /// Opening stopped because there was no room for more content.
     may_open: bool,
@@ -58,6 +60,8 @@ pub struct TlsStream<S> {
     /// The client has said that nothing more comes.
     has_ended: bool,
     has_said_goodbye: bool,
+    /// What came was not right. Nothing more is opened or sealed; an alert may be on its way.
+    is_broken: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
@@ -69,12 +73,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             tls,
             sealed: Queue::default(),
             received: None,
+            held: 0,
             brings_much: false,
             may_open: false,
             opened: Queue::default(),
             outgoing: Queue::default(),
             has_ended: false,
             has_said_goodbye: false,
+            is_broken: false,
         };
         poll_fn(|context| connection.poll_handshake(context)).await?;
         Ok(connection)
@@ -112,7 +118,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             None => Received::after(self.sealed.front(), self.brings_much),
         };
         let outcome = self.poll_receive_into(&mut received, context, target, enough);
-        if self.may_open && received.is_large() && !received.unopened().is_empty() {
+        if self.has_ended || self.is_broken {
+            // Nothing more is opened, whatever came.
+            self.sealed = Queue::default();
+            self.held = 0;
+        } else if self.may_open && received.is_large() && !received.unopened().is_empty() {
             self.sealed = Queue::default();
             self.received = Some(received);
         } else {
@@ -130,12 +140,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     ) -> Poll<io::Result<()>> {
         loop {
             if !self.may_open {
-                if received.unopened().len() > HELD_AT_MOST {
-                    return Poll::Ready(Err(io::Error::new(
-                        io::ErrorKind::InvalidData,
-                        "a handshake message comes in too many pieces",
-                    )));
-                }
                 // RFC 8446 §6.1: an end without a goodbye is an error, since somebody else may have cut the connection.
                 let more = received.poll_more(&mut self.stream, context, target.remaining());
                 self.brings_much = ready!(more)? && !self.tls.is_handshaking();
@@ -159,31 +163,73 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             if self.may_open {
                 return Ok(done);
             }
+            // rustls is given one record at a time, behind what is held, so that it is known what it goes on holding.
+            let held = done + self.held;
+            let record = record_length(&records[held..]);
+            let end = record.map_or(records.len(), |length| held + length);
+            done += self.open_one(&mut records[done..end], target)?;
+            if self.has_ended {
+                return Ok(done);
+            }
+            if record.is_none() {
+                self.held = held - done;
+                return Ok(done);
+            }
+            self.held = end - done;
+            if self.held > HELD_AT_MOST {
+                return Err(self.give_up("a handshake message comes in too many pieces"));
+            }
+        }
+    }
+
+    /// Opens the only record behind what is held. If it is not whole, nothing but its head is looked at.
+    fn open_one(&mut self, record: &mut [u8], target: &mut ReadBuf<'_>) -> io::Result<usize> {
+        let mut done = 0;
+        loop {
             let UnbufferedStatus {
                 mut discard, state, ..
-            } = self.tls.process_tls_records(&mut records[done..]);
-            match state {
+            } = self.tls.process_tls_records(&mut record[done..]);
+            let is_opened = match state {
                 Ok(ConnectionState::ReadTraffic(traffic)) => {
                     discard += take_content(traffic, target, &mut self.opened)?;
+                    // RFC 8446 §5.1: no piece of a handshake message is empty, or has anything but the next behind it.
+                    if done + discard < record.len() {
+                        return Err(self.give_up("content between the pieces of a handshake message"));
+                    }
+                    true
                 }
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing)?,
+                Ok(ConnectionState::EncodeTlsData(data)) => {
+                    encode(data, &mut self.outgoing)?;
+                    false
+                }
                 // What was encoded is on its way, and nothing overtakes it.
-                Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
+                Ok(ConnectionState::TransmitTlsData(data)) => {
+                    data.done();
+                    false
+                }
                 Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => {
                     self.has_ended = true;
-                    return Ok(done + discard);
+                    true
                 }
-                Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => {
-                    return Ok(done + discard);
-                }
+                Ok(ConnectionState::BlockedHandshake | ConnectionState::WriteTraffic(_)) => true,
                 Ok(state) => return Err(unexpected(&state)),
                 Err(error) => {
-                    self.queue_alert(&mut records[done + discard..]);
+                    self.queue_alert(&mut record[done + discard..]);
+                    self.is_broken = true;
                     return Err(broken(error));
                 }
-            }
+            };
             done += discard;
+            if is_opened {
+                return Ok(done);
+            }
         }
+    }
+
+    /// What rustls lets pass ends the connection all the same, without another word.
+    fn give_up(&mut self, reason: &'static str) -> io::Error {
+        self.is_broken = true;
+        io::Error::new(io::ErrorKind::InvalidData, reason)
     }
 
     /// After an error: rustls has written an alert for the client.
@@ -234,19 +280,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         &mut self,
         job: impl FnOnce(&mut WriteTraffic<'_, ServerConnectionData>) -> Result<T, EncryptError>,
     ) -> io::Result<T> {
+        if self.is_broken {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         loop {
-            // Records that may be opened are left alone. No part of a message is waiting for them: opening stopped
-            // after content, which is not allowed in between.
-            let sealed = match self.may_open {
-                true => &mut [],
-                false => self.sealed.front_mut(),
-            };
-            let UnbufferedStatus { discard, state, .. } = self.tls.process_tls_records(sealed);
+            // Nothing that it has not seen: this is not the time to open records.
+            let held = &mut self.sealed.front_mut()[..self.held];
+            let UnbufferedStatus { state, .. } = self.tls.process_tls_records(held);
             match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    let outcome = job(&mut traffic);
-                    self.sealed.consume(discard);
-                    return outcome.map_err(io::Error::other);
+                    return job(&mut traffic).map_err(io::Error::other);
                 }
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.outgoing)?,
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
@@ -255,7 +298,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 Ok(state) => return Err(unexpected(&state)),
                 Err(error) => return Err(broken(error)),
             }
-            self.sealed.consume(discard);
         }
     }
 
@@ -265,6 +307,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         self.outgoing.push(&alert[..length]);
         Ok(())
     }
+}
+
+/// How long the first record is, if all of it is there (RFC 8446 §5.1).
+fn record_length(records: &[u8]) -> Option<usize> {
+    const HEAD: usize = 5;
+    let length = u16::from_be_bytes(*records.get(3..HEAD)?.as_array()?);
+    Some(HEAD + usize::from(length)).filter(|length| *length <= records.len())
 }
 
 /// Moves what was in opened records to where there is room. Gives how many bytes of records are done with by that.
@@ -324,6 +373,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
         target: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.is_broken {
+            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+        }
         if target.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use rustls::crypto::cipher::Iv;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
+use rustls::{ClientConfig, ConnectionTrafficSecrets, ContentType, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
 use tokio_rustls::TlsConnector;
 
@@ -18,7 +20,11 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
 fn server_config(authority: &Authority, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
     let certificate = issue(authority, &["127.0.0.1"]);
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    // The mix that is used on some processors only; the client's is aws-lc alone.
+    let provider = Arc::new(rustls::crypto::CryptoProvider {
+        cipher_suites: rustls::crypto::ring::DEFAULT_CIPHER_SUITES.to_vec(),
+        ..rustls::crypto::aws_lc_rs::default_provider()
+    });
     let chain = certificate
         .chain()
         .iter()
@@ -43,11 +49,12 @@ async fn connected(
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut roots = RootCertStore::empty();
     roots.add(authority.certificate().der().clone()).unwrap();
-    let client = ClientConfig::builder_with_provider(provider)
+    let mut client = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[version])
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    client.enable_secret_extraction = true;
     let (ours, theirs) = duplex(line);
     let connect = TlsConnector::from(Arc::new(client)).connect("127.0.0.1".try_into().unwrap(), theirs);
     let (server, client) = tokio::join!(TlsStream::accept(ours, server), connect);
@@ -220,6 +227,79 @@ async fn a_handshake_message_in_tiny_pieces_is_cut_off() {
     assert!(sent < 2 * HELD_AT_MOST, "{sent} bytes were taken");
 }
 
+/// Seals as the client of a TLS 1.3 connection, what no client would.
+struct Forger {
+    line: DuplexStream,
+    key: LessSafeKey,
+    iv: Iv,
+    number: u64,
+}
+
+impl Forger {
+    fn new(client: Client) -> Self {
+        let (line, tls) = client.into_inner();
+        let (number, secrets) = tls.dangerous_extract_secrets().unwrap().tx;
+        let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else {
+            panic!("a cipher suite that nobody chose");
+        };
+        let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key.as_ref()).unwrap());
+        Self {
+            line,
+            key,
+            iv,
+            number,
+        }
+    }
+
+    /// RFC 8446 §5.2: the type follows the content.
+    async fn send(&mut self, content: &[u8], kind: ContentType) {
+        let mut record = [content, &[kind.into()]].concat();
+        let length = u16::try_from(record.len() + AES_256_GCM.tag_len()).unwrap();
+        let head = [&[23, 3, 3][..], &length.to_be_bytes()].concat();
+        let nonce = Nonce::assume_unique_for_key(rustls::crypto::cipher::Nonce::new(&self.iv, self.number).0);
+        self.key
+            .seal_in_place_append_tag(nonce, Aad::from(&head), &mut record)
+            .unwrap();
+        self.number += 1;
+        self.line.write_all(&[head, record].concat()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handshake_message_in_pieces_is_held_while_answers_go_out() {
+    let (mut server, client) = connected(&TLS13, 1 << 20).await;
+    let mut forger = Forger::new(client);
+    let patience = Duration::from_millis(20);
+    // A key update, which asks for none in return.
+    for piece in [&[24, 0][..], &[0, 1], &[0]] {
+        forger.send(piece, ContentType::Handshake).await;
+        assert!(
+            tokio::time::timeout(patience, server.read(&mut [0; 100]))
+                .await
+                .is_err(),
+            "there is no content"
+        );
+        assert_eq!(server.held > 0, piece != [0], "the last piece completes it");
+        server.write_all(b"answer").await.unwrap();
+    }
+    server.shutdown().await.unwrap();
+}
+
+/// RFC 8446 §5.1 forbids such a piece. rustls lets it pass, and would hold it for ever.
+#[tokio::test]
+async fn an_empty_piece_of_a_handshake_message_with_content_behind_it_ends_the_connection() {
+    let (mut server, client) = connected(&TLS13, 1 << 20).await;
+    let mut forger = Forger::new(client);
+    forger.send(b"", ContentType::Handshake).await;
+    forger.send(b"content", ContentType::ApplicationData).await;
+    let error = server.read(&mut [0; 3]).await.unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    for error in [server.write(b"x").await, server.read(&mut [0; 3]).await] {
+        assert_eq!(error.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+    }
+    server.shutdown().await.unwrap();
+}
+
 #[tokio::test]
 async fn keys_may_change_on_the_way() {
     let (mut server, mut client) = connected(&TLS13, 1 << 20).await;
@@ -253,9 +333,9 @@ async fn an_idle_connection_holds_no_buffers() {
 /// Other tests may have the large memories for a while.
 #[tokio::test]
 async fn a_client_that_brings_much_is_lent_large_memory_until_what_it_brought_is_opened() {
+    let sent = bytes(50 << 20);
     for version in VERSIONS {
         let (mut server, mut client) = connected(version, 1 << 20).await;
-        let sent = bytes(100 << 20);
         let mut received = vec![0; sent.len()];
         let mut had_large_memory = false;
         let send = async {
