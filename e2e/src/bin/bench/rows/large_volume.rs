@@ -63,7 +63,6 @@ pub(super) async fn measure(bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
             bench.retire(server)?;
         }
     }
-    std::fs::remove_dir_all(&data)?;
     Ok(vec![
         started_row(&shape, &ours, &theirs),
         warm_row(&shape, &ours, &theirs),
