@@ -114,10 +114,13 @@ impl Wire {
             };
             if !self.may_pass(way, read as u64) {
                 let _ = from.shutdown(Shutdown::Both);
-                let _ = to.shutdown(Shutdown::Both);
+                let _ = to.shutdown(Shutdown::Write);
                 return;
             }
             if to.write_all(&buffer[..read]).is_err() {
+                // What is not taken is answered by a reset, which takes from the other end what it has not read yet:
+                // megabytes, if it is slow, and they would have to be carried again.
+                let _ = std::io::copy(&mut from, &mut std::io::sink());
                 break;
             }
         }
