@@ -7,16 +7,23 @@ use crate::config::Tls;
 
 /// aws-lc, but for the cipher suites where ring's are faster; of TLS 1.2's those that are chosen.
 pub(super) fn provider(settings: &Tls) -> CryptoProvider {
-    let mut provider = aws_lc_rs::default_provider();
-    if seals_faster_with_ring() {
-        provider.cipher_suites = ring::DEFAULT_CIPHER_SUITES.to_vec();
-    }
+    let mut provider = match seals_faster_with_ring() {
+        true => with_suites_of_ring(),
+        false => aws_lc_rs::default_provider(),
+    };
     if let Some(chosen) = &settings.cipher_suites {
         provider
             .cipher_suites
             .retain(|suite| suite.version() == &TLS13 || chosen.contains(&suite.suite()));
     }
     provider
+}
+
+pub(super) fn with_suites_of_ring() -> CryptoProvider {
+    CryptoProvider {
+        cipher_suites: ring::DEFAULT_CIPHER_SUITES.to_vec(),
+        ..aws_lc_rs::default_provider()
+    }
 }
 
 /// Next to its hash, AES-GCM is the most that a layer costs. Processors that have the wide instructions for it, but not

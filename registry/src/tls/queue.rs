@@ -20,10 +20,6 @@ impl Queue {
         &self.bytes[self.start..]
     }
 
-    pub(super) fn front_mut(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start..]
-    }
-
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.bytes.extend_from_slice(bytes);
     }
@@ -33,17 +29,6 @@ impl Queue {
         debug_assert!(self.start <= self.bytes.len(), "more than there is");
         if self.start >= self.bytes.len() {
             *self = Queue::default();
-        }
-    }
-
-    /// Other bytes instead. Keeps its memory unless there are none.
-    pub(super) fn replace(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            *self = Queue::default();
-        } else {
-            self.bytes.clear();
-            self.bytes.extend_from_slice(bytes);
-            self.start = 0;
         }
     }
 }
@@ -60,14 +45,8 @@ mod tests {
         queue.consume(4);
         assert_eq!((queue.front(), queue.len()), (&b"ef"[..], 2));
         queue.push(b"g");
-        queue.front_mut()[0] = b'E';
-        assert_eq!(queue.front(), b"Efg");
-        queue.replace(b"new");
-        assert_eq!(queue.front(), b"new");
+        assert_eq!(queue.front(), b"efg");
         queue.consume(3);
-        assert!(queue.is_empty() && queue.bytes.capacity() == 0);
-        queue.push(b"x");
-        queue.replace(b"");
         assert!(queue.is_empty() && queue.bytes.capacity() == 0);
     }
 }

@@ -44,7 +44,7 @@ pub struct TlsStream<S> {
     stream: S,
     tls: UnbufferedServerConnection,
     /// What came and has not been opened: what is held, then a part of a record, or more if [`Self::may_open`].
-    sealed: Queue,
+    sealed: Vec<u8>,
     /// The same, where it was received, if that was much at once and [`Self::may_open`].
     received: Option<Received>,
     /// How much at the front was opened, but is still needed: see [`HELD_AT_MOST`].
@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         let mut connection = TlsStream {
             stream,
             tls,
-            sealed: Queue::default(),
+            sealed: Vec::new(),
             received: None,
             held: 0,
             brings_much: false,
@@ -115,18 +115,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         self.reply(context)?;
         let mut received = match self.received.take() {
             Some(received) => received,
-            None => Received::after(self.sealed.front(), self.brings_much),
+            None => Received::after(&self.sealed, self.brings_much),
         };
         let outcome = self.poll_receive_into(&mut received, context, target, enough);
+        self.sealed = Vec::new();
         if self.has_ended || self.is_broken {
             // Nothing more is opened, whatever came.
-            self.sealed = Queue::default();
             self.held = 0;
         } else if self.may_open && received.is_large() && !received.unopened().is_empty() {
-            self.sealed = Queue::default();
             self.received = Some(received);
         } else {
-            self.sealed.replace(received.unopened());
+            self.sealed = received.unopened().to_vec();
         }
         outcome
     }
@@ -145,6 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 self.brings_much = ready!(more)? && !self.tls.is_handshaking();
             }
             let opened = self.open(received.unopened_mut(), target);
+            self.is_broken = opened.is_err();
             // If it went wrong, this tells the client why.
             let replied = self.reply(context);
             received.consume(opened?);
@@ -177,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             }
             self.held = end - done;
             if self.held > HELD_AT_MOST {
-                return Err(self.give_up("a handshake message comes in too many pieces"));
+                return Err(not_allowed("a handshake message comes in too many pieces"));
             }
         }
     }
@@ -194,7 +194,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                     discard += take_content(traffic, target, &mut self.opened)?;
                     // RFC 8446 §5.1: no piece of a handshake message is empty, or has anything but the next behind it.
                     if done + discard < record.len() {
-                        return Err(self.give_up("content between the pieces of a handshake message"));
+                        return Err(not_allowed("content between the pieces of a handshake message"));
                     }
                     true
                 }
@@ -215,7 +215,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 Ok(state) => return Err(unexpected(&state)),
                 Err(error) => {
                     self.queue_alert(&mut record[done + discard..]);
-                    self.is_broken = true;
                     return Err(broken(error));
                 }
             };
@@ -224,12 +223,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 return Ok(done);
             }
         }
-    }
-
-    /// What rustls lets pass ends the connection all the same, without another word.
-    fn give_up(&mut self, reason: &'static str) -> io::Error {
-        self.is_broken = true;
-        io::Error::new(io::ErrorKind::InvalidData, reason)
     }
 
     /// After an error: rustls has written an alert for the client.
@@ -285,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
         }
         loop {
             // Nothing that it has not seen: this is not the time to open records.
-            let held = &mut self.sealed.front_mut()[..self.held];
+            let held = &mut self.sealed[..self.held];
             let UnbufferedStatus { state, .. } = self.tls.process_tls_records(held);
             match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
@@ -359,6 +352,11 @@ fn some(count: usize) -> io::Result<usize> {
 
 fn broken(error: rustls::Error) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error)
+}
+
+/// What rustls lets pass.
+fn not_allowed(what: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, what)
 }
 
 /// Early data, which no configuration here allows, or what a later rustls may have.

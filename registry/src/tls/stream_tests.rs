@@ -11,6 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use roadstead_pki::authority::Authority;
 
+use super::super::provider::with_suites_of_ring;
 use super::super::tests::{authority, issue};
 use super::*;
 
@@ -21,10 +22,7 @@ const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 fn server_config(authority: &Authority, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
     let certificate = issue(authority, &["127.0.0.1"]);
     // The mix that is used on some processors only; the client's is aws-lc alone.
-    let provider = Arc::new(rustls::crypto::CryptoProvider {
-        cipher_suites: rustls::crypto::ring::DEFAULT_CIPHER_SUITES.to_vec(),
-        ..rustls::crypto::aws_lc_rs::default_provider()
-    });
+    let provider = Arc::new(with_suites_of_ring());
     let chain = certificate
         .chain()
         .iter()
