@@ -1,6 +1,7 @@
 //! Tags: registers that the last writer wins.
 
 use futures::future::join;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
 use super::error::Error;
@@ -8,6 +9,8 @@ use super::{Content, Page, layout, link};
 
 /// Names read from the store at a time, at least.
 const BATCH: usize = 256;
+/// The next ones are on their way while one is looked through, mostly.
+const BATCHES_AT_ONCE: usize = 4;
 
 impl Content {
     /// Tags in lexical order, after `last`, at most `n` of them.
@@ -26,14 +29,16 @@ impl Content {
             let batch = self.tag_names(repository, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
-            for names in batch.chunks(BATCH) {
-                if !page.wants_more() {
-                    break;
-                }
-                let tags = names.iter().filter_map(|name| name.parse().ok()).collect();
-                for tag in self.live_tags(repository, tags).await? {
-                    page.add(tag);
-                }
+            let tags: Vec<Tag> = batch.iter().filter_map(|name| name.parse().ok()).collect();
+            // Owned, for a future over borrowed tags is `Send` for one lifetime only, and cannot be spawned.
+            let chunks: Vec<Vec<Tag>> = tags.chunks(BATCH).map(<[Tag]>::to_vec).collect();
+            let mut reads = stream::iter(chunks)
+                .map(|tags| self.live_tags(repository, tags))
+                .buffered(BATCHES_AT_ONCE);
+            while page.wants_more()
+                && let Some(tags) = reads.try_next().await?
+            {
+                tags.into_iter().for_each(|tag| page.add(tag));
             }
         }
         Ok(page.finish(Tag::to_string))

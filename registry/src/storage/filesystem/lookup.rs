@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::fs::{AtFlags, Mode, OFlags, ResolveFlags, openat2, statat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
 use super::super::{Key, Object, Stat};
@@ -61,28 +61,7 @@ impl Tree {
         }
     }
 
-    /// What is in memory without asking the disk, what is not with it. One of many that are read once in a row: to look
-    /// at a file costs half of opening and reading it.
-    pub(super) fn read_in_passing(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
-        if self.remembered.may_know()
-            && let Ok(found) = statat(&self.root_folder, key.as_str(), AtFlags::empty())
-            && let Some(bytes) = self.remembered.content(Version::from(&found), limit)
-        {
-            return Ok(Some(bytes));
-        }
-        match self.read_in_memory(key, limit) {
-            Lookup::Found(small) => {
-                if small.may_be_kept {
-                    self.remembered.keep_content(small.version, &small.bytes);
-                }
-                Ok(Some(small.bytes))
-            }
-            Lookup::Absent => Ok(None),
-            Lookup::Unknown => self.read(key, limit),
-        }
-    }
-
-    fn read_in_memory(&self, key: &Key, limit: usize) -> Lookup<Small> {
+    pub(super) fn read_in_memory(&self, key: &Key, limit: usize) -> Lookup<Small> {
         match self.lookup(key.as_str(), OFlags::RDONLY) {
             Lookup::Found(file) => read_small(file, limit).map_or(Lookup::Unknown, Lookup::Found),
             // The value may be set aside for a moment, then its folder is there: see removal.rs.
@@ -98,7 +77,7 @@ impl Tree {
         }
     }
 
-    fn lookup(&self, path: &str, access: OFlags) -> Lookup<File> {
+    pub(super) fn lookup(&self, path: &str, access: OFlags) -> Lookup<File> {
         let flags = access | OFlags::CLOEXEC;
         match openat2(
             &self.root_folder,
@@ -116,13 +95,13 @@ impl Tree {
 }
 
 /// What was read of a small file.
-struct Small {
-    bytes: Bytes,
+pub(super) struct Small {
+    pub(super) bytes: Bytes,
     file: File,
     /// Before the bytes were read.
-    version: Version,
+    pub(super) version: Version,
     /// The bytes are all that this version of the file holds.
-    may_be_kept: bool,
+    pub(super) may_be_kept: bool,
 }
 
 /// `None` if a part is not in memory, or it is not small.

@@ -3,6 +3,7 @@
 //! ```text
 //! tree.rs                  paths, temporary files
 //! lookup.rs ─ remembered.rs ─ contents.rs, version.rs    answers from the kernel's caches, without waiting
+//! row.rs                   many small objects, one after the other
 //! object.rs   writer.rs    reading in parts, writing in parts
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
@@ -20,6 +21,7 @@ mod object;
 mod placement;
 mod remembered;
 mod removal;
+mod row;
 mod tree;
 mod version;
 mod writer;
@@ -34,6 +36,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Writer};
 use lookup::Lookup;
+use row::Row;
 use tree::Tree;
 
 /// A store in a folder. Several programs, this one or registry:2, may have the same folder open.
@@ -54,7 +57,7 @@ pub enum DirectIo {
 }
 
 /// Of many objects one thread reads so many, and other threads the others at the same time.
-const READ_IN_A_ROW: usize = 128;
+const READ_IN_A_ROW: usize = 256;
 /// Threads that one such reading takes at most: the others wait for the disk too.
 const ROWS_AT_ONCE: usize = 4;
 
@@ -189,9 +192,10 @@ impl Storage for FilesystemStorage {
 }
 
 fn read_row(tree: &Tree, keys: &[Key], limit: usize) -> Result<Vec<Option<Bytes>>, Error> {
+    let row = Row::of(tree, keys);
     keys.iter()
         .map(|key| {
-            tree.read_in_passing(key, limit)
+            row.read(key, limit)
                 .map_err(|source| Error::new("read", key, source))
         })
         .collect()

@@ -155,6 +155,7 @@ mod tests {
 
     use super::super::DirectIo;
     use super::super::lookup::Lookup;
+    use super::super::row::Row;
     use super::super::tree::Tree;
     use super::*;
 
@@ -197,10 +198,10 @@ mod tests {
         }
 
         /// As one of many.
-        fn read_in_passing(&self) -> Option<String> {
-            let bytes = self
-                .tree
-                .read_in_passing(&Self::LINK.parse().unwrap(), 100)
+        fn read_in_a_row(&self) -> Option<String> {
+            let key = Self::LINK.parse().unwrap();
+            let bytes = Row::of(&self.tree, std::slice::from_ref(&key))
+                .read(&key, 100)
                 .unwrap()?;
             Some(String::from_utf8(bytes.to_vec()).unwrap())
         }
@@ -271,38 +272,39 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_in_passing_is_read_again_once_it_changed() {
+    fn what_is_read_in_a_row_is_read_again_once_it_changed() {
         let store = Store::new();
         assert_eq!(store.tree.remembered.content(store.version(), 100), None);
         for _ in 0..2 {
-            assert_eq!(store.read_in_passing().as_deref(), Some("first"));
+            assert_eq!(store.read_in_a_row().as_deref(), Some("first"));
             let kept = store.tree.remembered.content(store.version(), 100);
             assert_eq!(kept.as_deref(), Some(&b"first"[..]));
         }
         for value in ["other", "third", "forth"] {
             fs::write(store.path(), value).unwrap();
             for _ in 0..2 {
-                assert_eq!(store.read_in_passing().as_deref(), Some(value));
+                assert_eq!(store.read_in_a_row().as_deref(), Some(value));
             }
             let kept = store.tree.remembered.content(store.version(), 100);
             assert_eq!(kept, None, "it may change unseen within this moment");
         }
         sleep(WAY / 5);
-        assert_eq!(store.read_in_passing().as_deref(), Some("forth"));
+        assert_eq!(store.read_in_a_row().as_deref(), Some("forth"));
         let new = store.root.path().join("new");
         fs::write(&new, "fifth").unwrap();
         fs::rename(new, store.path()).unwrap();
-        assert_eq!(store.read_in_passing().as_deref(), Some("fifth"));
+        assert_eq!(store.read_in_a_row().as_deref(), Some("fifth"));
         fs::remove_file(store.path()).unwrap();
-        assert_eq!(store.read_in_passing(), None);
+        assert_eq!(store.read_in_a_row(), None);
     }
 
     #[test]
     fn a_part_of_a_file_is_not_kept_as_all_of_it() {
         let store = Store::new();
         let key = Store::LINK.parse().unwrap();
+        let row = Row::of(&store.tree, std::slice::from_ref(&key));
         for limit in [2, 100, 2] {
-            let read = store.tree.read_in_passing(&key, limit).unwrap().unwrap();
+            let read = row.read(&key, limit).unwrap().unwrap();
             assert_eq!(read, b"first"[..5.min(limit)]);
         }
     }
