@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use roadstead_pki::certificate::Certificate;
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::socket::Socket;
 use super::stream::TlsStream;
 
 /// The first byte of every TLS connection: a handshake record.
@@ -51,7 +52,7 @@ pub async fn accept(
 
 /// Whom the certificate names that the client showed, if it showed one. It was found good, or there would be no
 /// connection.
-pub fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: &TlsStream<S>) -> Option<Arc<str>> {
+pub fn client<S: Socket>(stream: &TlsStream<S>) -> Option<Arc<str>> {
     let leaf = stream.peer_certificates()?.first()?;
     let certificate = Certificate::from_der(leaf.clone().into_owned()).ok()?;
     certificate.user().map(Into::into)

@@ -3,7 +3,7 @@
 //! ```text
 //! files ─► material (read, checked) ─► assembly (which of them is served) ─► rustls ServerConfig
 //!   ▲                                                                             │
-//!   └─ live: looks once a second                     stream ◄─ accept: handshakes ◄┘
+//!   └─ live: looks once a second          socket ◄─ stream ◄─ accept: handshakes ◄┘
 //! ```
 //! What is right or wrong with a certificate is known to `roadstead-pki`. HTTP is not known here, but for the
 //! answer to a client that speaks plain HTTP by mistake.
@@ -18,6 +18,7 @@ mod provider;
 mod queue;
 mod received;
 mod resolver;
+mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;

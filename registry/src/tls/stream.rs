@@ -23,6 +23,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::queue::Queue;
 use super::received::Received;
+use super::socket::{Eased, Socket};
 
 /// What is kept of records that rustls is not done with: pieces of a handshake message, which it joins.
 const HELD_AT_MOST: usize = 64 << 10;
@@ -41,7 +42,7 @@ thread_local! {
 
 /// The server's side of a connection.
 pub struct TlsStream<S> {
-    stream: S,
+    stream: Eased<S>,
     tls: UnbufferedServerConnection,
     /// What came and has not been opened: what is held, then a part of a record, or more if [`Self::may_open`].
     sealed: Vec<u8>,
@@ -64,12 +65,12 @@ pub struct TlsStream<S> {
     is_broken: bool,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
+impl<S: Socket> TlsStream<S> {
     /// Shakes hands.
     pub(super) async fn accept(stream: S, config: Arc<ServerConfig>) -> io::Result<Self> {
         let tls = UnbufferedServerConnection::new(config).map_err(io::Error::other)?;
         let mut connection = TlsStream {
-            stream,
+            stream: Eased::new(stream),
             tls,
             sealed: Vec::new(),
             received: None,
@@ -142,6 +143,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
                 // RFC 8446 §6.1: an end without a goodbye is an error, since somebody else may have cut the connection.
                 let more = received.poll_more(&mut self.stream, context, target.remaining());
                 self.brings_much = ready!(more)? && !self.tls.is_handshaking();
+                if self.brings_much && received.is_large() {
+                    self.stream.ease();
+                }
             }
             let opened = self.open(received.unopened_mut(), target);
             self.is_broken = opened.is_err();
@@ -364,7 +368,7 @@ fn unexpected(state: &ConnectionState<'_, '_, ServerConnectionData>) -> io::Erro
     io::Error::other(format!("a TLS connection in an unexpected state: {state:?}"))
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
+impl<S: Socket> AsyncRead for TlsStream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -390,7 +394,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
+impl<S: Socket> AsyncWrite for TlsStream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
