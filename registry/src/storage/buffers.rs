@@ -11,6 +11,7 @@ use std::task::Poll;
 
 use futures::task::AtomicWaker;
 
+use super::memory::{self, Memory};
 use super::uncached_copy;
 
 const SMALLEST: usize = 16 << 10;
@@ -33,7 +34,7 @@ pub struct Buffers {
 #[derive(Debug, Default)]
 struct Free {
     bytes: usize,
-    classes: [Vec<Box<[u8]>>; CLASSES],
+    classes: [Vec<Memory>; CLASSES],
 }
 
 impl Buffers {
@@ -67,7 +68,7 @@ impl Buffers {
         self.budget.saturating_sub(self.taken.load(Ordering::Relaxed))
     }
 
-    fn take(&self, class: usize) -> Box<[u8]> {
+    fn take(&self, class: usize) -> Memory {
         let size = SMALLEST << class;
         self.taken.fetch_add(size, Ordering::Relaxed);
         let reused = {
@@ -76,10 +77,11 @@ impl Buffers {
             free.bytes -= reused.as_ref().map_or(0, |_| size);
             reused
         };
-        reused.unwrap_or_else(|| vec![0; size + slack(size)].into_boxed_slice())
+        reused.unwrap_or_else(|| Memory::new(size))
     }
 
-    fn give_back(&self, bytes: Box<[u8]>, size: usize) {
+    fn give_back(&self, memory: Memory) {
+        let size = memory.len();
         self.taken.fetch_sub(size, Ordering::Relaxed);
         let class = (size / SMALLEST).trailing_zeros() as usize;
         let most = self.left().max(self.at_rest());
@@ -88,7 +90,7 @@ impl Buffers {
             // Whatever else lies there: this size is in use.
             free.shrink(most - size);
             free.bytes += size;
-            free.classes[class].push(bytes);
+            free.classes[class].push(memory);
         }
     }
 
@@ -113,15 +115,6 @@ impl Free {
     }
 }
 
-/// What a buffer of this size has more, so that somewhere in it lies an aligned start.
-fn slack(size: usize) -> usize {
-    if size >= Buffer::ALIGNED_FROM {
-        Buffer::ALIGNMENT
-    } else {
-        0
-    }
-}
-
 /// One running transfer.
 #[derive(Debug)]
 pub struct Transfer(Arc<Running>);
@@ -142,16 +135,10 @@ impl Transfer {
         let affordable = (0..CLASSES).rev().find(|class| SMALLEST << class <= most);
         let sufficient = (0..CLASSES).find(|class| (SMALLEST << class) as u64 >= wanted);
         let class = affordable.unwrap_or(0).min(sufficient.unwrap_or(CLASSES - 1));
-        let bytes = pool.take(class);
+        let memory = pool.take(class);
         self.0.out.fetch_add(1, Ordering::Relaxed);
-        let start = match slack(SMALLEST << class) {
-            0 => 0,
-            _ => bytes.as_ptr().align_offset(Buffer::ALIGNMENT),
-        };
         Buffer {
-            bytes,
-            start,
-            size: SMALLEST << class,
+            memory,
             filled: 0,
             transfer: Arc::clone(&self.0),
         }
@@ -192,9 +179,7 @@ impl Drop for Running {
 /// Bytes that go back to the pool when they are dropped.
 #[derive(Debug)]
 pub struct Buffer {
-    bytes: Box<[u8]>,
-    start: usize,
-    size: usize,
+    memory: Memory,
     filled: usize,
     transfer: Arc<Running>,
 }
@@ -202,13 +187,13 @@ pub struct Buffer {
 impl Buffer {
     /// Where large buffers begin in memory, and what their sizes are multiples of: what disks want of those who write
     /// past the page cache.
-    pub const ALIGNMENT: usize = 4096;
+    pub const ALIGNMENT: usize = memory::ALIGNMENT;
     /// Buffers of this size or more are large. Less costs more past the page cache, in waiting for the disk piece by
     /// piece, than the page cache costs.
-    pub const ALIGNED_FROM: usize = 128 << 10;
+    pub const ALIGNED_FROM: usize = memory::ALIGNED_FROM;
 
     pub fn filled(&self) -> &[u8] {
-        &self.bytes[self.start..self.start + self.filled]
+        &self.memory[..self.filled]
     }
 
     pub fn is_empty(&self) -> bool {
@@ -216,22 +201,22 @@ impl Buffer {
     }
 
     pub fn is_full(&self) -> bool {
-        self.filled == self.size
+        self.filled == self.capacity()
     }
 
     pub fn capacity(&self) -> usize {
-        self.size
+        self.memory.len()
     }
 
     /// The part that is not filled yet; see [`Self::advance`].
     pub fn unfilled(&mut self) -> &mut [u8] {
-        &mut self.bytes[self.start + self.filled..self.start + self.size]
+        &mut self.memory[self.filled..]
     }
 
     /// So many more bytes are filled.
     pub fn advance(&mut self, bytes: usize) {
         assert!(
-            bytes <= self.size - self.filled,
+            bytes <= self.capacity() - self.filled,
             "more bytes than there is room for"
         );
         self.filled += bytes;
@@ -244,7 +229,7 @@ impl Buffer {
 
     /// Takes as much from the front of `source` as there is room for.
     pub fn fill_from(&mut self, source: &mut bytes::Bytes) {
-        let is_large = self.size >= Self::ALIGNED_FROM;
+        let is_large = self.capacity() >= Self::ALIGNED_FROM;
         let free = self.unfilled();
         let fits = source.len().min(free.len());
         let (free, taken) = (&mut free[..fits], source.split_to(fits));
@@ -270,8 +255,7 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        self.transfer.pool.give_back(bytes, self.size);
+        self.transfer.pool.give_back(std::mem::take(&mut self.memory));
         self.transfer.out.fetch_sub(1, Ordering::Release);
         self.transfer.returned.wake();
     }
@@ -362,7 +346,6 @@ mod tests {
             let is_large = buffer.capacity() >= Buffer::ALIGNED_FROM;
             let is_aligned = buffer.filled().as_ptr().addr().is_multiple_of(Buffer::ALIGNMENT);
             assert!(is_aligned || !is_large, "{wanted}");
-            assert!(is_large || buffer.bytes.len() == buffer.capacity(), "{wanted}");
         }
     }
 
@@ -386,10 +369,10 @@ mod tests {
         drop(transfer);
         let transfer = buffers.transfer();
         let large = transfer.buffer_for(u64::MAX);
-        let address = large.bytes.as_ptr();
+        let address = large.memory.as_ptr();
         drop((large, transfer));
         assert_eq!(buffers.free().bytes, LARGEST);
-        assert_eq!(buffers.transfer().buffer_for(u64::MAX).bytes.as_ptr(), address);
+        assert_eq!(buffers.transfer().buffer_for(u64::MAX).memory.as_ptr(), address);
     }
 
     #[test]

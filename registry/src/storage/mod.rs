@@ -11,6 +11,7 @@ pub(crate) mod contract;
 mod error;
 mod filesystem;
 mod key;
+mod memory;
 mod uncached_copy;
 
 use std::fmt::Debug;
