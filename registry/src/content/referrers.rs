@@ -23,8 +23,8 @@ const BATCH: usize = 256;
 const BATCHES_AT_ONCE: usize = 4;
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;
-/// Nearly all are smaller, and many of these may be in memory at the same time.
-const SMALL_ENTRY: usize = 4 << 10;
+/// Nearly all are smaller, and some batches of these may be in memory at the same time. Larger ones are read a second time.
+const SMALL_ENTRY: usize = 8 << 10;
 /// Clients take a manifest of up to 4 MiB, and the list of referrers is one: a page ends before that. A single
 /// descriptor that is larger has a page of its own.
 const PAGE_BYTES: usize = 3 << 20;

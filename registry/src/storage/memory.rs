@@ -9,8 +9,7 @@ pub(super) const ALIGNMENT: usize = 4096;
 /// Memories of this size or more are large.
 pub(super) const ALIGNED_FROM: usize = 128 << 10;
 /// A page of the larger kind (x86-64, and aarch64 with small pages of 4 KiB). What fills one is asked for as one: the
-/// disk is given one page then instead of 512, and the processor looks one up, which takes a twentieth off what a push
-/// costs.
+/// disk is given one page then instead of 512, and the processor looks one up: some percent of what a push costs.
 const HUGE: usize = 2 << 20;
 
 /// So many bytes, zero at first.
@@ -44,7 +43,7 @@ impl Memory {
     }
 
     fn huge(size: usize) -> Option<Self> {
-        // Somewhere in it lies an aligned start. What lies before and behind is never touched, and takes no memory.
+        // Somewhere in it lies an aligned start. What lies before and behind is never touched, and takes up addresses alone.
         let map = MmapMut::map_anon(size + HUGE).ok()?;
         let start = map.as_ptr().align_offset(HUGE);
         // Where the kernel has none, or is told to give none, the usual ones come.

@@ -42,7 +42,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// The whole of a small object, at most `limit` bytes of it; `None` if there is none.
     fn read<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<Bytes>>;
 
-    /// As [`Self::read`] for each of many, in their order.
+    /// As [`Self::read`] for each of many, one after the other. Whoever has very many asks for some of them at a time.
     fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>>;
 
     /// Opens an object for reading in parts. It stays readable when it is replaced or deleted meanwhile.

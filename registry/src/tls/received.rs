@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, ReadBuf};
 const AT_LEAST: usize = 18 << 10;
 const AT_MOST: usize = 64 << 10;
 /// How large a large memory is: what it has room for is received.
-const LARGE: usize = 1 << 20;
+pub(super) const LARGE: usize = 1 << 20;
 /// They stay when nobody needs them.
 const LARGE_ONES_AT_MOST: usize = 4;
 

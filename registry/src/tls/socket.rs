@@ -1,21 +1,21 @@
 //! A socket that wakes its reader for much, as long as nobody waits for less.
 //!
 //! While one thread opens what a client sent, more arrives, and with each piece of it the kernel would wake another
-//! thread that finds nothing to do: some ten times for each MiB, at a fifteenth of all that a push costs. So a socket that
+//! thread that finds nothing to do: some ten times for each MiB, which is some percent of all that a push costs. So a socket that
 //! brings much is asked to tell when much is there (`SO_RCVLOWAT`, socket(7)), until somebody waits for it.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::task::coop::poll_proceed;
 
-/// More than one receive takes. The kernel makes room for twice as much, which it does for a fast sender anyway.
-const MUCH: usize = 1 << 20;
+use super::received::LARGE;
 
 /// What a connection runs over.
 pub trait Socket: AsyncRead + AsyncWrite + Unpin {
@@ -72,7 +72,9 @@ impl<S: Socket> Eased<S> {
     /// Much came, and the reader will not wait for more before it is done with that.
     pub(super) fn ease(&mut self) {
         if !self.is_eased {
-            self.socket.wake_at(MUCH);
+            // The kernel makes room for twice as much, for as long as the connection lasts, as it would for a fast sender
+            // anyway.
+            self.socket.wake_at(LARGE);
             self.is_eased = true;
         }
     }
@@ -89,18 +91,26 @@ impl<S: Socket> AsyncRead for Eased<S> {
         if outcome.is_ready() || !this.is_eased {
             return outcome;
         }
-        this.socket.wake_at(1);
-        this.is_eased = false;
-        // What came until then woke nobody; what comes from now on does.
-        match this.socket.read_now(target.initialize_unfilled()) {
-            Ok(count) => {
-                target.advance(count);
-                Poll::Ready(Ok(()))
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Poll::Pending,
-            Err(error) => Poll::Ready(Err(error)),
+        // Nothing was told, which need not mean that nothing is there.
+        let turn = ready!(poll_proceed(context));
+        let mut read = this.socket.read_now(target.initialize_unfilled());
+        if read.as_ref().is_err_and(is_nothing) {
+            this.socket.wake_at(1);
+            // What came before that woke nobody, what comes from now on does.
+            read = this.socket.read_now(target.initialize_unfilled());
         }
+        if read.as_ref().is_err_and(is_nothing) {
+            this.is_eased = false;
+            return Poll::Pending;
+        }
+        turn.made_progress();
+        target.advance(read?);
+        Poll::Ready(Ok(()))
     }
+}
+
+fn is_nothing(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
 }
 
 impl<S: Socket> AsyncWrite for Eased<S> {
@@ -121,10 +131,18 @@ impl<S: Socket> AsyncWrite for Eased<S> {
     }
 }
 
-/// A line within the program, for tests: it has nothing that it could hold back.
+#[cfg(test)]
+thread_local! {
+    /// What a line within the program was told last, in this thread.
+    pub(super) static WAKES_AT: std::cell::Cell<usize> = const { std::cell::Cell::new(1) };
+}
+
+/// It has nothing that it could hold back.
 #[cfg(test)]
 impl Socket for tokio::io::DuplexStream {
-    fn wake_at(&self, _: usize) {}
+    fn wake_at(&self, bytes: usize) {
+        WAKES_AT.set(bytes);
+    }
 
     fn read_now(&self, _: &mut [u8]) -> io::Result<usize> {
         Err(io::ErrorKind::WouldBlock.into())
@@ -151,7 +169,10 @@ mod tests {
             TcpStream::connect(listener.local_addr().unwrap()),
             listener.accept()
         );
-        (Eased::new(server.unwrap().0), client.unwrap())
+        let server = server.unwrap().0;
+        // Else tokio assumes at first that there is something.
+        assert!(is_nothing(&server.try_read(&mut [0]).unwrap_err()));
+        (Eased::new(server), client.unwrap())
     }
 
     async fn read(socket: &mut Eased<TcpStream>, into: &mut [u8]) -> usize {
@@ -184,10 +205,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn all_of_it_is_read_in_pieces_before_the_reader_waits() {
+        let (mut server, mut client) = connected().await;
+        server.ease();
+        client.write_all(&[7; 100_000]).await.unwrap();
+        sleep(A_MOMENT).await;
+        let mut buffer = [0; 999];
+        let mut count = 0;
+        while count < 100_000 {
+            count += server.read(&mut buffer).now_or_never().unwrap().unwrap();
+        }
+        assert!(server.is_eased, "it never had to wait");
+        assert!(server.read(&mut buffer).now_or_never().is_none());
+        assert!(!server.is_eased);
+    }
+
+    #[tokio::test]
     async fn nobody_is_woken_for_little_while_the_reader_is_busy() {
         let (mut server, mut client) = connected().await;
-        let nothing = server.socket.try_read(&mut [0]).unwrap_err();
-        assert_eq!(nothing.kind(), io::ErrorKind::WouldBlock);
         server.ease();
         client.write_all(b"little").await.unwrap();
         let told = timeout(A_MOMENT, server.socket.readable()).await;

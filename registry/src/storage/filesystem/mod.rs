@@ -32,7 +32,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Writer};
 use lookup::Lookup;
@@ -55,11 +54,6 @@ pub enum DirectIo {
     On,
     Off,
 }
-
-/// Of many objects one thread reads so many, and other threads the others at the same time.
-const READ_IN_A_ROW: usize = 256;
-/// Threads that one such reading takes at most: the others wait for the disk too.
-const ROWS_AT_ONCE: usize = 4;
 
 impl FilesystemStorage {
     /// Where objects on their way to their place lie: on the same filesystem, where registry:2 does not look.
@@ -113,18 +107,17 @@ impl Storage for FilesystemStorage {
     }
 
     fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
-        let reads = (0..keys.len()).step_by(READ_IN_A_ROW).map(move |start| {
-            let (tree, keys) = (Arc::clone(&self.tree), Arc::clone(&keys));
-            let row = start..keys.len().min(start + READ_IN_A_ROW);
-            async move {
-                let first = keys[start].clone();
-                match off_thread(move || Ok(read_row(&tree, &keys[row], limit))).await {
-                    Ok(read) => read,
-                    Err(source) => Err(Error::new("read", &first, source)),
-                }
+        let tree = Arc::clone(&self.tree);
+        async move {
+            let Some(first) = keys.first().cloned() else {
+                return Ok(Vec::new());
+            };
+            match off_thread(move || Ok(read_row(&tree, &keys, limit))).await {
+                Ok(read) => read,
+                Err(source) => Err(Error::new("read", &first, source)),
             }
-        });
-        stream::iter(reads).buffered(ROWS_AT_ONCE).try_concat().boxed()
+        }
+        .boxed()
     }
 
     fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>> {

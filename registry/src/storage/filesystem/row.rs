@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 
 use bytes::Bytes;
 use rustix::fs::{AtFlags, OFlags, Stat, statat};
@@ -16,26 +17,23 @@ use super::version::Version;
 
 pub(super) struct Row<'a> {
     tree: &'a Tree,
-    /// The one above all, if it is of use, and where in each key the rest begins.
-    folder: Option<(File, usize)>,
+    /// The one above all, with its path. It is what had that path when the row began: renaming it, or one above, is not
+    /// seen within the row.
+    folder: Option<(File, &'a str)>,
 }
 
 impl<'a> Row<'a> {
     /// Below the folder of these keys.
-    pub(super) fn of(tree: &'a Tree, keys: &[Key]) -> Self {
+    pub(super) fn of(tree: &'a Tree, keys: &'a [Key]) -> Self {
         let path = folder_above(keys);
-        let folder = match tree
-            .remembered
-            .may_know()
-            .then(|| tree.lookup(path, OFlags::PATH))
-        {
-            Some(Lookup::Found(folder)) => Some((folder, path.len() + 1)),
-            _ => None,
+        let folder = match tree.lookup(path, OFlags::PATH) {
+            Lookup::Found(folder) => Some((folder, path)),
+            Lookup::Absent | Lookup::Unknown => None,
         };
         Row { tree, folder }
     }
 
-    /// One of them: what is in memory without asking the disk, what is not with it.
+    /// What is in memory without asking the disk, what is not with it.
     pub(super) fn read(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
         if let Some(bytes) = self.remembered(key, limit) {
             return Ok(Some(bytes));
@@ -53,13 +51,19 @@ impl<'a> Row<'a> {
     }
 
     fn remembered(&self, key: &Key, limit: usize) -> Option<Bytes> {
-        let found = self.stat(key)?;
-        self.tree.remembered.content(Version::from(&found), limit)
+        let remembered = &self.tree.remembered;
+        let found = remembered.may_know().then(|| self.stat(key))??;
+        remembered.content(Version::from(&found), limit)
     }
 
     fn stat(&self, key: &Key) -> Option<Stat> {
-        let (folder, start) = self.folder.as_ref()?;
-        let name = key.as_str().get(*start..)?;
+        let (folder, name) = match &self.folder {
+            Some((folder, path)) => (
+                folder.as_fd(),
+                key.as_str().strip_prefix(path)?.strip_prefix('/')?,
+            ),
+            None => (self.tree.root_folder.as_fd(), key.as_str()),
+        };
         statat(folder, name, AtFlags::empty()).ok()
     }
 }
@@ -139,15 +143,21 @@ mod tests {
             }
             assert_eq!(read.read(&missing, 100).unwrap(), None);
         }
+        assert_eq!(
+            Row::of(&tree, &keys).remembered(&keys[3], 100).unwrap(),
+            "other/link"
+        );
         let row = Row::of(&tree, &keys[..3]);
         assert_eq!(row.remembered(&keys[1], 100).unwrap(), "tags/b/link");
         assert_eq!(row.remembered(&keys[2], 4).unwrap(), "tags");
         fs::remove_file(root.path().join("tags/b/link")).unwrap();
         assert_eq!(row.read(&keys[1], 100).unwrap(), None);
-        // Made anew: the row's folder is none any more.
+        // Made anew, and not seen within the row but for what the folder of before does not have.
         fs::rename(root.path().join("tags"), root.path().join("aside")).unwrap();
         fs::create_dir_all(root.path().join("tags/b")).unwrap();
         fs::write(root.path().join("tags/b/link"), "new").unwrap();
         assert_eq!(row.read(&keys[1], 100).unwrap().unwrap(), "new");
+        assert_eq!(row.read(&keys[0], 100).unwrap().unwrap(), "tags/a/link");
+        assert_eq!(Row::of(&tree, &keys[..3]).read(&keys[0], 100).unwrap(), None);
     }
 }
