@@ -112,7 +112,6 @@ pub(crate) async fn reading_stops_at_the_limit(storage: Store) {
     assert_eq!(&bytes[..], b"he");
 }
 
-/// More than are read in a row.
 pub(crate) async fn many_read_as_each_of_them_does(storage: Store) {
     let keys: Arc<[Key]> = (0..300).map(|i| key(&format!("many/{i}/link"))).collect();
     for at in keys.iter().step_by(3) {

@@ -100,7 +100,10 @@ mod tests {
             memory.fill(7);
             assert_eq!(*memory, *vec![7; size]);
             let is_aligned = memory.as_ptr().addr().is_multiple_of(ALIGNMENT);
-            assert!(is_aligned || size < ALIGNED_FROM, "{size} bytes");
+            let is_large = size >= ALIGNED_FROM;
+            assert!(is_aligned || !is_large, "{size} bytes");
+            let has_slack = !matches!(&memory.pages, Pages::Usual(bytes) if bytes.len() == size);
+            assert!(is_large || !has_slack, "{size} bytes");
         }
     }
 
