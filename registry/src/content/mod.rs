@@ -13,6 +13,7 @@
 //! that the last writer wins; and every operation orders its steps so that stopping between any two of them
 //! leaves nothing half-visible.
 
+mod batches;
 mod blobs;
 mod catalog;
 mod damage;

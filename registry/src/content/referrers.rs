@@ -14,13 +14,10 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName};
 use tracing::{debug, warn};
 
+use super::batches::{in_batches, names};
 use super::error::Error;
 use super::{Content, Page, layout, link};
 
-/// Entries read from the store at a time, at least.
-const BATCH: usize = 256;
-/// The next ones are on their way while one is looked through, mostly.
-const BATCHES_AT_ONCE: usize = 4;
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;
 /// Nearly all are smaller, and some batches of these may be in memory at the same time. Larger ones are read a second time.
@@ -50,20 +47,17 @@ impl Content {
             .and_then(|last| last.parse().ok())
             .map(|last: Digest| layout::referrer_entry(&last));
         while page.wants_more() {
-            let batch = self
-                .referrer_entries(repository, subject, after.as_deref(), n)
-                .await?;
+            let folder = layout::referrers(repository, subject);
+            let batch = names(self.storage(), &folder, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let digests: Vec<Digest> = batch
                 .iter()
                 .filter_map(|entry| layout::referrer_of_entry(entry))
                 .collect();
-            // Owned, for a future over borrowed digests is `Send` for one lifetime only, and cannot be spawned.
-            let chunks: Vec<Vec<Digest>> = digests.chunks(BATCH).map(<[Digest]>::to_vec).collect();
-            let mut reads = stream::iter(chunks)
-                .map(|digests| self.live_entries(repository, subject, digests))
-                .buffered(BATCHES_AT_ONCE);
+            let mut reads = in_batches(&digests, |digests| {
+                self.live_entries(repository, subject, digests)
+            });
             while page.wants_more()
                 && let Some(entries) = reads.try_next().await?
             {
@@ -106,19 +100,6 @@ impl Content {
             .storage()
             .write(&layout::referrer(repository, subject, digest), entry.into())
             .await?)
-    }
-
-    async fn referrer_entries(
-        &self,
-        repository: &RepositoryName,
-        subject: &Digest,
-        after: Option<&str>,
-        n: Option<usize>,
-    ) -> Result<Vec<String>, Error> {
-        let limit = n.map_or(usize::MAX, |n| n.saturating_add(1).max(BATCH));
-        let folder = layout::referrers(repository, subject);
-        let entries = self.storage().list(&folder, after, limit).await?;
-        Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 
     /// Of these referrers those that the repository has, each with the beginning of what its entry says.

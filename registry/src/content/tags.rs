@@ -1,16 +1,12 @@
 //! Tags: registers that the last writer wins.
 
 use futures::future::join;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::stream::TryStreamExt;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
+use super::batches::{in_batches, names};
 use super::error::Error;
 use super::{Content, Page, layout, link};
-
-/// Names read from the store at a time, at least.
-const BATCH: usize = 256;
-/// The next ones are on their way while one is looked through, mostly.
-const BATCHES_AT_ONCE: usize = 4;
 
 impl Content {
     /// Tags in lexical order, after `last`, at most `n` of them.
@@ -26,15 +22,12 @@ impl Content {
         let mut page = Page::of(n);
         let mut after = last.map(str::to_owned);
         while page.wants_more() {
-            let batch = self.tag_names(repository, after.as_deref(), n).await?;
+            let folder = layout::tags(repository);
+            let batch = names(self.storage(), &folder, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let tags: Vec<Tag> = batch.iter().filter_map(|name| name.parse().ok()).collect();
-            // Owned, for a future over borrowed tags is `Send` for one lifetime only, and cannot be spawned.
-            let chunks: Vec<Vec<Tag>> = tags.chunks(BATCH).map(<[Tag]>::to_vec).collect();
-            let mut reads = stream::iter(chunks)
-                .map(|tags| self.live_tags(repository, tags))
-                .buffered(BATCHES_AT_ONCE);
+            let mut reads = in_batches(&tags, |tags| self.live_tags(repository, tags));
             while page.wants_more()
                 && let Some(tags) = reads.try_next().await?
             {
@@ -171,19 +164,5 @@ impl Content {
             .storage()
             .delete_folder(&history, &layout::tags(repository))
             .await?)
-    }
-
-    async fn tag_names(
-        &self,
-        repository: &RepositoryName,
-        after: Option<&str>,
-        n: Option<usize>,
-    ) -> Result<Vec<String>, Error> {
-        let limit = n.map_or(usize::MAX, |n| n.saturating_add(1).max(BATCH));
-        let entries = self
-            .storage()
-            .list(&layout::tags(repository), after, limit)
-            .await?;
-        Ok(entries.into_iter().map(|entry| entry.name).collect())
     }
 }
