@@ -41,7 +41,7 @@ fn nearest(node: &Node, path: &[String]) -> Option<Vec<String>> {
         return Some(Vec::new());
     };
     let (name, below) = match node {
-        Node::Group(known) | Node::Choice(known) => {
+        Node::Group(known) | Node::Choice(known) | Node::Gate(known) => {
             let names = || known.iter().map(|(name, _)| *name);
             let name = names()
                 .find(|name| name == first)
@@ -73,7 +73,7 @@ fn set(node: &Node, place: &mut Value, path: &[String], payload: &str) -> Result
         return Ok(());
     };
     match node {
-        Node::Group(known) | Node::Choice(known) => {
+        Node::Group(known) | Node::Choice(known) | Node::Gate(known) => {
             let (name, child) = known
                 .iter()
                 .find(|(name, _)| name == first)

@@ -39,7 +39,8 @@ fn check_version(tree: &Value) -> Result<(), Problem> {
     }
 }
 
-/// What registry:2 does not start without. A file that lacks it may be a mistake, or not the file that was meant.
+/// What registry:2 does not start without, and a way to log in where one was begun. A file that lacks it may be a
+/// mistake, or not the file that was meant.
 pub(super) fn missing(tree: &Value) -> Vec<Warning> {
     // What a store has beside the one that it is.
     const BESIDE: [&str; 5] = ["cache", "delete", "maintenance", "redirect", "tag"];
@@ -61,7 +62,21 @@ pub(super) fn missing(tree: &Value) -> Vec<Warning> {
             what: "images are kept in /var/lib/registry; to say so, write storage: {filesystem: {rootdirectory: /var/lib/registry}}",
         });
     }
+    if tree.get("auth").is_some_and(is_empty) {
+        missing.push(Warning::Missing {
+            key: "auth",
+            what: "no way to log in is named, and everyone is let in; write \"auth: none\" if that is meant",
+        });
+    }
     missing
+}
+
+/// Whether nothing stands there at all.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Mapping(entries) => entries.is_empty(),
+        other => is_unset(other),
+    }
 }
 
 /// Takes out of the tree what the typed fields do not know.
@@ -98,7 +113,9 @@ pub(super) fn is_unset(value: &Value) -> bool {
 pub(super) fn expand_choice(value: &mut Value) {
     if let Value::String(name) = value {
         let mut entries = Mapping::new();
-        entries.insert(std::mem::take(name).into(), Value::Mapping(Mapping::new()));
+        if !name.is_empty() {
+            entries.insert(std::mem::take(name).into(), Value::Mapping(Mapping::new()));
+        }
         *value = Value::Mapping(entries);
     }
 }
@@ -112,10 +129,18 @@ struct Judge<'a> {
 impl Judge<'_> {
     fn visit(&mut self, node: &Node, value: &mut Value, path: &str) {
         match node {
-            Node::Group(known) => self.visit_group(known, value, path),
+            Node::Group(known) => self.visit_group(known, value, path, false),
             Node::Choice(known) => {
                 expand_choice(value);
-                self.visit_group(known, value, path);
+                self.visit_group(known, value, path, false);
+            }
+            Node::Gate(known) => {
+                expand_choice(value);
+                // Somebody began to write it, and must not be taken for somebody who did not want it.
+                if value.is_null() {
+                    *value = Value::Mapping(Mapping::new());
+                }
+                self.visit_group(known, value, path, true);
             }
             Node::List(item) => {
                 if let Value::Sequence(items) = value {
@@ -144,13 +169,21 @@ impl Judge<'_> {
         }
     }
 
-    fn visit_group(&mut self, known: &[(&str, Node)], value: &mut Value, path: &str) {
+    fn visit_group(&mut self, known: &[(&str, Node)], value: &mut Value, path: &str, is_gate: bool) {
         let Value::Mapping(entries) = value else { return };
         entries.retain(|key, value| {
             let key = text_of(key);
             let path = join(path, &key);
             match known.iter().find(|(name, _)| *name == key) {
-                None => self.unknown(known, path, &key),
+                None => {
+                    let unknown = unknown(known, path, &key);
+                    if is_gate {
+                        self.problems.push(Problem::Slip(unknown));
+                    } else {
+                        self.warnings.push(unknown);
+                    }
+                    false
+                }
                 Some((_, Node::Silent)) => false,
                 Some((_, Node::Harmless)) => {
                     if !is_unset(value) {
@@ -168,6 +201,11 @@ impl Judge<'_> {
                     self.problems.push(Problem::new(&path, *way_out));
                     false
                 }
+                Some(_) if is_gate && value.is_null() => {
+                    let what = "nothing is given, and everyone might get in; write what belongs there, or remove the key";
+                    self.problems.push(Problem::new(&path, what));
+                    false
+                }
                 Some((_, node)) => {
                     self.visit(node, value, &path);
                     !value.is_null()
@@ -175,13 +213,12 @@ impl Judge<'_> {
             }
         });
     }
+}
 
-    fn unknown(&mut self, known: &[(&str, Node)], path: String, key: &str) -> bool {
-        let parent = path.strip_suffix(key).unwrap_or_default();
-        let nearest = nearest(key, known.iter().map(|(name, _)| *name)).map(|name| format!("{parent}{name}"));
-        self.warnings.push(Warning::UnknownKey { key: path, nearest });
-        false
-    }
+fn unknown(known: &[(&str, Node)], path: String, key: &str) -> Warning {
+    let parent = path.strip_suffix(key).unwrap_or_default();
+    let nearest = nearest(key, known.iter().map(|(name, _)| *name)).map(|name| format!("{parent}{name}"));
+    Warning::UnknownKey { key: path, nearest }
 }
 
 fn join(path: &str, key: &str) -> String {

@@ -12,7 +12,7 @@ pub enum Problem {
     Syntax(#[from] serde_yaml::Error),
     #[error("{key}: {what}")]
     Key { key: String, what: String },
-    /// Not what keeps the server from starting, and quite likely the cause of it.
+    /// Itself a reason not to start, or quite likely the cause of one.
     #[error("{0}")]
     Slip(Warning),
 }
@@ -76,7 +76,7 @@ pub enum Warning {
     UnknownKey { key: String, nearest: Option<String> },
     /// A `REGISTRY_*` variable that names no key. Kubernetes sets such variables for a Service called `registry`.
     UnknownVariable { name: String, nearest: Option<String> },
-    /// Something that registry:2 does not start without. `check-config` calls it an error.
+    /// Something that a file should have. `check-config` calls it an error.
     Missing { key: &'static str, what: &'static str },
     /// Keys of registry:2 that change nothing here.
     WithoutEffect { keys: Vec<String> },

@@ -11,7 +11,8 @@ pub(super) struct Root {
     pub(super) loglevel: Option<String>,
     pub(super) storage: Storage,
     pub(super) auth: Auth,
-    pub(super) access: Access,
+    /// Present only where the section is.
+    pub(super) access: Option<Access>,
     pub(super) http: Http,
     pub(super) health: Health,
     pub(super) notifications: Notifications,
@@ -107,7 +108,7 @@ pub(super) struct Htpasswd {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "keys with values")]
 pub(super) struct Access {
-    pub(super) rules: Option<Vec<AccessRule>>,
+    pub(super) rules: Vec<AccessRule>,
 }
 
 #[derive(Debug, Default, Deserialize)]

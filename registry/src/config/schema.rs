@@ -9,6 +9,9 @@ pub(super) enum Node {
     Group(&'static [(&'static str, Node)]),
     /// Fixed keys, one of which may also stand alone as text: `auth: htpasswd`.
     Choice(&'static [(&'static str, Node)]),
+    /// As [`Node::Choice`], of what says who gets in: a key that is unknown or empty keeps the server from starting,
+    /// since without it everyone might.
+    Gate(&'static [(&'static str, Node)]),
     List(&'static Node),
     /// Keys that the author makes up: header names, log fields.
     Names(&'static Node),
@@ -25,7 +28,7 @@ pub(super) enum Node {
     RefusedKind(&'static str),
 }
 
-use Node::{Choice, Group, Harmless, List, Names, Refused, RefusedKind, Silent, Text, Value};
+use Node::{Choice, Gate, Group, Harmless, List, Names, Refused, RefusedKind, Silent, Text, Value};
 
 pub(super) const ROOT: Node = Group(&[
     ("version", Silent),
@@ -33,7 +36,7 @@ pub(super) const ROOT: Node = Group(&[
     ("loglevel", Text),
     ("storage", STORAGE),
     ("auth", AUTH),
-    ("access", Group(&[("rules", List(&ACCESS_RULE))])),
+    ("access", Gate(&[("rules", List(&ACCESS_RULE))])),
     (
         "middleware",
         Refused("middleware is not supported; remove the section"),
@@ -112,7 +115,7 @@ const STORAGE: Node = Choice(&[
 const OTHER_DRIVER: &str =
     "this storage driver is not supported; use storage.filesystem, or stay with registry:2 for this store";
 
-const AUTH: Node = Choice(&[
+const AUTH: Node = Gate(&[
     ("htpasswd", Group(&[("realm", Text), ("path", Text)])),
     ("none", Silent),
     (
@@ -152,7 +155,7 @@ const ENDPOINT: Node = Group(&[
     ("rootcertbundle", Text),
 ]);
 
-const ACCESS_RULE: Node = Group(&[
+const ACCESS_RULE: Node = Gate(&[
     ("users", List(&Text)),
     ("repositories", List(&Text)),
     ("actions", List(&Text)),

@@ -121,8 +121,61 @@ fn rules_need_somebody_to_tell_apart() {
     assert!(problems(rules, &[])[0].contains("auth.htpasswd"));
     let with_users = [("REGISTRY_AUTH_HTPASSWD_PATH", "/auth/htpasswd")];
     assert!(config(rules, &with_users).access.is_some());
-    assert!(
-        config("access: {rules: []}", &with_users).access.is_none(),
-        "an empty list is no rules at all"
-    );
+}
+
+/// A registry that was meant to ask for a password must not let everyone in because of a slip.
+#[test]
+fn what_says_who_gets_in_is_understood_or_the_server_does_not_start() {
+    let htpasswd = [("REGISTRY_AUTH_HTPASSWD_PATH", "/auth/htpasswd")];
+    for (text, variables, expected) in [
+        ("auth: {htpasswd: }", &[][..], "auth.htpasswd: nothing is given"),
+        ("auth: {token: }", &[], "auth.token: nothing is given"),
+        (
+            "auth: {htpasswd: , realm: basic, path: /auth/htpasswd}",
+            &[],
+            "auth.path: there is no such key",
+        ),
+        (
+            "auth: {htpassword: {realm: r, path: /p}}",
+            &[],
+            "auth.htpassword: there is no such key; did you mean auth.htpasswd?",
+        ),
+        ("auth: ldap", &[], "auth.ldap: there is no such key"),
+        ("", &[("REGISTRY_AUTH", "HTPASSWD")], "auth.HTPASSWD: there is no such key"),
+        ("access: ", &htpasswd, "access.rules: no rule is given"),
+        ("access: {rules: }", &htpasswd, "access.rules: nothing is given"),
+        ("access: {rules: []}", &htpasswd, "access.rules: no rule is given"),
+        (
+            "access: {rule: []}",
+            &htpasswd,
+            "access.rule: there is no such key; did you mean access.rules?",
+        ),
+        (
+            "access: {rules: [{users: [a], repositories: [b], action: [pull]}]}",
+            &htpasswd,
+            "access.rules.0.action: there is no such key; did you mean access.rules.0.actions?",
+        ),
+    ] {
+        let found = problems(text, variables);
+        assert!(
+            found.iter().any(|problem| problem.starts_with(expected)),
+            "{text}: {found:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_registry_for_everyone_is_asked_for_by_name() {
+    let missing = |auth: &str| -> Vec<_> {
+        let loaded = load(&format!("version: 0.1\nstorage: filesystem\n{auth}"), &[]).unwrap();
+        assert!(loaded.config.login.is_none(), "{auth}");
+        loaded.missing.iter().map(ToString::to_string).collect()
+    };
+    for meant in ["", "auth: none", "auth: {none: }"] {
+        assert!(missing(meant).is_empty(), "{meant}");
+    }
+    for begun in ["auth:", "auth: {}", "auth: ''"] {
+        let told = missing(begun);
+        assert!(told.len() == 1 && told[0].starts_with("auth: missing"), "{begun}: {told:?}");
+    }
 }

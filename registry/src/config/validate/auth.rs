@@ -137,9 +137,15 @@ impl Check<'_> {
     }
 
     /// `somebody`: users can be told apart.
-    pub(super) fn access(&mut self, raw: raw::Access, somebody: bool) -> Option<Rules> {
-        // An empty list is no rules at all.
-        let rules = raw.rules.filter(|rules| !rules.is_empty())?;
+    pub(super) fn access(&mut self, raw: Option<raw::Access>, somebody: bool) -> Option<Rules> {
+        let rules = raw?.rules;
+        if rules.is_empty() {
+            // Nobody writes the section to let everyone do everything.
+            self.problem(
+                "access.rules",
+                "no rule is given; write one, or remove the section if everyone may do everything",
+            );
+        }
         if !somebody {
             self.problem(
                 "access.rules",
