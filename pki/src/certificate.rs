@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use jiff::Timestamp;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::{PemObject, SectionKind};
-use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate};
+use x509_parser::prelude::{FromDer, GeneralName, ParsedExtension, X509Certificate, X509Version};
 
 use crate::problem::Problem;
 
@@ -19,6 +19,7 @@ pub struct Certificate {
     not_before: Timestamp,
     not_after: Timestamp,
     is_ca: bool,
+    can_issue: bool,
     serves: bool,
     says_where_its_issuer_is: bool,
     weakness: Option<String>,
@@ -43,6 +44,7 @@ impl Certificate {
             not_before: instant(parsed.validity().not_before)?,
             not_after: instant(parsed.validity().not_after)?,
             is_ca: parsed.is_ca(),
+            can_issue: parsed.is_ca() || parsed.version() == X509Version::V1,
             serves: may_serve(&parsed),
             says_where_its_issuer_is: says_where_its_issuer_is(&parsed),
             weakness: weakness(&parsed),
@@ -78,6 +80,11 @@ impl Certificate {
     /// Whether its basic constraints make it a certificate authority.
     pub fn is_ca(&self) -> bool {
         self.is_ca
+    }
+
+    /// Whether it may stand as the issuer of others: a CA, or one of version 1, which cannot say that it is none.
+    pub fn can_issue(&self) -> bool {
+        self.can_issue
     }
 
     /// The certificate's bytes.

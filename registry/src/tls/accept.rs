@@ -50,12 +50,10 @@ pub async fn accept(
         .unwrap_or(Err(Refused::TooSlow))
 }
 
-/// Whom the certificate names that the client showed, if it showed one. It was found good, or there would be no
-/// connection.
-pub fn client<S: Socket>(stream: &TlsStream<S>) -> Option<Arc<str>> {
+/// The certificate that the client showed, if it showed one. It was found good, or there would be no connection.
+pub fn client<S: Socket>(stream: &TlsStream<S>) -> Option<Certificate> {
     let leaf = stream.peer_certificates()?.first()?;
-    let certificate = Certificate::from_der(leaf.clone().into_owned()).ok()?;
-    certificate.user().map(Into::into)
+    Certificate::from_der(leaf.clone().into_owned()).ok()
 }
 
 async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<TlsStream<TcpStream>, Refused> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 #[derive(Clone, Debug)]
 pub(super) struct Assembly {
     pub(super) entries: Vec<Entry>,
-    client_cas: Option<Arc<RootCertStore>>,
+    pub(super) client_cas: Option<Arc<RootCertStore>>,
     pub(super) client_cas_error: Option<Arc<MaterialError>>,
     pub(super) config: Arc<ServerConfig>,
 }
@@ -172,9 +172,17 @@ fn server_config(
         .iter()
         .map(|protocol| protocol.as_bytes().to_vec())
         .collect();
-    // A new ticketer each time: a ticket must not outlive the client CAs that stood behind it.
-    config.ticketer = Ticketer::new()?;
-    // Few clients resume at all; a second ticket would be work for nothing.
-    config.send_tls13_tickets = 1;
+    match client_cas {
+        None => {
+            config.ticketer = Ticketer::new()?;
+            // Few clients resume at all; a second ticket would be work for nothing.
+            config.send_tls13_tickets = 1;
+        }
+        // Who resumes a session shows no certificate: one that has expired since would go on logging in.
+        Some(_) => {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        }
+    }
     Ok(Arc::new(config))
 }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use roadstead_pki::authority::Authority;
 use roadstead_pki::server::ServerCertificate;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ClientConfig, RootCertStore};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
 use super::Live;
@@ -64,8 +65,8 @@ impl Server {
         std::fs::write(self.folder.path().join("ca.crt"), text).unwrap();
     }
 
-    /// One connection, by a client with this certificate, or without any.
-    async fn sees(&self, shown: Option<&ServerCertificate>) -> Seen {
+    /// A client with this certificate, or without any.
+    fn client(&self, shown: Option<&ServerCertificate>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.servers.certificate().der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -73,20 +74,38 @@ impl Server {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        let config = match shown {
+        Arc::new(match shown {
             None => builder.with_no_client_auth(),
             Some(shown) => {
                 let chain = shown.chain().iter().map(|link| link.der().clone()).collect();
                 let key: PrivateKeyDer<'static> = shown.key().clone_key();
                 builder.with_client_auth_cert(chain, key).unwrap()
             }
-        };
+        })
+    }
+
+    /// One connection, by a client with this certificate, or without any.
+    async fn sees(&self, shown: Option<&ServerCertificate>) -> Seen {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let connect = TlsConnector::from(Arc::new(config)).connect("127.0.0.1".try_into().unwrap(), theirs);
+        let connect = TlsConnector::from(self.client(shown)).connect("127.0.0.1".try_into().unwrap(), theirs);
         let accept = TlsStream::accept(ours, self.live.config());
         let (accepted, _connected) = tokio::join!(accept, connect);
         let accepted = accepted.map_err(|error| error.to_string())?;
-        Ok(client(&accepted).map(|name| name.to_string()))
+        Ok(client(&accepted).and_then(|certificate| certificate.user()))
+    }
+
+    /// One connection over which a byte came, by a client that may have had one before.
+    async fn shakes_hands(&self, client: &Arc<ClientConfig>) -> HandshakeKind {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connect = TlsConnector::from(Arc::clone(client)).connect("127.0.0.1".try_into().unwrap(), theirs);
+        let accept = TlsStream::accept(ours, self.live.config());
+        let (accepted, connected) = tokio::join!(accept, connect);
+        let (mut accepted, mut connected) = (accepted.unwrap(), connected.unwrap());
+        // The tickets for another time come before it.
+        accepted.write_all(b"!").await.unwrap();
+        accepted.flush().await.unwrap();
+        connected.read_u8().await.unwrap();
+        connected.get_ref().1.handshake_kind().unwrap()
     }
 }
 
@@ -156,6 +175,52 @@ async fn changed_client_cas_hold_without_a_restart_and_broken_ones_never_do() {
     until(async || server.live.failures() == 1).await;
     assert!(server.sees(Some(&by_new)).await.is_ok(), "the old ones stay");
     assert!(server.sees(Some(&by_old)).await.is_err());
+}
+
+#[tokio::test]
+async fn a_certificate_is_shown_anew_for_every_connection() {
+    let people = people("People");
+    for required in [true, false] {
+        let server = Server::trusting(&people, required);
+        let alice = server.client(Some(&user(&people, "alice")));
+        for _ in 0..3 {
+            let kind = server.shakes_hands(&alice).await;
+            assert!(matches!(kind, HandshakeKind::Full), "required: {required}, {kind:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_void_when_it_expires() {
+    let server = Server::trusting(&people("People"), true);
+    for left in [-DAY, SignedDuration::from_millis(30)] {
+        let not_after = Timestamp::now() + left;
+        server.live.client_cas().until_void(not_after).await;
+        assert!(Timestamp::now() >= not_after);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_void_when_other_cas_hold() {
+    let (old, new) = (people("Old"), people("New"));
+    let server = Server::trusting(&old, true);
+    let first = server.live.client_cas();
+    let void = tokio::spawn(first.until_void(Timestamp::now() + DAY));
+    server.write_cas("not a certificate");
+    until(async || server.live.failures() == 1).await;
+    assert!(!void.is_finished(), "the old ones stay");
+    server.write_cas(new.certificate_pem());
+    void.await.unwrap();
+}
+
+#[tokio::test]
+async fn somebody_who_is_no_ca_cannot_vouch_for_others() {
+    let people = people("People");
+    let alice = user(&people, "alice");
+    let server = Server::trusting(&people, true);
+    server.write_cas(&alice.leaf().to_pem());
+    until(async || server.live.failures() == 1).await;
+    assert!(server.sees(Some(&alice)).await.is_ok(), "the old ones stay");
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use rustls::ServerConfig;
+use tokio::sync::watch::{Receiver, Sender};
 
 use super::assembly::{Assembly, AssemblyError, Entry};
 use crate::config::Tls;
@@ -18,6 +19,8 @@ use crate::watch::{self, Fingerprint, Reason, Watcher};
 pub struct Live {
     settings: Tls,
     current: ArcSwap<Assembly>,
+    /// Told when other client CAs hold.
+    client_cas: Sender<()>,
     failures: AtomicU64,
 }
 
@@ -45,6 +48,7 @@ impl Live {
         let live = Arc::new(Live {
             settings,
             current,
+            client_cas: Sender::new(()),
             failures: AtomicU64::new(0),
         });
         let mut watcher = watcher;
@@ -54,6 +58,11 @@ impl Live {
 
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.current.load().config)
+    }
+
+    /// The client CAs that hold now. To be asked for before the configuration of the handshake in which they count.
+    pub fn client_cas(&self) -> ClientCas {
+        ClientCas(self.client_cas.subscribe())
     }
 
     /// How often changed files could not be used.
@@ -102,7 +111,27 @@ impl Live {
         {
             tracing::error!(%error, "the client CAs stay as they were");
         }
+        let others = old.client_cas.as_ref().map(|cas| &cas.roots) != new.client_cas.as_ref().map(|cas| &cas.roots);
         self.current.store(Arc::new(new));
+        if others {
+            self.client_cas.send_replace(());
+        }
+    }
+}
+
+/// The client CAs that held at one time.
+#[derive(Debug)]
+pub struct ClientCas(Receiver<()>);
+
+impl ClientCas {
+    /// Returns when a certificate that they found good is not good any more: it has expired, or others hold now.
+    pub async fn until_void(mut self, not_after: Timestamp) {
+        let left = not_after.duration_since(Timestamp::now());
+        tokio::select! {
+            () = tokio::time::sleep(left.try_into().unwrap_or_default()) => {}
+            // The other end is gone when the server is.
+            _ = self.0.changed() => {}
+        }
     }
 }
 

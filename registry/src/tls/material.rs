@@ -129,6 +129,12 @@ pub(super) fn load_client_cas(files: &[PathBuf]) -> Result<Arc<RootCertStore>, M
             problem,
         };
         for certificate in parse_certificates(&read(&key, path)?).map_err(unusable)? {
+            // Whoever is named here can sign for any name, and nobody but a CA is meant to.
+            if !certificate.can_issue() {
+                return Err(unusable(Problem::NotAnAuthority {
+                    subject: certificate.subject().to_owned(),
+                }));
+            }
             roots.add(certificate.der().clone()).map_err(|error| {
                 unusable(Problem::UnreadableCertificate {
                     cause: error.to_string(),

@@ -25,6 +25,6 @@ mod tests;
 
 pub use accept::{Refused, accept, client};
 pub use assembly::AssemblyError;
-pub use live::{Live, Status, Watching};
+pub use live::{ClientCas, Live, Status, Watching};
 pub use material::MaterialError;
 pub use stream::TlsStream;

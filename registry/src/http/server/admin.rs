@@ -22,7 +22,7 @@ pub struct Admin {
 }
 
 /// Serves until `stop` says so. It outlives the API: probes ask until the very end.
-pub async fn serve_admin(admin: Admin, listener: TcpListener, mut stop: watch::Receiver<bool>) {
+pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Receiver<bool>) {
     let admin = Arc::new(admin);
     loop {
         let stream = tokio::select! {
@@ -33,14 +33,14 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, mut stop: watch::R
                     continue;
                 }
             },
-            () = connection::begins(&mut stop) => return,
+            () = connection::begins(stop.clone()) => return,
         };
         let admin = Arc::clone(&admin);
         let answer = move |request: Request<RequestBody>| {
             let response = admin.answer(request.method(), request.uri().path());
             async move { response }
         };
-        tokio::spawn(connection::serve(stream, Kind::Http1, answer, stop.clone()));
+        tokio::spawn(connection::serve(stream, Kind::Http1, answer, connection::begins(stop.clone())));
     }
 }
 

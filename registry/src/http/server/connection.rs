@@ -44,31 +44,33 @@ const STREAMS: u32 = 128;
 /// The largest head of a request, and how much of a body HTTP/1.1 reads at once.
 const HEAD: u32 = 32 * 1024;
 
-/// Answers what comes, until either side has had enough.
-pub(super) fn serve<S, F, A>(
+/// Answers what comes, until either side has had enough, or it is the `end`: then what has begun is still answered.
+pub(super) fn serve<S, F, A, E>(
     stream: S,
     kind: Kind,
     answer: F,
-    draining: watch::Receiver<bool>,
+    end: E,
 ) -> impl Future<Output = ()> + Send
 where
+    E: Future<Output = ()> + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
-    serve_within(Limits::USUAL, stream, kind, answer, draining)
+    serve_within(Limits::USUAL, stream, kind, answer, end)
 }
 
 /// Thousands of connections may be idle. So the stream goes straight into a box: an `async fn` would keep room for it
 /// wherever it passes.
-pub(super) fn serve_within<S, F, A>(
+pub(super) fn serve_within<S, F, A, E>(
     limits: Limits,
     stream: S,
     kind: Kind,
     answer: F,
-    mut draining: watch::Receiver<bool>,
+    end: E,
 ) -> impl Future<Output = ()> + Send
 where
+    E: Future<Output = ()> + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     F: Fn(Request<RequestBody>) -> A + Send + Sync + 'static,
     A: Future<Output = Response<ResponseBody>> + Send + 'static,
@@ -93,7 +95,7 @@ where
         let ended = tokio::select! {
             ended = &mut connection => ended,
             () = activity.expired() => return,
-            () = begins(&mut draining) => {
+            () = end => {
                 connection.get_mut().as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = &mut connection => ended,
@@ -108,7 +110,7 @@ where
 }
 
 /// Returns when the server stops. A sender that is gone has stopped too.
-pub(super) async fn begins(draining: &mut watch::Receiver<bool>) {
+pub(super) async fn begins(mut draining: watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
 }
 

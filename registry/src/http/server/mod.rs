@@ -41,22 +41,21 @@ pub struct Server {
 
 impl Server {
     /// Serves until `stop` says so, then takes nothing new and lets what runs come to its end, for `drain` at most.
-    pub async fn run(self, listener: TcpListener, mut stop: watch::Receiver<bool>, drain: Duration) {
+    pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>, drain: Duration) {
         let server = Arc::new(self);
         let connections = TaskTracker::new();
-        let draining = stop.clone();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        connections.spawn(Arc::clone(&server).talk(stream, peer, draining.clone()));
+                        connections.spawn(Arc::clone(&server).talk(stream, peer, connection::begins(stop.clone())));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(PAUSE).await;
                     }
                 },
-                () = connection::begins(&mut stop) => break,
+                () = connection::begins(stop.clone()) => break,
             }
         }
         drop(listener);
@@ -69,7 +68,12 @@ impl Server {
         }
     }
 
-    async fn talk(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, draining: watch::Receiver<bool>) {
+    async fn talk(
+        self: Arc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        draining: impl Future<Output = ()> + Send + 'static,
+    ) {
         // Small answers must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
         let _counted = self.metrics.connection();
@@ -81,31 +85,44 @@ impl Server {
         };
         let serving = match &self.tls {
             None => Either::Left(self.serve(stream, connection::Kind::Http1, caller, draining)),
-            // Boxed: what a handshake needs is freed after it.
-            Some(tls) => match Box::pin(tls::accept(stream, tls.config(), HANDSHAKE)).await {
-                Ok(stream) => {
-                    let kind = connection::Kind::negotiated(stream.alpn_protocol());
-                    caller.certificate = tls::client(&stream);
-                    Either::Right(self.serve(stream, kind, caller, draining))
+            Some(tls) => {
+                let client_cas = tls.client_cas();
+                // Boxed: what a handshake needs is freed after it.
+                match Box::pin(tls::accept(stream, tls.config(), HANDSHAKE)).await {
+                    Ok(stream) => {
+                        let kind = connection::Kind::negotiated(stream.alpn_protocol());
+                        let end = match tls::client(&stream) {
+                            None => Either::Left(draining),
+                            Some(shown) => {
+                                caller.certificate = shown.user().map(Into::into);
+                                let void = client_cas.until_void(shown.not_after());
+                                Either::Right(Box::pin(async move {
+                                    tokio::select! { () = draining => {}, () = void => {} }
+                                }))
+                            }
+                        };
+                        Either::Right(self.serve(stream, kind, caller, end))
+                    }
+                    Err(error) => {
+                        self.metrics.handshake_failed(error.reason());
+                        tracing::debug!(peer = %peer.ip(), %error, "no TLS connection");
+                        return;
+                    }
                 }
-                Err(error) => {
-                    self.metrics.handshake_failed(error.reason());
-                    tracing::debug!(peer = %peer.ip(), %error, "no TLS connection");
-                    return;
-                }
-            },
+            }
         };
         serving.await;
     }
 
-    fn serve<S>(
+    fn serve<S, E>(
         &self,
         stream: S,
         kind: connection::Kind,
         caller: Caller,
-        draining: watch::Receiver<bool>,
-    ) -> impl Future<Output = ()> + Send + use<S>
+        end: E,
+    ) -> impl Future<Output = ()> + Send + use<S, E>
     where
+        E: Future<Output = ()> + Send,
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let app = self.app.clone();
@@ -114,6 +131,6 @@ impl Server {
             let (app, caller) = (app.clone(), Arc::clone(&caller));
             async move { app.respond(request, &caller).await }
         };
-        connection::serve(stream, kind, answer, draining)
+        connection::serve(stream, kind, answer, end)
     }
 }

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::activity::Limits;
-use super::connection::{Kind, serve_within};
+use super::connection::{Kind, begins, serve_within};
 use super::*;
 use crate::auth::Auth;
 use crate::content::{Content, Options};
@@ -37,7 +37,7 @@ async fn serve_everyone(status: StatusCode) -> SocketAddr {
                 *response.status_mut() = status;
                 response
             };
-            tokio::spawn(serve_within(LIMITS, stream, Kind::Http1, answer, stop.clone()));
+            tokio::spawn(serve_within(LIMITS, stream, Kind::Http1, answer, begins(stop.clone())));
         }
     });
     address
