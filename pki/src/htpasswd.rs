@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Htpasswd {
     users: BTreeMap<String, String>,
-    /// Checked for users who do not exist: a wrong name takes as long as a wrong password, so that timing
-    /// does not list the users.
-    nobody: String,
+    /// The highest of their costs. A wrong name and a wrong password take as long as this one, so that timing does not
+    /// list the users.
+    cost: u32,
 }
 
 /// A line that cannot be used.
@@ -73,10 +73,7 @@ impl Htpasswd {
             .map(|parts| parts.get_cost())
             .max()
             .unwrap_or(bcrypt::DEFAULT_COST);
-        Ok(Self {
-            users,
-            nobody: format!("$2y${cost:02}${NOBODY}"),
-        })
+        Ok(Self { users, cost })
     }
 
     /// The users' names, sorted.
@@ -89,13 +86,36 @@ impl Htpasswd {
         self.users.contains_key(user)
     }
 
+    /// The user's hash. With another one comes another password, or the same one set again.
+    pub fn hash(&self, user: &str) -> Option<&str> {
+        self.users.get(user).map(String::as_str)
+    }
+
     /// Whether this is the user's password. Slow on purpose (bcrypt): call it where blocking is allowed.
     pub fn verify(&self, user: &str, password: &str) -> bool {
-        let known = self.users.get(user);
-        let hash = known.unwrap_or(&self.nobody);
-        let equal = bcrypt::verify(password, hash).unwrap_or(false);
-        known.is_some() && equal
+        let Some(hash) = self.hash(user) else {
+            hash_for_nobody(password, self.cost);
+            return false;
+        };
+        let is_right = bcrypt::verify(password, hash).unwrap_or(false);
+        if !is_right {
+            // Each cost takes twice as long as the one before: these together make up for a cheaper hash.
+            let cost = hash
+                .parse::<bcrypt::HashParts>()
+                .map_or(self.cost, |parts| parts.get_cost());
+            (cost..self.cost).for_each(|cost| hash_for_nobody(password, cost));
+        }
+        is_right
     }
+}
+
+/// Takes the time of a verification.
+fn hash_for_nobody(password: &str, cost: u32) {
+    let _ = bcrypt::verify(password, &nobodys_hash(cost));
+}
+
+fn nobodys_hash(cost: u32) -> String {
+    format!("$2y${cost:02}${NOBODY}")
 }
 
 /// The user and the hash of one line, or what is wrong with it.
@@ -158,9 +178,10 @@ mod tests {
             hash_line("b", "x", 5).unwrap()
         ))
         .unwrap();
-        let parts: bcrypt::HashParts = file.nobody.parse().unwrap();
+        let hash = nobodys_hash(file.cost);
+        let parts: bcrypt::HashParts = hash.parse().unwrap();
         assert_eq!(parts.get_cost(), 5);
-        assert!(matches!(bcrypt::verify("x", &file.nobody), Ok(false)));
+        assert!(matches!(bcrypt::verify("x", &hash), Ok(false)));
     }
 
     #[test]

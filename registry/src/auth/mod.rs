@@ -17,6 +17,7 @@ pub(crate) mod token;
 mod users;
 mod verifier;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct Presented<'a> {
     pub authorization: Option<&'a [u8]>,
     /// Whom the verified certificate of the connection names.
     pub certificate: Option<&'a str>,
+    /// From where.
+    pub peer: Option<IpAddr>,
 }
 
 /// Why somebody was not let in.
@@ -154,7 +157,9 @@ impl Auth {
                 .filter(|_| self.certificates_log_in)
                 .ok_or(Refusal::NoCredentials),
             // Whoever says who they are is taken at their word, and the word must be good.
-            (Some(Door::Passwords(passwords)), Some(header)) => passwords.authenticate(header).await,
+            (Some(Door::Passwords(passwords)), Some(header)) => {
+                passwords.authenticate(header, presented.peer).await
+            }
             (Some(Door::Tokens(tokens)), Some(header)) => by_token(tokens, header),
         }
     }
@@ -203,10 +208,10 @@ impl Auth {
 }
 
 impl Passwords {
-    async fn authenticate(&self, header: &[u8]) -> Result<Identity, Refusal> {
+    async fn authenticate(&self, header: &[u8], peer: Option<IpAddr>) -> Result<Identity, Refusal> {
         let credentials = basic::parse(header).ok_or(Refusal::Unreadable)?;
         let user = credentials.user.clone();
-        match self.verifier.verify(credentials).await {
+        match self.verifier.verify(credentials, peer).await {
             Verdict::Right => Ok(Identity::User(user)),
             Verdict::Wrong => Err(Refusal::WrongCredentials),
             Verdict::Busy => Err(Refusal::Busy),

@@ -81,7 +81,7 @@ impl Users {
     }
 
     /// Whether it could be used.
-    fn reload(&self, reason: Reason) -> bool {
+    pub(super) fn reload(&self, reason: Reason) -> bool {
         match read(&self.path) {
             Ok(htpasswd) => {
                 let users = htpasswd.users().count();

@@ -1,10 +1,11 @@
 //! Verifies passwords without letting bcrypt hurt anyone.
 //!
 //! bcrypt is slow on purpose. So it runs off the async threads, on all cores but one, once for a credential however
-//! many connections send it, and its answer is kept: a right password until the file of users changes, a wrong one
+//! many connections send it, and its answer is kept: a right password until the user's hash changes, a wrong one
 //! for a moment. What is kept is keyed by a keyed hash, never by the password.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,12 +13,17 @@ use aws_lc_rs::hmac;
 use tokio::sync::{Semaphore, watch};
 
 use super::basic::Credentials;
-use super::users::Users;
+use super::users::{Users, Version};
 
 /// How long a wrong password is remembered.
 const WRONG_FOR: Duration = Duration::from_secs(5);
 /// How many credentials may wait to be verified. With bcrypt's usual cost that is some seconds of work.
 const WAITING: usize = 64;
+/// How many in all, with one more for each client that has none among them: one client's flood must not keep the
+/// others out.
+const WAITING_IN_ALL: usize = 4 * WAITING;
+/// Cores that bcrypt may have at most: it shares the threads with whatever waits for a disk.
+const CORES: usize = 32;
 /// How many answers are kept. Only a flood of wrong passwords comes near it.
 const KEPT: usize = 4096;
 
@@ -31,17 +37,31 @@ pub(super) enum Verdict {
 
 type Key = [u8; 32];
 
-#[derive(Clone, Copy)]
-struct Answer {
-    right: bool,
-    version: u64,
-    at: Instant,
+enum Answer {
+    /// The user, and the hash that the password is right for.
+    Right(Box<str>, Box<str>),
+    /// By this version of the users, at this time.
+    Wrong(u64, Instant),
 }
 
 impl Answer {
-    fn holds(&self, version: u64, now: Instant) -> bool {
-        self.version == version && (self.right || now.duration_since(self.at) < WRONG_FOR)
+    fn is_right(&self) -> bool {
+        matches!(self, Answer::Right(..))
     }
+
+    fn holds(&self, users: &Version, now: Instant) -> bool {
+        match self {
+            Answer::Right(user, hash) => users.htpasswd.hash(user) == Some(hash),
+            Answer::Wrong(version, at) => *version == users.number && now.duration_since(*at) < WRONG_FOR,
+        }
+    }
+}
+
+/// One that is being verified.
+struct Running {
+    outcome: watch::Receiver<Option<bool>>,
+    /// Who sent it first.
+    peer: Option<IpAddr>,
 }
 
 pub(super) struct Verifier {
@@ -50,7 +70,7 @@ pub(super) struct Verifier {
     secret: hmac::Key,
     answers: RwLock<HashMap<Key, Answer>>,
     /// Those being verified now, so that a second connection with the same credential waits for the first.
-    running: Mutex<HashMap<Key, watch::Receiver<Option<bool>>>>,
+    running: Mutex<HashMap<Key, Running>>,
     cores: Arc<Semaphore>,
 }
 
@@ -58,7 +78,7 @@ impl Verifier {
     pub(super) fn new(users: Arc<Users>) -> Arc<Self> {
         let mut secret = [0; 32];
         aws_lc_rs::rand::fill(&mut secret).expect("the system's random source works");
-        let cores = std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).max(1));
+        let cores = std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, CORES));
         Arc::new(Verifier {
             users,
             secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
@@ -68,12 +88,13 @@ impl Verifier {
         })
     }
 
-    pub(super) async fn verify(self: &Arc<Self>, credentials: Credentials) -> Verdict {
+    /// `peer`: who sends them.
+    pub(super) async fn verify(self: &Arc<Self>, credentials: Credentials, peer: Option<IpAddr>) -> Verdict {
         let key = self.key(&credentials);
         if let Some(right) = self.known(&key) {
             return if right { Verdict::Right } else { Verdict::Wrong };
         }
-        let Some(mut outcome) = self.join_or_start(key, credentials) else {
+        let Some(mut outcome) = self.join_or_start(key, credentials, peer) else {
             return Verdict::Busy;
         };
         match outcome.wait_for(Option::is_some).await.as_deref() {
@@ -97,52 +118,60 @@ impl Verifier {
     }
 
     fn known(&self, key: &Key) -> Option<bool> {
-        let answer = *self
-            .answers
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(key)?;
+        let answers = self.answers.read().unwrap_or_else(PoisonError::into_inner);
+        let answer = answers.get(key)?;
         answer
-            .holds(self.users.number(), Instant::now())
-            .then_some(answer.right)
+            .holds(&self.users.current(), Instant::now())
+            .then_some(answer.is_right())
     }
 
     fn join_or_start(
         self: &Arc<Self>,
         key: Key,
         credentials: Credentials,
+        peer: Option<IpAddr>,
     ) -> Option<watch::Receiver<Option<bool>>> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(outcome) = running.get(&key) {
-            return Some(outcome.clone());
+        if let Some(running) = running.get(&key) {
+            return Some(running.outcome.clone());
         }
-        if running.len() >= WAITING {
+        let has_one = || running.values().any(|running| running.peer == peer);
+        if running.len() >= WAITING_IN_ALL || (running.len() >= WAITING && has_one()) {
             return None;
         }
         let (sender, outcome) = watch::channel(None);
-        running.insert(key, outcome.clone());
+        let started = Running {
+            outcome: outcome.clone(),
+            peer,
+        };
+        running.insert(key, started);
         // A task of its own: the caller may go away, the others who wait for the same answer may not be let down.
         tokio::spawn(Arc::clone(self).run(key, credentials, sender));
         Some(outcome)
     }
 
     async fn run(self: Arc<Self>, key: Key, credentials: Credentials, outcome: watch::Sender<Option<bool>>) {
-        let version = self.users.current();
-        let number = version.number;
-        let permit = Arc::clone(&self.cores).acquire_owned().await;
-        let verified = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            version.htpasswd.verify(&credentials.user, &credentials.password)
-        });
-        let right = verified.await.unwrap_or(false);
-        self.keep(
-            key,
-            Answer {
-                right,
-                version: number,
-                at: Instant::now(),
-            },
-        );
+        let _core = self.cores.acquire().await;
+        let credentials = Arc::new(credentials);
+        let answer = loop {
+            let (users, asked) = (self.users.current(), Arc::clone(&credentials));
+            let verified = tokio::task::spawn_blocking(move || {
+                let (user, is_right) = (&asked.user, users.htpasswd.verify(&asked.user, &asked.password));
+                match users.htpasswd.hash(user).filter(|_| is_right) {
+                    Some(hash) => Answer::Right(user.as_str().into(), hash.into()),
+                    None => Answer::Wrong(users.number, Instant::now()),
+                }
+            });
+            let answer = verified
+                .await
+                .unwrap_or(Answer::Wrong(self.users.number(), Instant::now()));
+            // Not by users who are gone meanwhile: those who came since wait for it too.
+            if answer.holds(&self.users.current(), Instant::now()) {
+                break answer;
+            }
+        };
+        let right = answer.is_right();
+        self.keep(key, answer);
         self.running
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -153,12 +182,12 @@ impl Verifier {
     fn keep(&self, key: Key, answer: Answer) {
         let mut answers = self.answers.write().unwrap_or_else(PoisonError::into_inner);
         if answers.len() >= KEPT {
-            let version = self.users.number();
-            answers.retain(|_, kept| kept.holds(version, answer.at));
+            let (users, now) = (self.users.current(), Instant::now());
+            answers.retain(|_, kept| kept.holds(&users, now));
         }
         // Wrong answers are dropped first: a flood of them must not make everyone pay for bcrypt again.
         if answers.len() >= KEPT {
-            answers.retain(|_, kept| kept.right);
+            answers.retain(|_, kept| kept.is_right());
         }
         if answers.len() < KEPT {
             answers.insert(key, answer);
@@ -171,6 +200,7 @@ mod tests {
     use roadstead_pki::htpasswd::hash_line;
 
     use super::*;
+    use crate::watch::Reason;
 
     fn credentials(user: &str, password: &str) -> Credentials {
         Credentials {
@@ -192,19 +222,19 @@ mod tests {
         let (verifier, _folder) = verifier(4);
         for _ in 0..2 {
             assert_eq!(
-                verifier.verify(credentials("alice", "secret")).await,
+                verifier.verify(credentials("alice", "secret"), None).await,
                 Verdict::Right
             );
             assert_eq!(
-                verifier.verify(credentials("alice", "wrong")).await,
+                verifier.verify(credentials("alice", "wrong"), None).await,
                 Verdict::Wrong
             );
             assert_eq!(
-                verifier.verify(credentials("bob", "secret")).await,
+                verifier.verify(credentials("bob", "secret"), None).await,
                 Verdict::Wrong
             );
             assert_eq!(
-                verifier.verify(credentials("alic", "esecret")).await,
+                verifier.verify(credentials("alic", "esecret"), None).await,
                 Verdict::Wrong
             );
         }
@@ -215,14 +245,14 @@ mod tests {
         let (verifier, _folder) = verifier(10);
         let started = Instant::now();
         assert_eq!(
-            verifier.verify(credentials("alice", "secret")).await,
+            verifier.verify(credentials("alice", "secret"), None).await,
             Verdict::Right
         );
         let first = started.elapsed();
         let started = Instant::now();
         for _ in 0..100 {
             assert_eq!(
-                verifier.verify(credentials("alice", "secret")).await,
+                verifier.verify(credentials("alice", "secret"), None).await,
                 Verdict::Right
             );
         }
@@ -236,7 +266,7 @@ mod tests {
     #[tokio::test]
     async fn connections_that_send_the_same_credential_share_one_verification() {
         let (verifier, _folder) = verifier(10);
-        let all = (0..200).map(|_| verifier.verify(credentials("alice", "secret")));
+        let all = (0..200).map(|_| verifier.verify(credentials("alice", "secret"), None));
         let verdicts = futures::future::join_all(all).await;
         assert!(
             verdicts.iter().all(|verdict| *verdict == Verdict::Right),
@@ -248,12 +278,16 @@ mod tests {
     async fn a_flood_of_wrong_passwords_is_told_to_come_again_and_harms_nobody_who_is_known() {
         let (verifier, _folder) = verifier(8);
         assert_eq!(
-            verifier.verify(credentials("alice", "secret")).await,
+            verifier.verify(credentials("alice", "secret"), None).await,
             Verdict::Right
         );
         let flood = (0..WAITING + 20).map(|i| {
             let verifier = Arc::clone(&verifier);
-            async move { verifier.verify(credentials("alice", &format!("guess {i}"))).await }
+            async move {
+                verifier
+                    .verify(credentials("alice", &format!("guess {i}")), None)
+                    .await
+            }
         });
         let flood = tokio::spawn(futures::future::join_all(flood));
         tokio::task::yield_now().await;
@@ -273,12 +307,53 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn somebody_else_finds_a_place_beside_a_flood() {
+        let (verifier, _folder) = verifier(4);
+        let [flooding, other] = [1, 2].map(|last| Some(IpAddr::from([192, 0, 2, last])));
+        let guesses = (0..=WAITING as u8)
+            .map(|i| verifier.join_or_start([i; 32], credentials("alice", "guess"), flooding));
+        let waiting: Vec<_> = guesses.collect();
+        assert_eq!(waiting.iter().position(Option::is_none), Some(WAITING));
+        assert_eq!(
+            verifier.verify(credentials("alice", "secret"), other).await,
+            Verdict::Right
+        );
+    }
+
+    #[tokio::test]
+    async fn a_right_password_stays_right_when_others_change() {
+        let (verifier, folder) = verifier(4);
+        let (alice, path) = (credentials("alice", "secret"), folder.path().join("htpasswd"));
+        let key = verifier.key(&alice);
+        assert_eq!(verifier.verify(alice, None).await, Verdict::Right);
+        let bob = hash_line("bob", "builder", 4).unwrap();
+        let with_bob = format!("{}\n{bob}", std::fs::read_to_string(&path).unwrap());
+        let reload = |text: String| {
+            std::fs::write(&path, text).unwrap();
+            verifier.users.reload(Reason::Changed)
+        };
+        assert!(reload(with_bob));
+        assert_eq!(verifier.known(&key), Some(true));
+        assert!(reload(format!(
+            "{}\n{bob}",
+            hash_line("alice", "secret", 4).unwrap()
+        )));
+        assert_eq!(
+            verifier.known(&key),
+            None,
+            "set again: somebody may have had a reason"
+        );
+        assert!(reload(bob));
+        assert_eq!(verifier.known(&key), None);
+    }
+
+    #[tokio::test]
     async fn a_changed_file_voids_what_was_verified() {
         let (_, folder) = verifier(4);
         let (users, watcher) = Users::load(&folder.path().join("htpasswd")).unwrap();
         let verifier = Verifier::new(Arc::new(users));
         assert_eq!(
-            verifier.verify(credentials("alice", "secret")).await,
+            verifier.verify(credentials("alice", "secret"), None).await,
             Verdict::Right
         );
         std::fs::write(
@@ -292,11 +367,11 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(
-            verifier.verify(credentials("alice", "secret")).await,
+            verifier.verify(credentials("alice", "secret"), None).await,
             Verdict::Wrong
         );
         assert_eq!(
-            verifier.verify(credentials("alice", "changed")).await,
+            verifier.verify(credentials("alice", "changed"), None).await,
             Verdict::Right
         );
 
@@ -305,7 +380,7 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         assert_eq!(
-            verifier.verify(credentials("alice", "changed")).await,
+            verifier.verify(credentials("alice", "changed"), None).await,
             Verdict::Right,
             "broken never replaces"
         );

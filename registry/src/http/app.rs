@@ -196,6 +196,7 @@ impl Inner {
         let presented = Presented {
             authorization: parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
             certificate: caller.certificate.as_deref(),
+            peer: caller.address.map(|address| address.ip()),
         };
         let refused = |refusal| self.refused(refusal, route, parts);
         let identity = self.auth.authenticate(presented).await.map_err(refused)?;

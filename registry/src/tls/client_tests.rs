@@ -185,7 +185,10 @@ async fn a_certificate_is_shown_anew_for_every_connection() {
         let alice = server.client(Some(&user(&people, "alice")));
         for _ in 0..3 {
             let kind = server.shakes_hands(&alice).await;
-            assert!(matches!(kind, HandshakeKind::Full), "required: {required}, {kind:?}");
+            assert!(
+                matches!(kind, HandshakeKind::Full),
+                "required: {required}, {kind:?}"
+            );
         }
     }
 }

@@ -111,7 +111,8 @@ impl Live {
         {
             tracing::error!(%error, "the client CAs stay as they were");
         }
-        let others = old.client_cas.as_ref().map(|cas| &cas.roots) != new.client_cas.as_ref().map(|cas| &cas.roots);
+        let others =
+            old.client_cas.as_ref().map(|cas| &cas.roots) != new.client_cas.as_ref().map(|cas| &cas.roots);
         self.current.store(Arc::new(new));
         if others {
             self.client_cas.send_replace(());

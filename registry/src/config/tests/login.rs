@@ -141,7 +141,11 @@ fn what_says_who_gets_in_is_understood_or_the_server_does_not_start() {
             "auth.htpassword: there is no such key; did you mean auth.htpasswd?",
         ),
         ("auth: ldap", &[], "auth.ldap: there is no such key"),
-        ("", &[("REGISTRY_AUTH", "HTPASSWD")], "auth.HTPASSWD: there is no such key"),
+        (
+            "",
+            &[("REGISTRY_AUTH", "HTPASSWD")],
+            "auth.HTPASSWD: there is no such key",
+        ),
         ("access: ", &htpasswd, "access.rules: no rule is given"),
         ("access: {rules: }", &htpasswd, "access.rules: nothing is given"),
         ("access: {rules: []}", &htpasswd, "access.rules: no rule is given"),
@@ -176,6 +180,9 @@ fn a_registry_for_everyone_is_asked_for_by_name() {
     }
     for begun in ["auth:", "auth: {}", "auth: ''"] {
         let told = missing(begun);
-        assert!(told.len() == 1 && told[0].starts_with("auth: missing"), "{begun}: {told:?}");
+        assert!(
+            told.len() == 1 && told[0].starts_with("auth: missing"),
+            "{begun}: {told:?}"
+        );
     }
 }

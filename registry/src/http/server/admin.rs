@@ -40,7 +40,12 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
             let response = admin.answer(request.method(), request.uri().path());
             async move { response }
         };
-        tokio::spawn(connection::serve(stream, Kind::Http1, answer, connection::begins(stop.clone())));
+        tokio::spawn(connection::serve(
+            stream,
+            Kind::Http1,
+            answer,
+            connection::begins(stop.clone()),
+        ));
     }
 }
 

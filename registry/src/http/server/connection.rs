@@ -45,12 +45,7 @@ const STREAMS: u32 = 128;
 const HEAD: u32 = 32 * 1024;
 
 /// Answers what comes, until either side has had enough, or it is the `end`: then what has begun is still answered.
-pub(super) fn serve<S, F, A, E>(
-    stream: S,
-    kind: Kind,
-    answer: F,
-    end: E,
-) -> impl Future<Output = ()> + Send
+pub(super) fn serve<S, F, A, E>(stream: S, kind: Kind, answer: F, end: E) -> impl Future<Output = ()> + Send
 where
     E: Future<Output = ()> + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -37,7 +37,13 @@ async fn serve_everyone(status: StatusCode) -> SocketAddr {
                 *response.status_mut() = status;
                 response
             };
-            tokio::spawn(serve_within(LIMITS, stream, Kind::Http1, answer, begins(stop.clone())));
+            tokio::spawn(serve_within(
+                LIMITS,
+                stream,
+                Kind::Http1,
+                answer,
+                begins(stop.clone()),
+            ));
         }
     });
     address
