@@ -9,6 +9,7 @@ use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
 use super::body::{RequestBody, ResponseBody};
 use super::carried_through::CarriedThrough;
@@ -70,6 +71,8 @@ struct Inner {
     metrics: Arc<Metrics>,
     notifications: Option<Notifications>,
     settings: Settings,
+    /// What goes on although the client is gone.
+    unwatched: TaskTracker,
 }
 
 impl App {
@@ -96,29 +99,64 @@ impl App {
             metrics,
             notifications,
             settings,
+            unwatched: TaskTracker::new(),
         }))
     }
 
     /// Answers; whatever goes wrong is an answer too. What changes something is carried through even if the client
-    /// hangs up and this future is dropped: else a tag could move and nobody be told of it.
+    /// hangs up and this future is dropped: else a tag could move and nobody be told of it. Who is asking is found out
+    /// before that, so that a stranger leaves nothing behind.
     pub async fn respond(&self, request: Request<RequestBody>, caller: &Caller) -> Response<ResponseBody> {
-        if matches!(*request.method(), Method::GET | Method::HEAD) {
-            return self.respond_here(request, caller).await;
-        }
-        let (app, caller) = (self.clone(), caller.clone());
-        CarriedThrough::new(async move { app.respond_here(request, &caller).await }).await
-    }
-
-    async fn respond_here(&self, request: Request<RequestBody>, caller: &Caller) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers);
         let log = self.0.settings.access_log;
         let peer = caller.address.map(|address| address.ip());
-        let mut observation = Box::new(Observation::begin(&self.0.metrics, &parts, peer, id.clone(), log));
-        let answer = AssertUnwindSafe(self.0.answer((&parts, &id), body, caller, &mut observation))
-            .catch_unwind()
-            .await;
-        let mut response = answer.unwrap_or(Err(Error::Panic)).unwrap_or_else(|error| {
+        let observation = Box::new(Observation::begin(&self.0.metrics, &parts, peer, id.clone(), log));
+        let mut exchange = Exchange {
+            parts,
+            id,
+            observation,
+        };
+        let admitted = match caught(self.0.admit(&mut exchange, caller)).await {
+            Ok(admitted) => admitted,
+            Err(error) => return self.end(exchange, Err(error)),
+        };
+        if matches!(exchange.parts.method, Method::GET | Method::HEAD) {
+            return self.carry_out(exchange, admitted, body, caller).await;
+        }
+        let (app, caller) = (self.clone(), caller.clone());
+        let work = async move { app.carry_out(exchange, admitted, body, &caller).await };
+        CarriedThrough::new(work, &self.0.unwatched).await
+    }
+
+    /// Returns when all is done that was carried through for clients who hung up.
+    pub async fn carried_through(&self) {
+        self.0.unwatched.close();
+        self.0.unwatched.wait().await;
+    }
+
+    async fn carry_out(
+        &self,
+        exchange: Exchange,
+        admitted: Admitted,
+        body: RequestBody,
+        caller: &Caller,
+    ) -> Response<ResponseBody> {
+        let answer = caught(self.0.answer(&exchange, admitted, body, caller)).await;
+        self.end(exchange, answer)
+    }
+
+    fn end(
+        &self,
+        exchange: Exchange,
+        answer: Result<Response<ResponseBody>, Error>,
+    ) -> Response<ResponseBody> {
+        let Exchange {
+            parts,
+            id,
+            mut observation,
+        } = exchange;
+        let mut response = answer.unwrap_or_else(|error| {
             if let Some(cause) = error.cause() {
                 tracing::error!(http.request.id = id.as_str(), cause, "a request failed");
             }
@@ -155,18 +193,37 @@ impl App {
     }
 }
 
+/// A request on its way to its answer, without its body.
+struct Exchange {
+    parts: Parts,
+    id: RequestId,
+    observation: Box<Observation>,
+}
+
+/// A request whose caller was let through.
+struct Admitted {
+    route: Route,
+    identity: Identity,
+}
+
+/// A panic is an error like others.
+async fn caught<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    AssertUnwindSafe(work)
+        .catch_unwind()
+        .await
+        .unwrap_or(Err(Error::Panic))
+}
+
 impl Inner {
     async fn answer(
         &self,
-        (parts, id): (&Parts, &RequestId),
+        exchange: &Exchange,
+        Admitted { route, identity }: Admitted,
         body: RequestBody,
         caller: &Caller,
-        observation: &mut Observation,
     ) -> Result<Response<ResponseBody>, Error> {
-        let route = route::parse(&self.settings.prefix, &parts.method, &parts.uri)?;
-        observation.routed(route.name());
-        let identity = self.admit(&route, parts, caller, observation).await?;
-        let pieces = body.pieces(observation);
+        let Exchange { parts, id, .. } = exchange;
+        let pieces = body.pieces(&exchange.observation);
         let news = self.notifications.as_ref().map(|notifications| {
             let place = (self.settings.origin.as_deref(), self.settings.prefix.as_str());
             News::of(notifications, (parts, id.as_str()), (caller, &identity), place)
@@ -182,23 +239,23 @@ impl Inner {
     }
 
     /// Lets the caller through, or says why not.
-    async fn admit(
-        &self,
-        route: &Route,
-        parts: &Parts,
-        caller: &Caller,
-        observation: &mut Observation,
-    ) -> Result<Identity, Error> {
+    async fn admit(&self, exchange: &mut Exchange, caller: &Caller) -> Result<Admitted, Error> {
+        let Exchange {
+            parts, observation, ..
+        } = exchange;
+        let route = route::parse(&self.settings.prefix, &parts.method, &parts.uri)?;
+        observation.routed(route.name());
         let need = route.need();
         if need == Need::Nothing {
-            return Ok(Identity::Anonymous);
+            let identity = Identity::Anonymous;
+            return Ok(Admitted { route, identity });
         }
         let presented = Presented {
             authorization: parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
             certificate: caller.certificate.as_deref(),
             peer: caller.address.map(|address| address.ip()),
         };
-        let refused = |refusal| self.refused(refusal, route, parts);
+        let refused = |refusal| self.refused(refusal, &route, parts);
         let identity = self.auth.authenticate(presented).await.map_err(refused)?;
         if let Some(user) = identity.user() {
             observation.user(user);
@@ -209,7 +266,7 @@ impl Inner {
             Need::Right(repository, action) => self.auth.authorize(&identity, repository, action),
         };
         match (decision, need) {
-            (Decision::Allowed, _) => Ok(identity),
+            (Decision::Allowed, _) => Ok(Admitted { route, identity }),
             (Decision::Denied, Need::Right(repository, action)) => {
                 Err(self.denied(&identity, repository.as_str(), action))
             }

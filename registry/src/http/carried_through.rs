@@ -5,14 +5,22 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
+use tokio_util::task::TaskTracker;
 
 /// A future that is carried through: it is polled where it is awaited, which for the body of a push means no change of
 /// threads for each piece, and if that is dropped before the end, in a task of its own.
-pub(super) struct CarriedThrough<F: Future<Output: Send> + Send + 'static>(Option<Pin<Box<F>>>);
+pub(super) struct CarriedThrough<F: Future<Output: Send> + Send + 'static> {
+    work: Option<Pin<Box<F>>>,
+    tasks: TaskTracker,
+}
 
 impl<F: Future<Output: Send> + Send + 'static> CarriedThrough<F> {
-    pub(super) fn new(work: F) -> Self {
-        CarriedThrough(Some(Box::pin(work)))
+    /// `tasks`: those that go on without anybody.
+    pub(super) fn new(work: F, tasks: &TaskTracker) -> Self {
+        CarriedThrough {
+            work: Some(Box::pin(work)),
+            tasks: tasks.clone(),
+        }
     }
 }
 
@@ -20,9 +28,9 @@ impl<F: Future<Output: Send> + Send + 'static> Future for CarriedThrough<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let work = self.0.as_mut().expect("nobody polls a future that has ended");
+        let work = self.work.as_mut().expect("nobody polls a future that has ended");
         let output = std::task::ready!(work.as_mut().poll(context));
-        self.0 = None;
+        self.work = None;
         Poll::Ready(output)
     }
 }
@@ -30,8 +38,8 @@ impl<F: Future<Output: Send> + Send + 'static> Future for CarriedThrough<F> {
 impl<F: Future<Output: Send> + Send + 'static> Drop for CarriedThrough<F> {
     fn drop(&mut self) {
         // Outside of a runtime the program is at its end.
-        if let (Some(work), Ok(runtime)) = (self.0.take(), Handle::try_current()) {
-            runtime.spawn(work);
+        if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
+            self.tasks.spawn_on(work, &runtime);
         }
     }
 }
@@ -48,21 +56,26 @@ mod tests {
     async fn work_is_done_whether_or_not_somebody_waits_for_it() {
         let (go_on, may_go_on) = oneshot::channel::<()>();
         let (done, is_done) = oneshot::channel();
-        let work = CarriedThrough::new(async {
+        let tasks = TaskTracker::new();
+        let work = async {
             may_go_on.await.unwrap();
             done.send("done").unwrap();
-        });
+        };
+        let work = CarriedThrough::new(work, &tasks);
         let waiting = tokio::time::timeout(Duration::from_millis(10), work).await;
         assert!(waiting.is_err(), "it cannot have ended");
+        tasks.close();
+        assert_eq!(tasks.len(), 1, "the server waits for it");
         go_on.send(()).unwrap();
         assert_eq!(is_done.await.unwrap(), "done");
-        assert_eq!(CarriedThrough::new(async { 7 }).await, 7);
+        tasks.wait().await;
+        assert_eq!(CarriedThrough::new(async { 7 }, &tasks).await, 7);
     }
 
     #[tokio::test]
     async fn work_that_was_never_begun_is_done_too() {
         let (done, is_done) = oneshot::channel();
-        drop(CarriedThrough::new(async { done.send(()) }));
+        drop(CarriedThrough::new(async { done.send(()) }, &TaskTracker::new()));
         is_done.await.unwrap();
     }
 }

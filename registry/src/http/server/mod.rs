@@ -60,7 +60,11 @@ impl Server {
         }
         drop(listener);
         connections.close();
-        if tokio::time::timeout(drain, connections.wait()).await.is_err() {
+        let all = async {
+            connections.wait().await;
+            server.app.carried_through().await;
+        };
+        if tokio::time::timeout(drain, all).await.is_err() {
             tracing::warn!(
                 connections = connections.len(),
                 "the time to end is over; what still runs is cut off"

@@ -329,8 +329,23 @@ async fn a_change_is_carried_through_though_the_client_hangs_up() {
     let mut sending = Box::pin(registry.ask("POST", &path).body(BYTES).send());
     assert!(futures::poll!(&mut sending).is_pending());
     drop(sending);
-    // No limit of its own: a test that hangs says enough.
-    while !is_there(&registry, "app", BYTES).await {
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
+    registry.app.carried_through().await;
+    assert!(is_there(&registry, "app", BYTES).await);
+}
+
+#[tokio::test]
+async fn a_stranger_who_hangs_up_leaves_nothing_behind() {
+    let registry = registry().users(&["alice"]).start();
+    let mut sending = Box::pin(
+        registry
+            .ask("POST", "/v2/app/blobs/uploads/")
+            .credentials("alice", "guess")
+            .send(),
+    );
+    assert!(
+        futures::poll!(&mut sending).is_pending(),
+        "the password is looked at"
+    );
+    drop(sending);
+    assert!(futures::poll!(Box::pin(registry.app.carried_through())).is_ready());
 }
