@@ -39,9 +39,10 @@ impl Descriptor {
         }
     }
 
-    /// Whether clients fetch this content from elsewhere, so that a registry need not have it.
+    /// Whether clients fetch this content from elsewhere, so that a registry need not have it. An address alone excuses
+    /// no other layer, and a foreign layer without one would be nowhere: as in registry:2.
     pub fn is_foreign(&self) -> bool {
-        media_type::is_foreign_layer(&self.media_type) || !self.urls.is_empty()
+        media_type::is_foreign_layer(&self.media_type) && !self.urls.is_empty()
     }
 }
 

@@ -257,14 +257,18 @@ async fn stop_on_signal(stop: watch::Sender<bool>, readiness: Arc<Readiness>) {
     std::process::exit(130);
 }
 
+const FIRST_PURGE: Duration = Duration::from_secs(15 * 60);
+
 /// Uploads that nobody finished are removed, now and then.
 async fn purge_uploads(content: Content, purging: UploadPurging) {
     if purging.dry_run {
         tracing::info!("storage.maintenance.uploadpurging.dryrun is set: no upload is removed");
         return;
     }
+    // Soon for the first time: a server that is restarted more often would never come to it.
+    let mut wait = purging.interval.min(FIRST_PURGE);
     loop {
-        tokio::time::sleep(purging.interval).await;
+        tokio::time::sleep(std::mem::replace(&mut wait, purging.interval)).await;
         match content.purge_uploads(purging.age).await {
             Ok(purged) => tracing::info!(uploads = purged.uploads, "abandoned uploads were removed"),
             Err(error) => {

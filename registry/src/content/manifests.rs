@@ -126,6 +126,13 @@ impl Content {
             });
         };
         let subject = self.subject_of(&target).await?;
+        if subject.is_some() {
+            // What was examined is not examined again, but registry:2 may bring it back, and then its entry is missing.
+            let examined = layout::examined(repository);
+            self.storage()
+                .delete(&examined, &layout::all_referrers(repository))
+                .await?;
+        }
         // From here on it is gone: tags that still point at it are not followed.
         self.storage()
             .delete(&revision, &layout::revisions(repository))

@@ -38,6 +38,7 @@ mod tag_index;
 mod tags;
 #[cfg(test)]
 mod tests;
+mod unwritten;
 mod upload_id;
 mod uploads;
 
@@ -57,6 +58,7 @@ pub use options::{MissingReferences, Options};
 pub use page::Page;
 use per_repository::OncePerRepository;
 pub use purge::Purged;
+use unwritten::Unwritten;
 pub use upload_id::{NotAnUploadId, UploadId};
 
 /// All transfers together use about this much memory for their bytes.
@@ -74,6 +76,7 @@ struct Inner {
     manifests: ManifestCache,
     /// The repositories whose index of referrers has been compared with their manifests.
     examined: OncePerRepository,
+    unwritten: Unwritten,
     /// The repositories whose index of tags has been compared with their tags.
     indexed: OncePerRepository,
     durable: Durable,
@@ -92,6 +95,7 @@ impl Content {
             buffers: Buffers::new(TRANSFER_BUDGET),
             manifests: ManifestCache::default(),
             examined: OncePerRepository::default(),
+            unwritten: Unwritten::default(),
             indexed: OncePerRepository::default(),
             durable: Durable::default(),
             damage: Damage::default(),

@@ -16,15 +16,14 @@ enum Kind {
 
 impl Content {
     /// Config and layers must be blobs of the repository, children of an index its manifests, each of the size that
-    /// the descriptor says. The subject may be missing: a referrer may come first.
+    /// the descriptor says. The subject may be missing: a referrer may come first. Where all may be missing, this only
+    /// makes sure that what is there stays.
     pub(super) async fn check_references(
         &self,
         repository: &RepositoryName,
         manifest: &Manifest,
     ) -> Result<(), Error> {
-        if self.options().missing_references == MissingReferences::Allow {
-            return Ok(());
-        }
+        let may_be_missing = self.options().missing_references == MissingReferences::Allow;
         let blobs = manifest
             .blobs()
             .filter(|blob| !blob.is_foreign())
@@ -35,12 +34,15 @@ impl Content {
             .map(|(kind, descriptor)| (kind, descriptor.clone()))
             .collect();
         let looks = references.into_iter().map(|(kind, descriptor)| async move {
-            let is_here = self.has_reference(repository, &kind, &descriptor).await?;
-            Ok::<_, Error>((!is_here).then_some(descriptor.digest))
+            match self.has_reference(repository, &kind, &descriptor).await {
+                Ok(is_here) => Ok::<_, Error>((!is_here).then_some(descriptor.digest)),
+                Err(Error::SizeMismatch { digest, .. }) if may_be_missing => Ok(Some(digest)),
+                Err(error) => Err(error),
+            }
         });
         let missing: Vec<Option<Digest>> = stream::iter(looks).buffered(AT_ONCE).try_collect().await?;
         let missing: Vec<Digest> = missing.into_iter().flatten().collect();
-        if missing.is_empty() {
+        if missing.is_empty() || may_be_missing {
             return Ok(());
         }
         Err(Error::ManifestBlobUnknown {

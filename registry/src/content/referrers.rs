@@ -48,7 +48,8 @@ impl Content {
             .map(|last: Digest| layout::referrer_entry(&last));
         while page.wants_more() {
             let folder = layout::referrers(repository, subject);
-            let batch = names(self.storage(), &folder, after.as_deref(), n).await?;
+            let mut batch = names(self.storage(), &folder, after.as_deref(), n).await?;
+            self.0.unwritten.add(&folder, after.as_deref(), &mut batch);
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let digests: Vec<Digest> = batch
@@ -92,13 +93,10 @@ impl Content {
         manifest: &Manifest,
         size: usize,
     ) -> Result<(), Error> {
-        let mut descriptor = Descriptor::new(manifest.media_type().as_str(), *digest, size as u64);
-        descriptor.artifact_type = manifest.artifact_type().map(str::to_owned);
-        descriptor.annotations = manifest.annotations().clone();
-        let entry = serde_json::to_vec(&descriptor).expect("texts and numbers are always JSON");
+        let at = layout::referrer(repository, subject, digest);
         Ok(self
             .storage()
-            .write(&layout::referrer(repository, subject, digest), entry.into())
+            .write(&at, entry_of(digest, manifest, size))
             .await?)
     }
 
@@ -121,7 +119,15 @@ impl Content {
         .await?;
         let live = digests.into_iter().zip(read).zip(revisions);
         Ok(live
-            .filter_map(|((digest, bytes), revision)| Some((digest, bytes.filter(|_| revision.is_some())?)))
+            .filter_map(|((digest, bytes), revision)| {
+                revision?;
+                let kept = || {
+                    self.0
+                        .unwritten
+                        .get(&layout::referrer(repository, subject, &digest))
+                };
+                Some((digest, bytes.or_else(kept)?))
+            })
             .collect())
     }
 
@@ -135,7 +141,10 @@ impl Content {
         // Hardly ever asked for, where a page has a thousand entries.
         let at = || layout::referrer(repository, subject, &digest);
         let bytes = match beginning.len() {
-            SMALL_ENTRY => self.storage().read(&at(), ENTRY_LIMIT).await?,
+            SMALL_ENTRY => {
+                let whole = self.storage().read(&at(), ENTRY_LIMIT).await?;
+                whole.or_else(|| self.0.unwritten.get(&at()))
+            }
             _ => Some(beginning),
         };
         let Some(bytes) = bytes else { return Ok(None) };
@@ -173,10 +182,14 @@ impl Content {
         let examinations = unknown
             .into_iter()
             .map(|digest| async move { self.examine_manifest(repository, &digest).await });
-        stream::iter(examinations)
+        let all_written = stream::iter(examinations)
             .buffer_unordered(AT_ONCE)
-            .try_collect::<()>()
+            .try_fold(true, async |all, one| Ok(all && one))
             .await?;
+        if !all_written {
+            warn!(%repository, "not all referrers could be indexed on the store; those are known until this process ends");
+            return Ok(());
+        }
         let text: String = present.iter().map(|digest| format!("{digest}\n")).collect();
         if let Err(error) = self.storage().write(&at, text.into()).await {
             debug!(%repository, %error, "cannot keep what was examined; the next process examines again");
@@ -184,25 +197,32 @@ impl Content {
         Ok(())
     }
 
+    /// Adds it if it has a subject. `false`: the store does not take the entry, and it is kept in memory.
     pub(super) async fn examine_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let Some(target) = self.revision(repository, digest).await? else {
-            return Ok(());
+            return Ok(true);
         };
         let Some(stored) = self.load(&target).await? else {
-            return Ok(());
+            return Ok(true);
         };
         let Ok(manifest) = Manifest::parse(&stored.bytes, None) else {
-            return Ok(());
+            return Ok(true);
         };
         let Some(subject) = manifest.subject() else {
-            return Ok(());
+            return Ok(true);
         };
-        self.add_referrer(repository, &subject.digest, digest, &manifest, stored.bytes.len())
-            .await
+        let at = layout::referrer(repository, &subject.digest, digest);
+        let entry = entry_of(digest, &manifest, stored.bytes.len());
+        let written = self.storage().write(&at, entry.clone()).await;
+        if let Err(error) = &written {
+            debug!(%repository, %error, "cannot index a referrer");
+            self.0.unwritten.keep(&at, entry);
+        }
+        Ok(written.is_ok())
     }
 
     async fn revisions(&self, repository: &RepositoryName) -> Result<BTreeSet<Digest>, Error> {
@@ -218,6 +238,16 @@ impl Content {
         }
         Ok(revisions)
     }
+}
+
+/// What is kept of a referrer: its descriptor.
+fn entry_of(digest: &Digest, manifest: &Manifest, size: usize) -> Bytes {
+    let mut descriptor = Descriptor::new(manifest.media_type().as_str(), *digest, size as u64);
+    descriptor.artifact_type = manifest.artifact_type().map(str::to_owned);
+    descriptor.annotations = manifest.annotations().clone();
+    serde_json::to_vec(&descriptor)
+        .expect("texts and numbers are always JSON")
+        .into()
 }
 
 /// One digest a line. A line that is torn is a manifest to examine again.

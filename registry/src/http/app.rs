@@ -15,7 +15,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::carried_through::CarriedThrough;
 use super::challenge::challenge;
 use super::error::Error;
-use super::handlers::{Asked, Handlers, PARSED_AT_ONCE};
+use super::handlers::{Asked, Handlers, PARSED_AT_ONCE, RECEIVED_AT_ONCE};
 use super::news::News;
 use super::observe::{Observation, RequestId};
 use super::route::{self, Links, Need, Route};
@@ -90,6 +90,7 @@ impl App {
             links,
             auth: Arc::clone(&auth),
             metrics: Arc::clone(&metrics),
+            receiving: Semaphore::new(RECEIVED_AT_ONCE),
             parsing: Semaphore::new(PARSED_AT_ONCE),
             catalog_page: settings.catalog_page,
         };

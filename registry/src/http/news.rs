@@ -12,6 +12,9 @@ use crate::auth::access::Identity;
 use crate::content::{Pushed, StoredManifest};
 use crate::notifications::{Action, ActorRecord, Happening, Notifications, RequestRecord, Target};
 
+/// What is taken of a header at most: events that a client made large would push others out of the queue.
+const LONGEST_TEXT: usize = 1024;
+
 /// Tells of what one request did.
 pub(super) struct News {
     notifications: Notifications,
@@ -39,7 +42,7 @@ impl News {
             request: RequestRecord {
                 id: request_id.to_owned(),
                 addr: address(&parts.headers, caller),
-                host: host.to_owned(),
+                host: shortened(host).to_owned(),
                 method: parts.method.to_string(),
                 useragent: text(&parts.headers, USER_AGENT.as_str())
                     .unwrap_or_default()
@@ -193,8 +196,13 @@ fn tag_of(reference: &Reference) -> Option<Tag> {
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let value = headers.get(name)?.to_str().ok()?;
+    let value = shortened(headers.get(name)?.to_str().ok()?);
     (!value.is_empty()).then_some(value)
+}
+
+/// Headers are ASCII alone.
+fn shortened(text: &str) -> &str {
+    text.get(..LONGEST_TEXT).unwrap_or(text)
 }
 
 /// Where the client believes the registry to be; a proxy before it says so.

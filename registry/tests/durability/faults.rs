@@ -39,6 +39,21 @@ fn assert_pulls(client: &Client, tag: &str, image: &Image) {
     assert!(client.has_blob(NAME, &layer).unwrap());
 }
 
+/// Pushes something that refers to an image, and removes what the server knows of it, as after a push through registry:2.
+fn push_referrer(client: &Client, folder: &Path, subject: &Image) -> String {
+    client.push_blob(NAME, CONFIG, Way::Put).unwrap();
+    let signature = image(CONFIG, &[], Some(&subject.manifest));
+    client
+        .put_manifest(NAME, &digest_of(&signature), &signature)
+        .unwrap();
+    fs::remove_dir_all(folder.join("roadstead/referrers")).unwrap();
+    digest_of(&signature)
+}
+
+fn assert_referred_to(client: &Client, image: &Image, by: &str) {
+    assert_eq!(client.referrers(NAME, &digest_of(&image.manifest)).unwrap(), [by]);
+}
+
 fn assert_refused<T: std::fmt::Debug>(result: Result<T, Failure>, status: &str) {
     match result {
         Err(Failure::Wrong(answer)) if answer.contains(status) && answer.contains("\"UNAVAILABLE\"") => {}
@@ -88,6 +103,7 @@ fn a_full_disk_serves_pulls_refuses_pushes_takes_deletes_and_recovers() {
     let client = Client::new(server.address());
     let (kept, deleted) = (push(&client, "kept"), push(&client, "deleted"));
     push(&client, "untagged");
+    let signature = push_referrer(&client, folder.path(), &kept);
     // As after a roll-out: nobody has indexed these tags.
     fs::remove_dir_all(folder.path().join("roadstead/tags")).unwrap();
     let before = stored(folder.path());
@@ -117,6 +133,7 @@ fn a_full_disk_serves_pulls_refuses_pushes_takes_deletes_and_recovers() {
     assert_refused(client.put_manifest(NAME, "kept", &another), "507");
     assert_refused(client.push_blob(NAME, b"small", Way::Monolithic), "507");
     assert_pulls(&client, "kept", &kept);
+    assert_referred_to(&client, &kept, &signature);
     let digest = digest_of(&deleted.manifest);
     for below in ["manifests/untagged".to_owned(), format!("manifests/{digest}")] {
         client.delete(NAME, &below).unwrap();
@@ -139,7 +156,9 @@ fn a_disk_that_cannot_be_written_serves_pulls_also_of_those_who_may_push() {
     let folder = tempfile::tempdir().unwrap();
     mounts::small_disk(folder.path(), 4 << 20);
     let server = Server::start(folder.path());
-    let kept = push(&Client::new(server.address()), "kept");
+    let client = Client::new(server.address());
+    let kept = push(&client, "kept");
+    let signature = push_referrer(&client, folder.path(), &kept);
     server.kill();
     // Old enough that a HEAD would renew them.
     let long_ago = SystemTime::now() - Duration::from_secs(30 * 3600);
@@ -157,4 +176,5 @@ fn a_disk_that_cannot_be_written_serves_pulls_also_of_those_who_may_push() {
     assert_refused(client.delete(NAME, "manifests/kept"), "503");
     client.delete(NAME, "manifests/nothing").unwrap();
     assert_pulls(&client, "kept", &kept);
+    assert_referred_to(&client, &kept, &signature);
 }

@@ -146,9 +146,16 @@ async fn foreign_layers_need_not_be_here() {
         "application/vnd.oci.image.layer.nondistributable.v1.tar",
         b"elsewhere",
     );
+    let refused = async |layer: &serde_json::Value| {
+        let image = image().with("layers", json!([layer]));
+        let put = put(&registry, &name, "v1", image.manifest()).await;
+        matches!(put, Err(Error::ManifestBlobUnknown { .. }))
+    };
+    assert!(refused(&foreign).await, "it would be nowhere");
     foreign["urls"] = json!(["https://example.com/layer"]);
-    let image = image().with("layers", json!([foreign]));
-    put(&registry, &name, "v1", image.manifest()).await.unwrap();
+    assert!(!refused(&foreign).await);
+    foreign["mediaType"] = json!("application/vnd.oci.image.layer.v1.tar");
+    assert!(refused(&foreign).await, "an address alone is no excuse");
 }
 
 #[tokio::test]

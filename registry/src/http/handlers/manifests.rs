@@ -3,6 +3,7 @@
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Reference, RepositoryName, Tag};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain};
 use crate::auth::access::Action;
@@ -12,6 +13,8 @@ use crate::http::range;
 
 /// Manifests that are parsed at the same time, in KiB: a parsed one takes many times its size in memory.
 pub(in crate::http) const PARSED_AT_ONCE: usize = 8 << 10;
+/// Manifests that are received at the same time, in KiB: each is in memory as a whole.
+pub(in crate::http) const RECEIVED_AT_ONCE: usize = 32 << 10;
 
 impl Handlers {
     pub(super) async fn read_manifest(
@@ -65,9 +68,10 @@ impl Handlers {
             .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
+        let length = announced.and_then(|length| usize::try_from(length).ok());
+        let _receiving = kibibytes(&self.receiving, length.unwrap_or(limit)).await;
         let bytes = asked.body.collect(limit).await?.ok_or_else(too_large)?;
-        let size = u32::try_from(bytes.len() / 1024 + 1).expect("a manifest is smaller than 4 GiB");
-        let _parsing = self.parsing.acquire_many(size).await.expect("nobody closes it");
+        let _parsing = kibibytes(&self.parsing, bytes.len()).await;
         let pushed = self
             .content
             .put_manifest(repository, reference, tags, content_type, bytes.clone())
@@ -109,4 +113,10 @@ impl Handlers {
         }
         Ok(empty(StatusCode::ACCEPTED))
     }
+}
+
+/// Waits until there is room for so many bytes.
+async fn kibibytes(room: &Semaphore, bytes: usize) -> SemaphorePermit<'_> {
+    let size = u32::try_from(bytes / 1024 + 1).expect("a manifest is smaller than 4 GiB");
+    room.acquire_many(size).await.expect("nobody closes it")
 }

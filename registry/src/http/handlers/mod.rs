@@ -5,7 +5,7 @@ mod lists;
 mod manifests;
 mod uploads;
 
-pub(super) use self::manifests::PARSED_AT_ONCE;
+pub(super) use self::manifests::{PARSED_AT_ONCE, RECEIVED_AT_ONCE};
 
 use std::future::ready;
 use std::sync::Arc;
@@ -37,6 +37,7 @@ pub(super) struct Handlers {
     pub(super) links: Links,
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) receiving: Semaphore,
     pub(super) parsing: Semaphore,
     pub(super) catalog_page: usize,
 }

@@ -78,6 +78,10 @@ impl Tree {
     }
 
     pub(super) fn lookup(&self, path: &str, access: OFlags) -> Lookup<File> {
+        // NFS and FUSE open a file by asking their server, also where the way to it is in memory.
+        if !self.remembered.may_know() {
+            return Lookup::Unknown;
+        }
         let flags = access | OFlags::CLOEXEC;
         match openat2(
             &self.root_folder,

@@ -1,0 +1,78 @@
+//! Entries of referrers that the store did not take: it is full, or may not be written. A list without them would be
+//! wrong, so this process keeps them in memory; the next one finds them again.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use crate::storage::Key;
+
+#[derive(Debug, Default)]
+pub(super) struct Unwritten(Mutex<BTreeMap<String, Bytes>>);
+
+impl Unwritten {
+    pub(super) fn keep(&self, key: &Key, entry: Bytes) {
+        self.entries().insert(key.as_str().to_owned(), entry);
+    }
+
+    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
+        self.entries().get(key.as_str()).cloned()
+    }
+
+    /// Puts in what belongs between the names that the store has in this folder after `after`; behind the last of
+    /// them it may have more, so that only where it has none the rest follows.
+    pub(super) fn add(&self, folder: &Key, after: Option<&str>, names: &mut Vec<String>) {
+        let entries = self.entries();
+        if entries.is_empty() {
+            return;
+        }
+        let folder = format!("{folder}/");
+        let first = format!("{folder}{}", after.unwrap_or_default());
+        let behind = entries.range((Bound::Excluded(first), Bound::Unbounded));
+        let here = behind.map_while(|(key, _)| key.strip_prefix(&folder));
+        let fitting = match names.last().cloned() {
+            Some(last) => here
+                .take_while(|name| **name <= *last)
+                .map(str::to_owned)
+                .collect::<Vec<_>>(),
+            None => here.map(str::to_owned).collect(),
+        };
+        names.extend(fitting);
+        names.sort();
+        names.dedup();
+    }
+
+    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn its_names_stand_between_those_of_the_store() {
+        let unwritten = Unwritten::default();
+        for name in ["a/b", "a/d", "a/f", "a-/c", "b/c"] {
+            unwritten.keep(&key(name), Bytes::new());
+        }
+        for (after, stored, expected) in [
+            (None, &["c", "d", "e"][..], &["b", "c", "d", "e"][..]),
+            (Some("b"), &["c"], &["c"]),
+            (Some("e"), &[], &["f"]),
+            (Some("f"), &[], &[]),
+            (None, &[], &["b", "d", "f"]),
+        ] {
+            let mut names: Vec<String> = stored.iter().map(|&name| name.to_owned()).collect();
+            unwritten.add(&key("a"), after, &mut names);
+            assert_eq!(names, expected, "{after:?} {stored:?}");
+        }
+    }
+}
