@@ -137,6 +137,24 @@ async fn referrers_that_registry_2_wrote_are_found() {
 }
 
 #[tokio::test]
+async fn a_deleted_referrer_that_registry_2_brings_back_is_listed_again() {
+    let (registry, name) = (registry(), repository("app"));
+    let app = image().layer("app");
+    let signature = signature(&app);
+    signature.push_untagged(&registry, "app").await;
+    assert_eq!(referrers(&registry, &app.digest()).await.len(), 1);
+    let link = registry.path(&layout::revision_link(&name, &signature.digest()));
+    let bytes = fs::read(&link).unwrap();
+    registry
+        .delete_manifest(&name, &signature.digest())
+        .await
+        .unwrap();
+    fs::create_dir_all(link.parent().unwrap()).unwrap();
+    fs::write(&link, bytes).unwrap();
+    assert_eq!(referrers(&registry.another(), &app.digest()).await.len(), 1);
+}
+
+#[tokio::test]
 async fn a_torn_entry_is_left_out() {
     let (registry, name) = (registry(), repository("app"));
     let app = image().layer("app");

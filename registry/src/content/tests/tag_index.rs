@@ -125,3 +125,16 @@ async fn whoever_comes_last_in_a_race_puts_the_entry_back() {
     registry.point_tag(&name, &v1, &digest).await.unwrap();
     assert_eq!(index_of(&registry), expected);
 }
+
+#[tokio::test]
+async fn a_delete_where_nobody_has_pushed_leaves_nothing_in_memory() {
+    let registry = registry();
+    image().push(&registry, "app", "v1").await;
+    for name in ["app", "nowhere"] {
+        let nothing = sha256(b"nothing");
+        let deleted = registry.delete_manifest(&repository(name), &nothing).await;
+        assert!(matches!(deleted, Err(Error::ManifestUnknown { .. })));
+    }
+    let known = format!("{:?}", registry.0.indexed);
+    assert!(known.contains("app") && !known.contains("nowhere"), "{known}");
+}

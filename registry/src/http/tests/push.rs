@@ -1,5 +1,9 @@
 //! Pushes, in every way that the specification knows.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
 use super::*;
 
 const BYTES: &[u8] = b"some bytes of a layer";
@@ -348,4 +352,27 @@ async fn a_stranger_who_hangs_up_leaves_nothing_behind() {
     );
     drop(sending);
     assert!(futures::poll!(Box::pin(registry.app.carried_through())).is_ready());
+}
+
+#[tokio::test]
+async fn manifests_are_received_into_a_bounded_memory() {
+    let registry = registry().start();
+    let begun = Arc::new(AtomicUsize::new(0));
+    let pushes = (0..20).map(|_| {
+        let (begun, mut is_first) = (Arc::clone(&begun), true);
+        let mut push = registry
+            .ask("PUT", "/v2/app/manifests/v1")
+            .header("content-length", "4194304");
+        // A client that says how much will come, and keeps it to itself.
+        push.body = RequestBody::new(StreamBody::new(stream::poll_fn(move |_| {
+            begun.fetch_add(usize::from(std::mem::take(&mut is_first)), Ordering::Relaxed);
+            Poll::<Option<Result<Frame<Bytes>, std::io::Error>>>::Pending
+        })));
+        push.send()
+    });
+    let pushes = futures::future::join_all(pushes);
+    tokio::time::timeout(Duration::from_millis(200), pushes)
+        .await
+        .unwrap_err();
+    assert_eq!(begun.load(Ordering::Relaxed), 7, "of 32 MiB together");
 }

@@ -24,26 +24,34 @@ const NAME: &str = "team/app";
 #[test]
 #[ignore = "mounts a filesystem, which takes root: scripts/test.sh runs it"]
 fn what_nobody_flushed_is_durable_once_a_push_relies_on_it() {
-    let mount = tempfile::tempdir().unwrap();
-    let recorder = Recorder::mount(mount.path());
     let (config, layer) = (b"{}".to_vec(), b"layer".to_vec());
     let manifest = image(&config, std::slice::from_ref(&layer), None);
-    for blob in [&config, &layer, &manifest] {
-        write_as_registry_2(mount.path(), blob);
-    }
-    let server = Server::start(mount.path());
-    let client = Client::new(server.address());
-    for blob in [&config, &layer] {
-        assert!(client.has_blob(NAME, &digest_of(blob)).unwrap());
-    }
-    client.put_manifest(NAME, "v1", &manifest).unwrap();
-    server.kill();
-    let folder = what_was_flushed(recorder);
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let reopened = Reopened::open(folder.path(), &runtime).unwrap();
-    assert_eq!(reopened.manifest(NAME, "v1").unwrap(), Some(manifest));
-    for blob in [config, layer] {
-        assert_eq!(reopened.blob(NAME, &digest_of(&blob)).unwrap(), Some(blob));
+    for missing in ["reject", "allow"] {
+        let mount = tempfile::tempdir().unwrap();
+        let recorder = Recorder::mount(mount.path());
+        for blob in [&config, &layer, &manifest] {
+            write_as_registry_2(mount.path(), blob);
+        }
+        let settings = [("REGISTRY_VALIDATION_MANIFESTS_MISSING", missing)];
+        let server = Server::start_with(mount.path(), &settings);
+        let client = Client::new(server.address());
+        for blob in [&config, &layer] {
+            assert!(client.has_blob(NAME, &digest_of(blob)).unwrap());
+        }
+        client.put_manifest(NAME, "v1", &manifest).unwrap();
+        server.kill();
+        let folder = what_was_flushed(recorder);
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let reopened = Reopened::open(folder.path(), &runtime).unwrap();
+        assert_eq!(
+            reopened.manifest(NAME, "v1").unwrap().as_ref(),
+            Some(&manifest),
+            "{missing}"
+        );
+        for blob in [&config, &layer] {
+            let found = reopened.blob(NAME, &digest_of(blob)).unwrap();
+            assert_eq!(found.as_ref(), Some(blob), "{missing}");
+        }
     }
 }
 
