@@ -8,6 +8,7 @@
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
 //! listing.rs   removal.rs  names, deleting
+//! nfs.rs                   a warning
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
 
@@ -17,6 +18,7 @@ mod flush;
 mod folders;
 mod listing;
 mod lookup;
+mod nfs;
 mod object;
 mod placement;
 mod remembered;
@@ -67,9 +69,10 @@ impl FilesystemStorage {
 
     /// The same with large pieces written as this says.
     pub fn open_with(root: impl Into<PathBuf>, direct_io: DirectIo) -> io::Result<Self> {
-        Ok(Self {
-            tree: Arc::new(Tree::open(root.into(), direct_io)?),
-        })
+        let root = root.into();
+        let tree = Arc::new(Tree::open(root.clone(), direct_io)?);
+        nfs::warn_of_stale_names(&root);
+        Ok(Self { tree })
     }
 
     /// Runs a job that may wait for the disk where waiting harms nobody.
