@@ -31,10 +31,15 @@ fn remembers_absent_names(mounts: &str, device: &str) -> bool {
             return false;
         };
         let mut filesystem = filesystem.split(' ');
-        let (kind, options) = (filesystem.next().unwrap_or_default(), filesystem.nth(1).unwrap_or_default());
+        let (kind, options) = (
+            filesystem.next().unwrap_or_default(),
+            filesystem.nth(1).unwrap_or_default(),
+        );
         place.split(' ').nth(2) == Some(device)
             && matches!(kind, "nfs" | "nfs4")
-            && !options.split(',').any(|option| option.starts_with("lookupcache="))
+            && !options
+                .split(',')
+                .any(|option| option.starts_with("lookupcache="))
     })
 }
 
@@ -49,7 +54,8 @@ mod tests {
             60 22 0:52 / /a rw,relatime shared:31 - nfs4 server:/a rw,vers=4.2,hard,proto=tcp\n\
             61 22 0:53 / /b rw,relatime - nfs server:/b rw,vers=3,lookupcache=pos,hard\n\
             62 22 0:54 / /c rw,relatime - nfs4 server:/c rw,vers=4.1,lookupcache=none\n";
-        let found = ["254:1", "0:52", "0:53", "0:54", "0:99"].map(|device| remembers_absent_names(mounts, device));
+        let found =
+            ["254:1", "0:52", "0:53", "0:54", "0:99"].map(|device| remembers_absent_names(mounts, device));
         assert_eq!(found, [false, true, false, false, false]);
     }
 }
