@@ -37,6 +37,9 @@ pub enum HashError {
     Bcrypt(#[from] bcrypt::BcryptError),
 }
 
+/// What bcrypt can be asked for.
+const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
+
 /// What follows the cost in a hash of no password that anyone has.
 const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAA.n0h/mIMCzQV5sAcS2EkWlrP7Nqjmb2m";
 
@@ -134,9 +137,12 @@ pub fn check_line(line: &str) -> Result<(&str, &str), String> {
             "the password of {user} is not hashed with bcrypt; make the line anew with htpasswd -nB {user}"
         ));
     }
-    hash.parse::<bcrypt::HashParts>().map_err(|_| {
-        format!("the bcrypt hash of {user} is damaged; make the line anew with htpasswd -nB {user}")
-    })?;
+    let parts = hash.parse::<bcrypt::HashParts>().ok();
+    if !parts.is_some_and(|parts| COSTS.contains(&parts.get_cost())) {
+        return Err(format!(
+            "the bcrypt hash of {user} is damaged; make the line anew with htpasswd -nB {user}"
+        ));
+    }
     Ok((user, hash))
 }
 

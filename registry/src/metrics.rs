@@ -150,6 +150,7 @@ impl Metrics {
             Refusal::Unreadable => "unreadable",
             Refusal::WrongCredentials => "wrong_credentials",
             Refusal::InvalidToken => "invalid_token",
+            Refusal::VoidCertificate => "void_certificate",
             Refusal::InsufficientScope => "insufficient_scope",
             Refusal::Busy => "busy",
         };

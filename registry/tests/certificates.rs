@@ -23,7 +23,7 @@ struct Site {
     program: Program,
     servers: Authority,
     people: Authority,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Site {
@@ -61,7 +61,7 @@ impl Site {
             program,
             servers,
             people,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -69,9 +69,7 @@ impl Site {
         self.people.issue_client(user, DAY, Timestamp::now()).unwrap()
     }
 
-    /// The status of an answer; nothing where there is no connection.
-    fn status(&self, method: &str, shown: Option<&ServerCertificate>, password: Option<&str>) -> Option<u16> {
-        use base64::Engine as _;
+    fn connect(&self, shown: Option<&ServerCertificate>) -> StreamOwned<ClientConnection, TcpStream> {
         let mut roots = RootCertStore::empty();
         roots.add(self.servers.certificate().der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -90,7 +88,13 @@ impl Site {
         };
         let connection = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap()).unwrap();
         let stream = TcpStream::connect(("127.0.0.1", self.program.port)).unwrap();
-        let mut stream = StreamOwned::new(connection, stream);
+        StreamOwned::new(connection, stream)
+    }
+
+    /// The status of an answer; nothing where there is no connection.
+    fn status(&self, method: &str, shown: Option<&ServerCertificate>, password: Option<&str>) -> Option<u16> {
+        use base64::Engine as _;
+        let mut stream = self.connect(shown);
         let login = password.map_or_else(String::new, |password| {
             let encoded = base64::prelude::BASE64_STANDARD.encode(format!("alice:{password}"));
             format!("authorization: Basic {encoded}\r\n")
@@ -143,4 +147,18 @@ fn a_required_certificate_is_asked_for_beside_the_password() {
         "the certificate alone is not enough"
     );
     assert_eq!(site.status("POST", Some(&alice), Some("secret")), Some(202));
+}
+
+#[test]
+fn a_connection_ends_when_the_ca_of_its_certificate_is_taken_away() {
+    let site = Site::with("optional");
+    let mut stream = site.connect(Some(&site.certificate("node")));
+    stream.write_all(b"GET /v2/ HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).unwrap();
+    assert_eq!(&status, b"HTTP/1.1 200");
+    let others = Authority::create("Others", DAY, Timestamp::now()).unwrap();
+    std::fs::write(site.folder.path().join("people.crt"), others.certificate_pem()).unwrap();
+    // No limit of its own: a test that hangs says enough.
+    stream.read_to_end(&mut Vec::new()).unwrap();
 }

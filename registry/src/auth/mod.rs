@@ -65,6 +65,8 @@ pub struct Presented<'a> {
     pub authorization: Option<&'a [u8]>,
     /// Whom the verified certificate of the connection names.
     pub certificate: Option<&'a str>,
+    /// The certificate is not good any more.
+    pub is_void: bool,
     /// From where.
     pub peer: Option<IpAddr>,
 }
@@ -79,6 +81,8 @@ pub enum Refusal {
     WrongCredentials,
     /// Forged, expired, of another issuer, for another service.
     InvalidToken,
+    /// It has expired, or its CA is not trusted any more.
+    VoidCertificate,
     /// A good token that does not grant this.
     InsufficientScope,
     /// Too many passwords are waiting to be verified.
@@ -150,6 +154,9 @@ impl Auth {
     }
 
     pub async fn authenticate(&self, presented: Presented<'_>) -> Result<Identity, Refusal> {
+        if presented.is_void {
+            return Err(Refusal::VoidCertificate);
+        }
         let by_certificate = presented.certificate.map(|user| Identity::User(user.to_owned()));
         match (&self.door, presented.authorization) {
             (None, _) => Ok(by_certificate.unwrap_or(Identity::Anonymous)),

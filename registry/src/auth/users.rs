@@ -28,7 +28,7 @@ pub enum UsersError {
 /// One version of the users.
 pub(super) struct Version {
     pub(super) htpasswd: Htpasswd,
-    /// Counts up: what was verified against an older version is void.
+    /// Counts up: what was wrong by an older version may be right by this one.
     pub(super) number: u64,
 }
 

@@ -348,6 +348,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_password_that_is_changed_while_it_is_looked_at_is_wrong() {
+        let (verifier, folder) = verifier(12);
+        let cores = verifier.cores.available_permits();
+        let looking = {
+            let verifier = Arc::clone(&verifier);
+            tokio::spawn(async move { verifier.verify(credentials("alice", "secret"), None).await })
+        };
+        while verifier.cores.available_permits() == cores {
+            tokio::task::yield_now().await;
+        }
+        let path = folder.path().join("htpasswd");
+        std::fs::write(&path, hash_line("alice", "changed", 4).unwrap()).unwrap();
+        assert!(verifier.users.reload(Reason::Changed));
+        assert_eq!(looking.await.unwrap(), Verdict::Wrong);
+    }
+
+    #[tokio::test]
     async fn a_changed_file_voids_what_was_verified() {
         let (_, folder) = verifier(4);
         let (users, watcher) = Users::load(&folder.path().join("htpasswd")).unwrap();

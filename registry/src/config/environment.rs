@@ -8,7 +8,7 @@ use super::problem::{Problem, Warning};
 use super::schema::{self, Node};
 
 /// Writes the variables into the tree. Unknown ones are warnings only: Kubernetes sets `REGISTRY_PORT` and the like
-/// beside a Service called `registry`.
+/// beside a Service called `registry`. But a slip in one that says who gets in is a problem.
 pub(super) fn apply(
     tree: &mut Value,
     variables: impl Iterator<Item = (String, String)>,
@@ -21,12 +21,22 @@ pub(super) fn apply(
     let mut problems = Vec::new();
     for (name, value) in variables {
         let path: Vec<String> = name.split('_').skip(1).map(str::to_lowercase).collect();
-        match set(&schema::ROOT, tree, &path, &value) {
-            Ok(()) => {}
+        // What cannot be written whole leaves nothing behind.
+        let mut changed = tree.clone();
+        match set(&schema::ROOT, &mut changed, &path, &value) {
+            Ok(()) => *tree = changed,
             Err(Failure::Unknown) => {
-                let nearest = nearest(&schema::ROOT, &path)
-                    .map(|path| format!("REGISTRY_{}", path.join("_").to_uppercase()));
-                warnings.push(Warning::UnknownVariable { name, nearest });
+                let nearest = nearest(&schema::ROOT, &path);
+                let is_gate = nearest.as_ref().is_some_and(|path| begins_with_gate(path));
+                let nearest = nearest.map(|path| format!("REGISTRY_{}", path.join("_").to_uppercase()));
+                match nearest {
+                    Some(nearest) if is_gate => {
+                        let what =
+                            format!("names no key, and everyone might get in; did you mean {nearest}?");
+                        problems.push(Problem::new(&name, what));
+                    }
+                    nearest => warnings.push(Warning::UnknownVariable { name, nearest }),
+                }
             }
             Err(Failure::Broken(what)) => problems.push(Problem::new(&name, what)),
         }
@@ -59,6 +69,16 @@ fn nearest(node: &Node, path: &[String]) -> Option<Vec<String>> {
         | Node::Value => return None,
     };
     Some([vec![name.to_owned()], below].concat())
+}
+
+fn begins_with_gate(path: &[String]) -> bool {
+    let Node::Group(known) = &schema::ROOT else {
+        return false;
+    };
+    let is_gate = |(name, node): &(&str, Node)| {
+        path.first().is_some_and(|first| first == name) && matches!(node, Node::Gate(_))
+    };
+    known.iter().any(is_gate)
 }
 
 enum Failure {

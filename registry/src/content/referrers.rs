@@ -117,18 +117,18 @@ impl Content {
             link::read_many(self.storage(), links.collect()),
         )
         .await?;
-        let live = digests.into_iter().zip(read).zip(revisions);
-        Ok(live
-            .filter_map(|((digest, bytes), revision)| {
-                revision?;
-                let kept = || {
-                    self.0
-                        .unwritten
-                        .get(&layout::referrer(repository, subject, &digest))
-                };
-                Some((digest, bytes.or_else(kept)?))
-            })
-            .collect())
+        let mut live = Vec::with_capacity(digests.len());
+        for ((digest, bytes), revision) in digests.into_iter().zip(read).zip(revisions) {
+            if revision.is_none() {
+                continue;
+            }
+            let entry = match bytes {
+                Some(bytes) => Some(bytes),
+                None => self.unwritten_entry(repository, subject, &digest).await?,
+            };
+            live.extend(entry.map(|entry| (digest, entry)));
+        }
+        Ok(live)
     }
 
     /// What the entry says and how long it is, if it is one.
@@ -141,10 +141,10 @@ impl Content {
         // Hardly ever asked for, where a page has a thousand entries.
         let at = || layout::referrer(repository, subject, &digest);
         let bytes = match beginning.len() {
-            SMALL_ENTRY => {
-                let whole = self.storage().read(&at(), ENTRY_LIMIT).await?;
-                whole.or_else(|| self.0.unwritten.get(&at()))
-            }
+            SMALL_ENTRY => match self.storage().read(&at(), ENTRY_LIMIT).await? {
+                Some(whole) => Some(whole),
+                None => self.unwritten_entry(repository, subject, &digest).await?,
+            },
             _ => Some(beginning),
         };
         let Some(bytes) = bytes else { return Ok(None) };
@@ -197,32 +197,61 @@ impl Content {
         Ok(())
     }
 
-    /// Adds it if it has a subject. `false`: the store does not take the entry, and it is kept in memory.
+    /// Adds it if it has a subject. `false`: the store does not take the entry, which is remembered.
     pub(super) async fn examine_manifest(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<bool, Error> {
-        let Some(target) = self.revision(repository, digest).await? else {
+        let Some((subject, entry)) = self.make_entry(repository, digest).await? else {
             return Ok(true);
         };
-        let Some(stored) = self.load(&target).await? else {
+        let at = layout::referrer(repository, &subject, digest);
+        if self.storage().read(&at, entry.len() + 1).await?.as_ref() == Some(&entry) {
             return Ok(true);
-        };
-        let Ok(manifest) = Manifest::parse(&stored.bytes, None) else {
-            return Ok(true);
-        };
-        let Some(subject) = manifest.subject() else {
-            return Ok(true);
-        };
-        let at = layout::referrer(repository, &subject.digest, digest);
-        let entry = entry_of(digest, &manifest, stored.bytes.len());
-        let written = self.storage().write(&at, entry.clone()).await;
+        }
+        let written = self.storage().write(&at, entry).await;
         if let Err(error) = &written {
             debug!(%repository, %error, "cannot index a referrer");
-            self.0.unwritten.keep(&at, entry);
+            self.0.unwritten.remember(&at);
         }
         Ok(written.is_ok())
+    }
+
+    async fn unwritten_entry(
+        &self,
+        repository: &RepositoryName,
+        subject: &Digest,
+        digest: &Digest,
+    ) -> Result<Option<Bytes>, Error> {
+        if !self
+            .0
+            .unwritten
+            .has(&layout::referrer(repository, subject, digest))
+        {
+            return Ok(None);
+        }
+        let made = self.make_entry(repository, digest).await?;
+        Ok(made.map(|(_, entry)| entry))
+    }
+
+    /// The subject of a manifest of the repository, and the entry that it should have there, if it has a subject.
+    async fn make_entry(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Option<(Digest, Bytes)>, Error> {
+        let Some(target) = self.revision(repository, digest).await? else {
+            return Ok(None);
+        };
+        let Some(stored) = self.load(&target).await? else {
+            return Ok(None);
+        };
+        let Ok(manifest) = Manifest::parse(&stored.bytes, None) else {
+            return Ok(None);
+        };
+        let entry = |subject: &Descriptor| (subject.digest, entry_of(digest, &manifest, stored.bytes.len()));
+        Ok(manifest.subject().map(entry))
     }
 
     async fn revisions(&self, repository: &RepositoryName) -> Result<BTreeSet<Digest>, Error> {

@@ -1,24 +1,22 @@
 //! Entries of referrers that the store did not take: it is full, or may not be written. A list without them would be
-//! wrong, so this process keeps them in memory; the next one finds them again.
+//! wrong, so this process remembers them, and makes them when they are asked for; the next one finds them again.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use bytes::Bytes;
 
 use crate::storage::Key;
 
 #[derive(Debug, Default)]
-pub(super) struct Unwritten(Mutex<BTreeMap<String, Bytes>>);
+pub(super) struct Unwritten(Mutex<BTreeSet<String>>);
 
 impl Unwritten {
-    pub(super) fn keep(&self, key: &Key, entry: Bytes) {
-        self.entries().insert(key.as_str().to_owned(), entry);
+    pub(super) fn remember(&self, key: &Key) {
+        self.entries().insert(key.as_str().to_owned());
     }
 
-    pub(super) fn get(&self, key: &Key) -> Option<Bytes> {
-        self.entries().get(key.as_str()).cloned()
+    pub(super) fn has(&self, key: &Key) -> bool {
+        self.entries().contains(key.as_str())
     }
 
     /// Puts in what belongs between the names that the store has in this folder after `after`; behind the last of
@@ -31,7 +29,7 @@ impl Unwritten {
         let folder = format!("{folder}/");
         let first = format!("{folder}{}", after.unwrap_or_default());
         let behind = entries.range((Bound::Excluded(first), Bound::Unbounded));
-        let here = behind.map_while(|(key, _)| key.strip_prefix(&folder));
+        let here = behind.map_while(|key| key.strip_prefix(&folder));
         let fitting = match names.last().cloned() {
             Some(last) => here
                 .take_while(|name| **name <= *last)
@@ -44,7 +42,7 @@ impl Unwritten {
         names.dedup();
     }
 
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, Bytes>> {
+    fn entries(&self) -> MutexGuard<'_, BTreeSet<String>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -61,7 +59,7 @@ mod tests {
     fn its_names_stand_between_those_of_the_store() {
         let unwritten = Unwritten::default();
         for name in ["a/b", "a/d", "a/f", "a-/c", "b/c"] {
-            unwritten.keep(&key(name), Bytes::new());
+            unwritten.remember(&key(name));
         }
         for (after, stored, expected) in [
             (None, &["c", "d", "e"][..], &["b", "c", "d", "e"][..]),

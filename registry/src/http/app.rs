@@ -3,19 +3,19 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use super::body::{RequestBody, ResponseBody};
 use super::carried_through::CarriedThrough;
 use super::challenge::challenge;
 use super::error::Error;
-use super::handlers::{Asked, Handlers, PARSED_AT_ONCE, RECEIVED_AT_ONCE};
+use super::handlers::{Asked, Handlers, Room};
 use super::news::News;
 use super::observe::{Observation, RequestId};
 use super::route::{self, Links, Need, Route};
@@ -47,6 +47,8 @@ pub struct Caller {
     pub address: Option<SocketAddr>,
     /// Whom the client's certificate names, if it showed one and `tls` found it good.
     pub certificate: Option<Arc<str>>,
+    /// Set, where there is a certificate, when it is not good any more.
+    pub void: Option<Arc<AtomicBool>>,
     /// Whether the connection is TLS.
     pub secure: bool,
 }
@@ -71,8 +73,8 @@ struct Inner {
     metrics: Arc<Metrics>,
     notifications: Option<Notifications>,
     settings: Settings,
-    /// What goes on although the client is gone.
-    unwatched: TaskTracker,
+    /// What is done to its end, also when the client is gone.
+    changes: TaskTracker,
 }
 
 impl App {
@@ -90,8 +92,7 @@ impl App {
             links,
             auth: Arc::clone(&auth),
             metrics: Arc::clone(&metrics),
-            receiving: Semaphore::new(RECEIVED_AT_ONCE),
-            parsing: Semaphore::new(PARSED_AT_ONCE),
+            room: Room::default(),
             catalog_page: settings.catalog_page,
         };
         App(Arc::new(Inner {
@@ -100,7 +101,7 @@ impl App {
             metrics,
             notifications,
             settings,
-            unwatched: TaskTracker::new(),
+            changes: TaskTracker::new(),
         }))
     }
 
@@ -127,13 +128,13 @@ impl App {
         }
         let (app, caller) = (self.clone(), caller.clone());
         let work = async move { app.carry_out(exchange, admitted, body, &caller).await };
-        CarriedThrough::new(work, &self.0.unwatched).await
+        CarriedThrough::new(work, &self.0.changes).await
     }
 
-    /// Returns when all is done that was carried through for clients who hung up.
+    /// Returns when all that changes something is done, also for clients who hung up.
     pub async fn carried_through(&self) {
-        self.0.unwatched.close();
-        self.0.unwatched.wait().await;
+        self.0.changes.close();
+        self.0.changes.wait().await;
     }
 
     async fn carry_out(
@@ -254,6 +255,10 @@ impl Inner {
         let presented = Presented {
             authorization: parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
             certificate: caller.certificate.as_deref(),
+            is_void: caller
+                .void
+                .as_ref()
+                .is_some_and(|void| void.load(Ordering::Relaxed)),
             peer: caller.address.map(|address| address.ip()),
         };
         let refused = |refusal| self.refused(refusal, &route, parts);

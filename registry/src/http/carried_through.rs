@@ -6,20 +6,22 @@ use std::task::{Context, Poll};
 
 use tokio::runtime::Handle;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 /// A future that is carried through: it is polled where it is awaited, which for the body of a push means no change of
 /// threads for each piece, and if that is dropped before the end, in a task of its own.
 pub(super) struct CarriedThrough<F: Future<Output: Send> + Send + 'static> {
     work: Option<Pin<Box<F>>>,
-    tasks: TaskTracker,
+    /// From the beginning: whoever waits for the tasks must not miss the moment at which it becomes one.
+    counted: Option<TaskTrackerToken>,
 }
 
 impl<F: Future<Output: Send> + Send + 'static> CarriedThrough<F> {
-    /// `tasks`: those that go on without anybody.
+    /// `tasks`: where it counts until it is done.
     pub(super) fn new(work: F, tasks: &TaskTracker) -> Self {
         CarriedThrough {
             work: Some(Box::pin(work)),
-            tasks: tasks.clone(),
+            counted: Some(tasks.token()),
         }
     }
 }
@@ -39,7 +41,11 @@ impl<F: Future<Output: Send> + Send + 'static> Drop for CarriedThrough<F> {
     fn drop(&mut self) {
         // Outside of a runtime the program is at its end.
         if let (Some(work), Ok(runtime)) = (self.work.take(), Handle::try_current()) {
-            self.tasks.spawn_on(work, &runtime);
+            let counted = self.counted.take();
+            runtime.spawn(async move {
+                work.await;
+                drop(counted);
+            });
         }
     }
 }

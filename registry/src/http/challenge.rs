@@ -29,7 +29,11 @@ pub(super) fn challenge(scheme: Scheme<'_>, route: &Route, refusal: Refusal, par
     match refusal {
         Refusal::InvalidToken => text.push_str(",error=\"invalid_token\""),
         Refusal::InsufficientScope => text.push_str(",error=\"insufficient_scope\""),
-        Refusal::NoCredentials | Refusal::Unreadable | Refusal::WrongCredentials | Refusal::Busy => {}
+        Refusal::NoCredentials
+        | Refusal::Unreadable
+        | Refusal::WrongCredentials
+        | Refusal::VoidCertificate
+        | Refusal::Busy => {}
     }
     text
 }

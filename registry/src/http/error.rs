@@ -38,6 +38,8 @@ pub(super) enum Error {
         size: u64,
     },
     Content(Box<content::Error>),
+    /// Too many manifests are on their way in.
+    Crowded,
     /// The handler died.
     Panic,
 }
@@ -191,6 +193,11 @@ impl Error {
                 .with(http::header::CONTENT_RANGE, &format!("bytes */{size}"))
             }
             Error::Content(error) => of_content(*error),
+            Error::Crowded => {
+                let message = "too many manifests are being pushed; try again in a moment";
+                Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+                    .with(RETRY_AFTER, "10")
+            }
             Error::Panic => Shape::broken(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         }
     }
@@ -220,6 +227,9 @@ fn refused(refusal: Refusal, challenge: &str) -> Shape {
         }
         Refusal::WrongCredentials => "the user name or the password is wrong",
         Refusal::InvalidToken => "the token is not valid here; get a new one from the token server",
+        Refusal::VoidCertificate => {
+            "the client certificate has expired, or its CA is not trusted any more; show another on a new connection"
+        }
         Refusal::InsufficientScope => {
             "the token does not grant this; get one for the scope in WWW-Authenticate from the token server"
         }

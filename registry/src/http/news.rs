@@ -31,7 +31,7 @@ impl News {
         (caller, identity): (&Caller, &Identity),
         (origin, prefix): (Option<&str>, &str),
     ) -> Self {
-        let host = host(parts);
+        let host = shortened(host(parts));
         let links = match origin {
             _ if notifications.settings().relative_urls => Links::new(None, prefix),
             Some(origin) => Links::new(Some(origin), prefix),
@@ -42,7 +42,7 @@ impl News {
             request: RequestRecord {
                 id: request_id.to_owned(),
                 addr: address(&parts.headers, caller),
-                host: shortened(host).to_owned(),
+                host: host.to_owned(),
                 method: parts.method.to_string(),
                 useragent: text(&parts.headers, USER_AGENT.as_str())
                     .unwrap_or_default()

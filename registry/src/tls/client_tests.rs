@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use roadstead_pki::authority::Authority;
 use roadstead_pki::server::ServerCertificate;
 use rustls::pki_types::PrivateKeyDer;
-use rustls::{ClientConfig, HandshakeKind, RootCertStore};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ALL_VERSIONS, ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_rustls::TlsConnector;
 
@@ -66,12 +67,16 @@ impl Server {
     }
 
     /// A client with this certificate, or without any.
-    fn client(&self, shown: Option<&ServerCertificate>) -> Arc<ClientConfig> {
+    fn client(
+        &self,
+        shown: Option<&ServerCertificate>,
+        versions: &[&'static SupportedProtocolVersion],
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(self.servers.certificate().der().clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .unwrap()
             .with_root_certificates(roots);
         Arc::new(match shown {
@@ -87,7 +92,8 @@ impl Server {
     /// One connection, by a client with this certificate, or without any.
     async fn sees(&self, shown: Option<&ServerCertificate>) -> Seen {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
-        let connect = TlsConnector::from(self.client(shown)).connect("127.0.0.1".try_into().unwrap(), theirs);
+        let connect = TlsConnector::from(self.client(shown, ALL_VERSIONS))
+            .connect("127.0.0.1".try_into().unwrap(), theirs);
         let accept = TlsStream::accept(ours, self.live.config());
         let (accepted, _connected) = tokio::join!(accept, connect);
         let accepted = accepted.map_err(|error| error.to_string())?;
@@ -180,14 +186,14 @@ async fn changed_client_cas_hold_without_a_restart_and_broken_ones_never_do() {
 #[tokio::test]
 async fn a_certificate_is_shown_anew_for_every_connection() {
     let people = people("People");
-    for required in [true, false] {
+    for (required, version) in [(true, &TLS13), (true, &TLS12), (false, &TLS13), (false, &TLS12)] {
         let server = Server::trusting(&people, required);
-        let alice = server.client(Some(&user(&people, "alice")));
+        let alice = server.client(Some(&user(&people, "alice")), &[version]);
         for _ in 0..3 {
             let kind = server.shakes_hands(&alice).await;
             assert!(
                 matches!(kind, HandshakeKind::Full),
-                "required: {required}, {kind:?}"
+                "required: {required}, {version:?}: {kind:?}"
             );
         }
     }

@@ -1,5 +1,7 @@
 //! Manifests: read, pushed, deleted, by tag and by digest.
 
+use std::time::Duration;
+
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Reference, RepositoryName, Tag};
@@ -9,12 +11,32 @@ use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plai
 use crate::auth::access::Action;
 use crate::content;
 use crate::http::body::ResponseBody;
+use crate::http::error::Error;
 use crate::http::range;
 
-/// Manifests that are parsed at the same time, in KiB: a parsed one takes many times its size in memory.
-pub(in crate::http) const PARSED_AT_ONCE: usize = 8 << 10;
-/// Manifests that are received at the same time, in KiB: each is in memory as a whole.
-pub(in crate::http) const RECEIVED_AT_ONCE: usize = 32 << 10;
+/// Hardly any manifest is larger. Clients that send larger ones, and slowly, must not keep the others out.
+const SMALL: usize = 64 << 10;
+/// How long one waits for room.
+const WAITING: Duration = Duration::from_secs(60);
+
+/// How many manifests may be pushed at the same time: room for them in memory, in KiB.
+pub(in crate::http) struct Room {
+    /// Each is received as a whole.
+    small: Semaphore,
+    large: Semaphore,
+    /// A parsed one takes many times its size.
+    parsed: Semaphore,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Room {
+            small: Semaphore::new(8 << 10),
+            large: Semaphore::new(24 << 10),
+            parsed: Semaphore::new(8 << 10),
+        }
+    }
+}
 
 impl Handlers {
     pub(super) async fn read_manifest(
@@ -68,10 +90,14 @@ impl Handlers {
             .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
-        let length = announced.and_then(|length| usize::try_from(length).ok());
-        let _receiving = kibibytes(&self.receiving, length.unwrap_or(limit)).await;
+        let length = announced.map_or(limit, |length| length.min(limit as u64) as usize);
+        let receiving = match length {
+            ..=SMALL => &self.room.small,
+            _ => &self.room.large,
+        };
+        let _received = take(receiving, length).await?;
         let bytes = asked.body.collect(limit).await?.ok_or_else(too_large)?;
-        let _parsing = kibibytes(&self.parsing, bytes.len()).await;
+        let _parsed = take(&self.room.parsed, bytes.len()).await?;
         let pushed = self
             .content
             .put_manifest(repository, reference, tags, content_type, bytes.clone())
@@ -116,7 +142,8 @@ impl Handlers {
 }
 
 /// Waits until there is room for so many bytes.
-async fn kibibytes(room: &Semaphore, bytes: usize) -> SemaphorePermit<'_> {
+async fn take(room: &Semaphore, bytes: usize) -> Result<SemaphorePermit<'_>, Error> {
     let size = u32::try_from(bytes / 1024 + 1).expect("a manifest is smaller than 4 GiB");
-    room.acquire_many(size).await.expect("nobody closes it")
+    let taken = tokio::time::timeout(WAITING, room.acquire_many(size)).await;
+    Ok(taken.map_err(|_| Error::Crowded)?.expect("nobody closes it"))
 }

@@ -5,7 +5,7 @@ mod lists;
 mod manifests;
 mod uploads;
 
-pub(super) use self::manifests::{PARSED_AT_ONCE, RECEIVED_AT_ONCE};
+pub(super) use self::manifests::Room;
 
 use std::future::ready;
 use std::sync::Arc;
@@ -15,7 +15,6 @@ use futures::future::BoxFuture;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
-use tokio::sync::Semaphore;
 
 use super::body::{Pieces, ResponseBody};
 use super::error::Error;
@@ -37,8 +36,7 @@ pub(super) struct Handlers {
     pub(super) links: Links,
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) receiving: Semaphore,
-    pub(super) parsing: Semaphore,
+    pub(super) room: Room,
     pub(super) catalog_page: usize,
 }
 

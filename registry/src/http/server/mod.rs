@@ -11,6 +11,7 @@ mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::future::Either;
@@ -85,6 +86,7 @@ impl Server {
         let mut caller = Caller {
             address: Some(peer),
             certificate: None,
+            void: None,
             secure: self.tls.is_some(),
         };
         let serving = match &self.tls {
@@ -99,9 +101,15 @@ impl Server {
                             None => Either::Left(draining),
                             Some(shown) => {
                                 caller.certificate = shown.user().map(Into::into);
-                                let void = client_cas.until_void(shown.not_after());
+                                let is_void = Arc::new(AtomicBool::new(false));
+                                caller.void = Some(Arc::clone(&is_void));
+                                let until_void = client_cas.until_void(shown.not_after());
                                 Either::Right(Box::pin(async move {
-                                    tokio::select! { () = draining => {}, () = void => {} }
+                                    tokio::select! {
+                                        () = draining => {}
+                                        // A client of HTTP/2 may go on asking, as if it had not been told of the end.
+                                        () = until_void => is_void.store(true, Ordering::Relaxed),
+                                    }
                                 }))
                             }
                         };

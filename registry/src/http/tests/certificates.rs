@@ -1,5 +1,7 @@
 //! Client certificates as a way to log in. That they are good was found by `tls`; here they are names.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 async fn as_certificate(asking: Asking<'_>, name: &str) -> Reply {
@@ -83,4 +85,20 @@ async fn a_required_certificate_beside_passwords_is_not_enough_as_in_registry_2(
         as_certificate(registry.ask("GET", "/v2/"), "alice").await.status,
         401
     );
+}
+
+#[tokio::test]
+async fn a_void_certificate_lets_nobody_in() {
+    for wanted in [registry(), registry().users(&["alice"]).certificates_log_in()] {
+        let registry = wanted.start();
+        let void = Arc::new(AtomicBool::new(false));
+        let asks = async || {
+            let mut asking = registry.ask("GET", "/v2/");
+            asking.caller.void = Some(Arc::clone(&void));
+            as_certificate(asking, "node").await.status
+        };
+        assert_eq!(asks().await, 200);
+        void.store(true, Ordering::Relaxed);
+        assert_eq!(asks().await, 401);
+    }
 }

@@ -158,6 +158,7 @@ async fn an_event_says_who_asked_where_and_where_it_is() {
     asking.caller = Caller {
         address: Some("192.0.2.7:4711".parse().unwrap()),
         certificate: Some("node".into()),
+        void: None,
         secure: true,
     };
     asking.send().await;

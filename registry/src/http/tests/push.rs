@@ -374,5 +374,10 @@ async fn manifests_are_received_into_a_bounded_memory() {
     tokio::time::timeout(Duration::from_millis(200), pushes)
         .await
         .unwrap_err();
-    assert_eq!(begun.load(Ordering::Relaxed), 7, "of 32 MiB together");
+    assert_eq!(begun.load(Ordering::Relaxed), 5, "of 24 MiB together");
+    let small = registry
+        .ask("PUT", "/v2/app/manifests/v2")
+        .header("content-length", "2")
+        .body(b"{}");
+    assert_eq!(small.send().await.status, 400, "it does not wait for them");
 }

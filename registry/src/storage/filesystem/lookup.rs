@@ -78,7 +78,8 @@ impl Tree {
     }
 
     pub(super) fn lookup(&self, path: &str, access: OFlags) -> Lookup<File> {
-        // NFS and FUSE open a file by asking their server, also where the way to it is in memory.
+        // NFS and FUSE open a file by asking their server, also where the way to it is in memory; so may whatever is
+        // not known to be local, and what is mounted below.
         if !self.remembered.may_know() {
             return Lookup::Unknown;
         }
@@ -88,7 +89,7 @@ impl Tree {
             path,
             flags,
             Mode::empty(),
-            ResolveFlags::CACHED,
+            ResolveFlags::CACHED | ResolveFlags::NO_XDEV,
         ) {
             Ok(file) => Lookup::Found(OwnedFd::into(file)),
             Err(Errno::NOENT | Errno::NOTDIR) => Lookup::Absent,
@@ -156,4 +157,25 @@ pub(super) fn read_now(file: impl AsFd, bytes: &mut [u8], offset: u64) -> Option
         ReadWriteFlags::NOWAIT,
     )
     .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::DirectIo;
+    use super::super::remembered::Remembered;
+    use super::*;
+
+    #[test]
+    fn where_a_server_may_have_to_be_asked_nobody_asks_while_others_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tree = Tree::open(folder.path().to_owned(), DirectIo::default()).unwrap();
+        std::fs::write(folder.path().join("file"), "bytes").unwrap();
+        let key = "file".parse().unwrap();
+        tree.remembered = Remembered::of_device(1);
+        assert!(matches!(tree.stat_cached(&key), Lookup::Found(_)));
+        tree.remembered = Remembered::of_device(None);
+        assert!(matches!(tree.stat_cached(&key), Lookup::Unknown));
+        assert!(matches!(tree.open_cached(&key), Lookup::Unknown));
+        assert!(matches!(tree.read_cached(&key, 9), Lookup::Unknown));
+    }
 }

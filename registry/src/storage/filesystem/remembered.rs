@@ -77,15 +77,15 @@ impl Remembered {
     }
 
     #[cfg(test)]
-    pub(super) fn of_device(device: u64) -> Self {
+    pub(super) fn of_device(device: impl Into<Option<u64>>) -> Self {
         Remembered {
-            device: Some(device),
+            device: device.into(),
             files: Recent::new(10),
             contents: Contents::new(),
         }
     }
 
-    /// Whether anything is ever kept.
+    /// Whether anything is ever kept: the root is local, and so is what is asked of it.
     pub(super) fn may_know(&self) -> bool {
         self.device.is_some()
     }
