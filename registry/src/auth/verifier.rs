@@ -71,7 +71,7 @@ pub(super) struct Verifier {
     answers: RwLock<HashMap<Key, Answer>>,
     /// Those being verified now, so that a second connection with the same credential waits for the first.
     running: Mutex<HashMap<Key, Running>>,
-    cores: Arc<Semaphore>,
+    cores: Semaphore,
 }
 
 impl Verifier {
@@ -84,7 +84,7 @@ impl Verifier {
             secret: hmac::Key::new(hmac::HMAC_SHA256, &secret),
             answers: RwLock::default(),
             running: Mutex::default(),
-            cores: Arc::new(Semaphore::new(cores)),
+            cores: Semaphore::new(cores),
         })
     }
 
