@@ -207,7 +207,10 @@ impl Content {
             return Ok(true);
         };
         let at = layout::referrer(repository, &subject, digest);
-        if self.storage().read(&at, entry.len() + 1).await?.as_ref() == Some(&entry) {
+        // Hardly ever, and to read what is not there takes long in a large folder.
+        if self.storage().stat(&at).await?.is_some()
+            && self.storage().read(&at, entry.len() + 1).await?.as_ref() == Some(&entry)
+        {
             return Ok(true);
         }
         let written = self.storage().write(&at, entry).await;
