@@ -191,6 +191,14 @@ mod tests {
     }
 
     #[test]
+    fn a_cost_that_bcrypt_does_not_have_is_damage() {
+        for (cost, is_right) in [(3, false), (4, true), (31, true), (32, false), (99, false)] {
+            let line = format!("a:{}", nobodys_hash(cost));
+            assert_eq!(check_line(&line).is_ok(), is_right, "{line}");
+        }
+    }
+
+    #[test]
     fn hashes_of_apache_and_of_other_tools_are_read() {
         // htpasswd -nbB alice wonderland; PHP and Go write $2y$ and $2a$ for the same algorithm.
         let hash = bcrypt::hash_with_result("wonderland", 4).unwrap();
