@@ -40,7 +40,8 @@ impl Content {
         n: Option<usize>,
         last: Option<&str>,
     ) -> Result<Page<Descriptor>, Error> {
-        self.examine_once(repository).await?;
+        let examination = self.examine(repository);
+        self.0.examined.ensure(self, repository, examination).await?;
         let mut page = Page::of(n);
         let mut bytes = 0;
         let mut after = last
@@ -158,14 +159,6 @@ impl Content {
                 Ok(None)
             }
         }
-    }
-
-    async fn examine_once(&self, repository: &RepositoryName) -> Result<(), Error> {
-        if !self.repository_exists(repository).await? {
-            // Not remembered: names that nobody has pushed to must not use memory.
-            return Ok(());
-        }
-        self.0.examined.ensure(repository, self.examine(repository)).await
     }
 
     /// Reads the manifests that nobody has examined yet, and adds those that have a subject.

@@ -53,12 +53,8 @@ impl Content {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
-        if !self.repository_exists(repository).await? {
-            // Not remembered: names that nobody has pushed to must not use memory.
-            return Ok(Vec::new());
-        }
         let job = self.index_all_tags(repository);
-        match self.0.indexed.ensure(repository, job).await {
+        match self.0.indexed.ensure(self, repository, job).await {
             // Deleting is the way out of a full disk, and must not need room for an index.
             Err(Error::NoSpace(_)) => return self.all_tags(repository).await,
             result => result?,

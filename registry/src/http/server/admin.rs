@@ -1,6 +1,7 @@
 //! The admin port: is it alive, is it ready, what does it do. Plain HTTP, for whoever can reach it; it tells nothing
 //! of what the registry holds.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::CONTENT_TYPE;
@@ -24,6 +25,7 @@ pub struct Admin {
 /// Serves until `stop` says so. It outlives the API: probes ask until the very end.
 pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Receiver<bool>) {
     let admin = Arc::new(admin);
+    let mut stopping = pin!(connection::begins(stop.clone()));
     loop {
         let stream = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -33,7 +35,7 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
                     continue;
                 }
             },
-            () = connection::begins(stop.clone()) => return,
+            () = &mut stopping => return,
         };
         let admin = Arc::clone(&admin);
         let answer = move |request: Request<RequestBody>| {

@@ -10,6 +10,7 @@ mod readiness;
 mod tests;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -45,6 +46,7 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>, drain: Duration) {
         let server = Arc::new(self);
         let connections = TaskTracker::new();
+        let mut stopping = pin!(connection::begins(stop.clone()));
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
@@ -56,7 +58,7 @@ impl Server {
                         tokio::time::sleep(PAUSE).await;
                     }
                 },
-                () = connection::begins(stop.clone()) => break,
+                () = &mut stopping => break,
             }
         }
         drop(listener);
