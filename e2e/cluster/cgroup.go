@@ -13,19 +13,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Cgroups is the machine's cgroup tree. Version 2 is written but was never run:
-// no machine at hand has it. Version 1, and the hybrid of both, is what runs.
+// Cgroups is the machine's cgroup tree: version 2 (unified.go), version 1, or
+// version 1 with version 2 beside it, which then has no controllers.
 type Cgroups struct {
 	unified     bool
 	hierarchies []string // folders in which a cgroup is made: one for version 2, one a controller for version 1
 }
+
+const cgroupRoot = "/sys/fs/cgroup"
 
 // What the kubelet wants to find in /proc/self/mountinfo of a version 1 node.
 var version1Controllers = []string{"cpu", "cpuacct", "cpuset", "devices", "freezer", "memory"}
 
 func findCgroups(root string) (Cgroups, error) {
 	if _, err := os.Stat(filepath.Join(root, "cgroup.controllers")); err == nil {
-		return Cgroups{unified: true, hierarchies: []string{root}}, writable(root)
+		return Cgroups{unified: true, hierarchies: []string{root}}, errors.Join(writable(root), unifiedRoot(root).offersEnough())
 	}
 	var missing []string
 	for _, controller := range version1Controllers {
@@ -68,51 +70,52 @@ func writable(folder string) error {
 // make creates a cgroup, level by level, so that the kubelet can make its own
 // under it.
 func (c Cgroups) make(name string) error {
+	if c.unified {
+		return unifiedRoot(c.hierarchies[0]).make(name)
+	}
 	for _, hierarchy := range c.hierarchies {
 		level := hierarchy
 		for _, step := range strings.Split(name, "/") {
-			if c.unified {
-				if err := passControllersOn(level); err != nil {
-					return err
-				}
-			}
 			above := level
 			level = filepath.Join(level, step)
 			if err := os.Mkdir(level, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 				return err
 			}
-			// A version 1 cpuset starts empty, and no process may enter an empty one.
-			for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
-				if c.unified {
-					break
-				}
-				value, err := os.ReadFile(filepath.Join(above, file))
-				if errors.Is(err, fs.ErrNotExist) {
-					break
-				}
-				if err != nil {
-					return err
-				}
-				if err := os.WriteFile(filepath.Join(level, file), value, 0o644); err != nil {
-					return err
-				}
+			if err := fillCpuset(above, level); err != nil {
+				return err
 			}
 		}
 	}
 	return nil
 }
 
-func passControllersOn(folder string) error {
-	controllers, err := os.ReadFile(filepath.Join(folder, "cgroup.controllers"))
-	if err != nil {
-		return err
-	}
-	for _, controller := range strings.Fields(string(controllers)) {
-		// One that cannot be passed on (real-time tasks forbid cpu) is the
-		// kubelet's to miss, by name.
-		_ = os.WriteFile(filepath.Join(folder, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
+// fillCpuset gives a version 1 cpuset what the one above it has: it starts
+// empty, and no process may enter an empty one.
+func fillCpuset(above, level string) error {
+	for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+		value, err := os.ReadFile(filepath.Join(above, file))
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(level, file), value, 0o644); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// folders are those of a cgroup that are there.
+func (c Cgroups) folders(name string) []string {
+	var found []string
+	for _, hierarchy := range c.hierarchies {
+		if _, err := os.Stat(filepath.Join(hierarchy, name)); err == nil {
+			found = append(found, filepath.Join(hierarchy, name))
+		}
+	}
+	return found
 }
 
 // remove deletes a cgroup with all under it. The kernel lets a cgroup go only
@@ -124,9 +127,13 @@ func (c Cgroups) remove(name string) error {
 		for _, hierarchy := range c.hierarchies {
 			err = errors.Join(err, removeCgroup(filepath.Join(hierarchy, name)))
 		}
-		if err == nil {
-			return nil
+		if err != nil {
+			continue
 		}
+		if c.unified {
+			return unifiedRoot(c.hierarchies[0]).restore()
+		}
+		return nil
 	}
 	return fmt.Errorf("cgroup %s cannot be removed: %w", name, err)
 }

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 )
 
-// down ends a cluster and deletes its state folder. No cluster is no error.
+// down ends a cluster and deletes its state folder. No cluster is no error; one
+// whose folder was deleted under it has processes and cgroups left.
 func down(state State, keepLogs bool) error {
-	if _, err := os.Stat(state.dir); errors.Is(err, fs.ErrNotExist) {
+	if _, err := os.Stat(state.dir); errors.Is(err, fs.ErrNotExist) && len(remains(state)) == 0 {
 		fmt.Println("no cluster in", state.dir)
 		return nil
 	}
@@ -48,15 +50,10 @@ func clean(state State, keepLogs bool) error {
 	return state.empty(keepLogs)
 }
 
-// endProcesses kills the first process, and so all of the cluster; what `run`
-// left outside that process-id namespace goes by itself.
+// endProcesses kills the first process, and so all of the cluster; and what
+// `run` left outside that process-id namespace.
 func endProcesses(state State) error {
-	if owner, err := state.running(); err == nil {
-		if err := end(owner.Pid); err != nil {
-			return err
-		}
-	}
-	for _, pid := range strays(state) {
+	for _, pid := range processesOf(state) {
 		if err := end(pid); err != nil {
 			return err
 		}
@@ -64,8 +61,20 @@ func endProcesses(state State) error {
 	return nil
 }
 
+// remains are the processes and cgroups of a cluster without its folder.
+func remains(state State) []string {
+	var left []string
+	for _, pid := range processesOf(state) {
+		left = append(left, strconv.Itoa(pid))
+	}
+	if cgroups, err := findCgroups(cgroupRoot); err == nil {
+		left = append(left, cgroups.folders(state.cgroupParent())...)
+	}
+	return left
+}
+
 func removeCgroups(state State) error {
-	cgroups, err := findCgroups("/sys/fs/cgroup")
+	cgroups, err := findCgroups(cgroupRoot)
 	if err != nil {
 		return nil // there can be none
 	}

@@ -42,9 +42,9 @@ func main() {
 }
 
 var insideCommands = map[string]func([]string) error{
-	"(control-plane)": controlPlaneMain,
-	"(node)":          nodeMain,
-	"(probe)":         probeMain,
+	controlPlaneCommand: controlPlaneMain,
+	"(node)":            nodeMain,
+	"(probe)":           probeMain,
 }
 
 // exitCode is the status of a command that was run for the caller: its own

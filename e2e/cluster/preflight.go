@@ -38,17 +38,29 @@ func preflight(state State, parts Parts, containerd string) (Containerd, error) 
 	if os.Geteuid() != 0 {
 		lack("root: a cluster is made of namespaces, mounts and cgroups")
 	} else {
-		if _, err := findCgroups("/sys/fs/cgroup"); err != nil {
+		if _, err := findCgroups(cgroupRoot); err != nil {
 			lack("cgroups: %v", err)
 		}
 		if problems := probe(parts); len(problems) > 0 {
 			lacking = append(lacking, problems...)
 		}
 	}
+	if len(lacking) > 0 && inContainer() {
+		lack("a container that may do this: start it as root with --privileged, and with this folder and %s on volumes", parts.cache)
+	}
 	if len(lacking) > 0 {
 		return runtime, fmt.Errorf("this machine lacks what a cluster needs; nothing was touched:\n  - %s", strings.Join(lacking, "\n  - "))
 	}
 	return runtime, nil
+}
+
+func inContainer() bool {
+	for _, sign := range []string{"/.dockerenv", "/run/.containerenv", cgroupRoot + "/cgroup.type"} {
+		if _, err := os.Stat(sign); err == nil {
+			return true
+		}
+	}
+	return os.Getenv("container") != ""
 }
 
 func findContainerd(parts Parts, binary string) (Containerd, error) {

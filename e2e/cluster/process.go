@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,16 +50,21 @@ func end(pid int) error {
 	return fmt.Errorf("process %d was killed but does not end", pid)
 }
 
+// controlPlaneCommand is the first argument of a cluster's first process.
+const controlPlaneCommand = "(control-plane)"
+
 // clusterVariable marks what `run` and `node` start, and its children.
 const clusterVariable = "ROADSTEAD_CLUSTER"
 
-// strays are processes that `run` started and that outlived their caller: they
-// hold the cluster's network namespace.
-func strays(state State) []int {
+// processesOf are a cluster's first process, by its command, and what `run`
+// started and outlived its caller, by its environment. The notes in the state
+// folder are not needed for it, so a folder that was deleted is not either.
+func processesOf(state State) []int {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
 		return nil
 	}
+	first := []byte(controlPlaneCommand + "\x00" + state.dir + "\x00")
 	mark := []byte(clusterVariable + "=" + state.dir)
 	var found []int
 	for _, entry := range entries {
@@ -66,14 +72,10 @@ func strays(state State) []int {
 		if err != nil || pid == os.Getpid() {
 			continue
 		}
-		environment, err := os.ReadFile("/proc/" + entry.Name() + "/environ")
-		if err != nil {
-			continue
-		}
-		for _, variable := range bytes.Split(environment, []byte{0}) {
-			if bytes.Equal(variable, mark) {
-				found = append(found, pid)
-			}
+		command, _ := os.ReadFile("/proc/" + entry.Name() + "/cmdline")
+		environment, _ := os.ReadFile("/proc/" + entry.Name() + "/environ")
+		if bytes.HasSuffix(command, first) || slices.ContainsFunc(bytes.Split(environment, []byte{0}), func(variable []byte) bool { return bytes.Equal(variable, mark) }) {
+			found = append(found, pid)
 		}
 	}
 	return found

@@ -64,7 +64,7 @@ func endFailed(state State) error {
 
 // prepare makes what the cluster's processes expect to find.
 func prepare(state State, settings Settings, parts Parts) error {
-	cgroups, err := findCgroups("/sys/fs/cgroup")
+	cgroups, err := findCgroups(cgroupRoot)
 	if err != nil {
 		return err
 	}
@@ -103,7 +103,7 @@ func launch(state State) error {
 		return err
 	}
 	defer output.Close()
-	command := exec.Command("/proc/self/exe", "(control-plane)", state.dir)
+	command := exec.Command("/proc/self/exe", controlPlaneCommand, state.dir)
 	command.Dir = "/"
 	// Not the caller's environment: a proxy set there is not for a cluster.
 	command.Env = []string{"HOME=/root", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
