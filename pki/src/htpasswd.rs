@@ -32,13 +32,19 @@ pub enum HashError {
     /// The password is empty.
     #[error("the password of {0} is empty")]
     EmptyPassword(String),
+    /// So slow a hash would be refused when it is read.
+    #[error("bcrypt cost {0} is not usable: it must lie between {MIN_COST} and {MAX_COST}")]
+    Cost(u32),
     /// bcrypt refused.
     #[error("cannot hash the password: {0}")]
     Bcrypt(#[from] bcrypt::BcryptError),
 }
 
-/// What bcrypt can be asked for.
-const COSTS: std::ops::RangeInclusive<u32> = 4..=31;
+/// The least cost that bcrypt has.
+const MIN_COST: u32 = 4;
+/// The highest cost that is taken. Each step doubles the work of a login, right or wrong: 14 takes about a second, and
+/// 31, the most that bcrypt has, would take days.
+pub const MAX_COST: u32 = 14;
 
 /// What follows the cost in a hash of no password that anyone has.
 const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAA.n0h/mIMCzQV5sAcS2EkWlrP7Nqjmb2m";
@@ -137,23 +143,29 @@ pub fn check_line(line: &str) -> Result<(&str, &str), String> {
             "the password of {user} is not hashed with bcrypt; make the line anew with htpasswd -nB {user}"
         ));
     }
-    let parts = hash.parse::<bcrypt::HashParts>().ok();
-    if !parts.is_some_and(|parts| COSTS.contains(&parts.get_cost())) {
-        return Err(format!(
+    match hash.parse::<bcrypt::HashParts>().map(|parts| parts.get_cost()) {
+        Ok(MIN_COST..=MAX_COST) => Ok((user, hash)),
+        Ok(cost) if (MAX_COST..=31).contains(&cost) => Err(format!(
+            "the password of {user} is hashed with bcrypt cost {cost}, and {MAX_COST} is the highest that is taken, \
+             because each step doubles the time of a login; make the line anew with htpasswd -nB -C 12 {user}"
+        )),
+        Ok(_) | Err(_) => Err(format!(
             "the bcrypt hash of {user} is damaged; make the line anew with htpasswd -nB {user}"
-        ));
+        )),
     }
-    Ok((user, hash))
 }
 
 /// A line `user:$2y$…` for a password. `cost` is bcrypt's: each step doubles the work (5 for random
-/// passwords, 10 or more for people's).
+/// passwords, 10 or more for people's), up to [`MAX_COST`].
 pub fn hash_line(user: &str, password: &str, cost: u32) -> Result<String, HashError> {
     if user.is_empty() || user.contains(':') || user.starts_with('#') || user.chars().any(char::is_control) {
         return Err(HashError::User(user.to_owned()));
     }
     if password.is_empty() {
         return Err(HashError::EmptyPassword(user.to_owned()));
+    }
+    if !(MIN_COST..=MAX_COST).contains(&cost) {
+        return Err(HashError::Cost(cost));
     }
     let hash = bcrypt::hash_with_result(password, cost)?.format_for_version(bcrypt::Version::TwoY);
     Ok(format!("{user}:{hash}"))
@@ -191,10 +203,29 @@ mod tests {
     }
 
     #[test]
-    fn a_cost_that_bcrypt_does_not_have_is_damage() {
-        for (cost, is_right) in [(3, false), (4, true), (31, true), (32, false), (99, false)] {
-            let line = format!("a:{}", nobodys_hash(cost));
-            assert_eq!(check_line(&line).is_ok(), is_right, "{line}");
+    fn a_cost_is_taken_up_to_the_bound_and_named_above_it() {
+        for (cost, said) in [
+            (3, Some("is damaged")),
+            (4, None),
+            (MAX_COST, None),
+            (MAX_COST + 1, Some("cost 15, and 14 is the highest")),
+            (31, Some("cost 31, and 14 is the highest")),
+            (32, Some("is damaged")),
+            (99, Some("is damaged")),
+        ] {
+            let line = format!("ada:{}", nobodys_hash(cost));
+            match (check_line(&line), said) {
+                (Ok(_), None) => {}
+                (Err(what), Some(said)) => assert!(what.contains(said), "{cost}: {what}"),
+                (outcome, _) => panic!("{cost}: {outcome:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn no_line_is_made_that_would_be_refused() {
+        for cost in [0, 3, MAX_COST + 1, 31] {
+            assert!(matches!(hash_line("ada", "x", cost), Err(HashError::Cost(refused)) if refused == cost));
         }
     }
 
