@@ -11,6 +11,7 @@ use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::reconcile::{self, Next};
 use crate::settings::Settings;
+use crate::sweep;
 use anyhow::Context as _;
 use backoff::Backoff;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -27,6 +28,7 @@ use roadstead_api::registry::Registry;
 use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 use triggers::{labelled, naming_claim, naming_secret, outdated, sharing_host};
 
 /// How many Registries are worked on at once.
@@ -54,7 +56,8 @@ pub async fn run(
     nodes.ready().await.context("the watches of nodes ended")?;
 
     let (registries, writer) = reflector::store::<Guarded>();
-    let main = registries_stream(&client, writer);
+    let gone = Arc::new(Notify::new());
+    let main = registries_stream(&client, writer, gone.clone());
     let controller = Controller::for_stream(main, registries.clone())
         .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE));
     let context = Context::new(
@@ -69,7 +72,7 @@ pub async fn run(
         context,
         backoff: Backoff::default(),
     });
-    with_triggers(controller, &client, &settings, &registries)
+    let rounds = with_triggers(controller, &client, &settings, &registries)
         .reconcile_on(outdated(shared.clone(), nodes))
         .graceful_shutdown_on(stop)
         .run(reconcile, retry, shared)
@@ -78,19 +81,29 @@ pub async fn run(
                 tracing::debug!(%error, "a round was not done");
             }
             std::future::ready(())
-        })
-        .await;
+        });
+    tokio::select! {
+        () = rounds => {}
+        () = sweep::run(&client, &settings, &gone) => {}
+    }
     watching_nodes.abort();
     Ok(())
 }
 
-/// Registries as they change; what the operator itself writes into their status wakes nobody.
+/// Registries as they change; what the operator itself writes into their status wakes nobody. `gone` is told of each
+/// that is deleted.
 fn registries_stream(
     client: &Client,
     writer: reflector::store::Writer<Guarded>,
+    gone: Arc<Notify>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
     watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
         .default_backoff()
+        .inspect_ok(move |event| {
+            if matches!(event, watcher::Event::Delete(_)) {
+                gone.notify_one();
+            }
+        })
         .modify(|guarded| guarded.meta_mut().managed_fields = None)
         .reflect(writer)
         .touched_objects()

@@ -10,6 +10,7 @@
 //! - [`reconcile`]: one Registry, from what it asks for to what is there
 //! - [`nodes`]: which nodes trust which hosts, counted from what the agents acknowledge
 //! - [`controller`]: what wakes a Registry up; [`election`]: only one operator acts; [`health`]: probes and metrics
+//! - [`sweep`]: what Registries that are gone left behind
 //! - [`uninstall`]: what has to go before the operator itself does; [`crds`]: the definitions as YAML
 //!
 //! It knows nothing of blobs, and nothing of how a node is made to trust: it writes objects and reads answers.
@@ -25,4 +26,5 @@ pub mod names;
 pub mod nodes;
 pub mod reconcile;
 pub mod settings;
+pub mod sweep;
 pub mod uninstall;

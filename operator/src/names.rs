@@ -13,6 +13,8 @@ pub const MANAGED_BY_LABEL: &str = "app.kubernetes.io/managed-by";
 pub const REGISTRY_LABEL: &str = "roadstead.dev/registry";
 /// On objects that live in another namespace than their Registry.
 pub const REGISTRY_NAMESPACE_LABEL: &str = "roadstead.dev/registry-namespace";
+/// On the same objects: which Registry of that name it is. A name comes back with another owner, a UID does not.
+pub const REGISTRY_UID_LABEL: &str = "roadstead.dev/registry-uid";
 pub const APPLIED_HASH: &str = "roadstead.dev/applied-hash";
 /// The selector of everything that the operator made.
 pub const OURS: &str = "app.kubernetes.io/managed-by=roadstead-operator";
@@ -119,6 +121,7 @@ impl RegistryId {
     pub fn elsewhere(&self, namespace: &str, name: &str) -> ObjectMeta {
         let mut labels = self.labels();
         labels.insert(REGISTRY_NAMESPACE_LABEL.to_owned(), self.namespace.clone());
+        labels.insert(REGISTRY_UID_LABEL.to_owned(), self.uid.clone());
         ObjectMeta {
             name: Some(name.to_owned()),
             namespace: Some(namespace.to_owned()),

@@ -22,7 +22,7 @@ pub mod validate;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::context::Context;
 use apply::ApplyError;
@@ -87,10 +87,11 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
         delete::clean_up(context, &registry).await?;
         return Ok(Next::OnChange);
     }
+    // A paused one too: what it has on nodes would stay there for good.
+    let mut registry = finalizer::with_finalizer(context, registry).await?;
     if registry.spec.paused {
         return Ok(Next::OnChange);
     }
-    let mut registry = finalizer::with_finalizer(context, registry).await?;
     for _ in 1..ROUNDS {
         match round(context, registry).await? {
             Round::Done(next) => return Ok(next),

@@ -85,6 +85,10 @@ pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Resu
             plan.create(&keys.authority, &certificates::authority(validated, now)?);
             return Ok(plan);
         }
+        AuthorityState::Former => {
+            plan.absent.push(keys.authority.clone());
+            return Ok(plan);
+        }
         AuthorityState::Usable(authority) if have_address => {
             plan.mount(
                 &keys.internal_tls,
@@ -94,9 +98,9 @@ pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Resu
         AuthorityState::Usable(_) => return Ok(plan),
         AuthorityState::Broken => {}
     }
-    if let Some(ca) = &validated.certificates.ca_bundle {
+    if let Some(ca) = &validated.certificates.ca {
         plan.apply(&keys.ca_bundle, &trust::config_map(validated, ca));
-        for bundle in trust::bundles(validated, ca, settings) {
+        for bundle in trust::bundles(validated, &ca.all, settings) {
             let name = bundle.metadata.name.clone().unwrap_or_default();
             plan.apply(
                 &Key::new(Kind::TrustBundle, &settings.agent_namespace, &name),

@@ -1,9 +1,10 @@
 //! Whole rounds over an API server in this process.
 
-mod fake;
+pub(crate) mod fake;
 
 use super::examples::{own_certificate, secret};
 use super::{Error, Next, reconcile};
+use crate::names::REGISTRY_UID_LABEL;
 use fake::Fake;
 use serde_json::{Value, json};
 
@@ -184,6 +185,48 @@ async fn a_registry_that_goes_takes_its_bundles_and_its_ca_along() {
     );
 }
 
+/// The CA of a Registry that is gone, as an operator leaves it whose finalizer was taken off.
+async fn authority_of(uid: &str) -> Value {
+    let former = minimal();
+    settled(&former).await;
+    let mut authority = former.get(AUTHORITY).expect("it was made");
+    authority["metadata"]["labels"][REGISTRY_UID_LABEL] = json!(uid);
+    authority
+}
+
+#[tokio::test]
+async fn a_registry_of_another_uid_gets_another_ca() {
+    let (fake, former) = (minimal(), authority_of("u-0").await);
+    fake.put(AUTHORITY, former.clone());
+    settled(&fake).await;
+    let authority = fake.get(AUTHORITY).expect("a new one was made");
+    assert_ne!(authority["data"]["tls.key"], former["data"]["tls.key"]);
+    assert_eq!(authority["metadata"]["labels"][REGISTRY_UID_LABEL], "u-1");
+    let leaf = fake
+        .get(&format!("{SECRETS}/images-internal-tls"))
+        .expect("it is issued");
+    assert_eq!(leaf["data"]["ca.crt"], authority["data"]["tls.crt"]);
+}
+
+#[tokio::test]
+async fn a_ca_that_has_no_uid_yet_is_kept_if_it_is_younger_than_its_registry() {
+    for (made, is_kept) in [("2026-11-02T00:00:00Z", true), ("2026-10-31T00:00:00Z", false)] {
+        let (fake, mut authority) = (minimal(), authority_of("").await);
+        authority["metadata"]["labels"]
+            .as_object_mut()
+            .expect("it has labels")
+            .remove(REGISTRY_UID_LABEL);
+        authority["metadata"]["creationTimestamp"] = json!(made);
+        fake.put(AUTHORITY, authority.clone());
+        let mut registry = fake.get(REGISTRY).expect("it is there");
+        registry["metadata"]["creationTimestamp"] = json!("2026-11-01T00:00:00Z");
+        fake.put(REGISTRY, registry);
+        settled(&fake).await;
+        let now = fake.get(AUTHORITY).expect("there is one");
+        assert_eq!(now["data"] == authority["data"], is_kept, "made at {made}");
+    }
+}
+
 #[tokio::test]
 async fn bundles_go_when_nodes_shall_not_trust_it_any_longer() {
     let fake = minimal();
@@ -203,6 +246,12 @@ async fn bundles_go_when_nodes_shall_not_trust_it_any_longer() {
 #[tokio::test]
 async fn nothing_is_written_for_a_paused_registry_nor_while_roadstead_is_taken_away() {
     let fake = with_registry(json!({"storage": {"emptyDir": {}}, "paused": true}));
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(
+        fake.writes(),
+        [format!("PATCH {REGISTRY}")],
+        "the finalizer alone"
+    );
     round(&fake).await.expect("nothing stands in the way");
     assert_eq!(fake.writes(), Vec::<String>::new());
 

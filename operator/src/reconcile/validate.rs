@@ -10,7 +10,7 @@ mod ownership;
 mod storage;
 mod users;
 
-pub use certificates::{AuthorityState, Certificates, External, Previous, Serving};
+pub use certificates::{AuthorityState, Cas, Certificates, External, Previous, Serving};
 pub(super) use certificates::{PREVIOUS_CA, PREVIOUS_UNTIL, content};
 pub use ownership::Refusal;
 pub(super) use ownership::{Ownership, ownership};
@@ -96,20 +96,14 @@ pub fn validate(
     let mut findings = Vec::new();
 
     let storage = storage::storage(observed, &keys, &mut findings);
-    let external_on_nodes = hostname::on_nodes(observed, settings, &mut findings);
-    ownership::check(observed, settings, &keys, &storage, external_on_nodes)?;
+    let hostname = hostname::hostname(observed, settings, &mut findings);
+    ownership::check(observed, settings, &keys, &storage, hostname.on_nodes)?;
 
     let addresses = addresses(observed, &keys);
-    let node_hosts = node_hosts(observed, &addresses, external_on_nodes);
+    let node_hosts = node_hosts(observed, &addresses, hostname.on_nodes);
     let users = users::users(observed, &keys, &mut findings);
-    let certificates = certificates::certificates(
-        observed,
-        &keys,
-        &addresses,
-        external_on_nodes,
-        acknowledged,
-        &mut findings,
-    );
+    let certificates =
+        certificates::certificates(observed, &keys, &addresses, hostname, acknowledged, &mut findings);
     Ok(Validated {
         id: observed.id.clone(),
         keys,

@@ -4,6 +4,7 @@ use crate::names::Host;
 use crate::reconcile::build::Plan;
 use crate::reconcile::examples::{Cluster, EVERYTHING, MINIMAL, NOW, own_certificate};
 use crate::reconcile::live::Kind;
+use roadstead_api::registry::{ConditionStatus, ConditionType};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -140,4 +141,60 @@ fn nodes_dial_ipv6_in_brackets() {
             port: 5000
         }
     );
+}
+
+/// What the ConfigMap for clients holds, and the names of the internal certificate.
+fn signed(cluster: &Cluster) -> (Vec<String>, Vec<String>) {
+    let validated = cluster.validate().expect("nothing stands in the way");
+    let plan = cluster.build();
+    let map = plan
+        .desired
+        .iter()
+        .find(|desired| desired.key == cluster.keys.ca_bundle)
+        .expect("it is built");
+    let keys = map.object["data"]
+        .as_object()
+        .expect("it has data")
+        .keys()
+        .cloned();
+    (keys.collect(), validated.certificates.names)
+}
+
+#[test]
+fn the_operators_ca_signs_an_external_name_only_where_the_installation_allows_it() {
+    let with_hostname = |name: &str| {
+        let yaml = MINIMAL.replace("spec:\n", &format!("spec:\n  hostname: {name}\n"));
+        Cluster::prepared(&yaml)
+    };
+    let (_, names) = signed(&with_hostname("registry.example.com"));
+    assert!(names.contains(&"registry.example.com".to_owned()), "{names:?}");
+
+    let stranger = with_hostname("login.bank.example");
+    let (_, names) = signed(&stranger);
+    assert!(!names.contains(&"login.bank.example".to_owned()), "{names:?}");
+    let validated = stranger.validate().expect("nothing stands in the way");
+    let told = validated
+        .findings
+        .iter()
+        .find(|finding| finding.condition == ConditionType::CertificateValid)
+        .expect("it is told");
+    assert_eq!(
+        (told.status, told.reason),
+        (ConditionStatus::False, "HostnameNotAllowed")
+    );
+}
+
+#[test]
+fn the_ca_that_people_bring_stands_apart_from_the_operators() {
+    let (keys, _) = signed(&Cluster::prepared(MINIMAL));
+    assert_eq!(keys, ["ca.crt"]);
+    let [chain, key, root] = own_certificate(&["registry.example.com"], NOW);
+    let cluster =
+        Cluster::prepared(EVERYTHING).with_tls(&[("tls.crt", &chain), ("tls.key", &key), ("ca.crt", &root)]);
+    let (keys, _) = signed(&cluster);
+    assert_eq!(keys, ["ca.crt", "external-ca.crt"]);
+    let validated = cluster.validate().expect("nothing stands in the way");
+    let ca = validated.certificates.ca.expect("there is one");
+    assert!(!ca.internal.contains(&root) && ca.all.contains(&root));
+    assert_eq!(ca.external.as_deref(), Some(root.as_str()));
 }

@@ -1,16 +1,22 @@
 //! What clients need to know: the CAs for pods, and bundles for nodes.
 
 use crate::nodes::HostContent;
-use crate::reconcile::validate::{Validated, content};
+use crate::reconcile::validate::{Cas, Validated, content};
 use crate::settings::Settings;
 use k8s_openapi::api::core::v1::ConfigMap;
 use roadstead_api::trust::{RegistryReference, TrustBundle, TrustBundleSpec};
 
-/// The CAs, for whoever mounts them.
-pub(super) fn config_map(validated: &Validated, ca: &str) -> ConfigMap {
+/// The CAs, for whoever mounts them. What people brought stands apart: who imports `ca.crt` into the store of a whole
+/// machine trusts a CA that signs nothing but the names of this Registry, and not one that a namespace chose.
+pub(super) fn config_map(validated: &Validated, ca: &Cas) -> ConfigMap {
+    let external = ca.external.as_ref();
+    let data = [("ca.crt", Some(&ca.internal)), ("external-ca.crt", external)];
+    let data = data
+        .into_iter()
+        .filter_map(|(key, pem)| Some((key.to_owned(), pem.filter(|pem| !pem.is_empty())?.clone())));
     ConfigMap {
         metadata: validated.id.owned(&validated.id.ca_bundle()),
-        data: Some([("ca.crt".to_owned(), ca.to_owned())].into()),
+        data: Some(data.collect()),
         ..ConfigMap::default()
     }
 }
@@ -40,12 +46,18 @@ pub(super) fn bundles(validated: &Validated, ca: &str, settings: &Settings) -> V
 
 /// What nodes have to carry for all of its hosts; empty where there is nothing to carry yet.
 pub fn node_contents(validated: &Validated) -> Vec<HostContent> {
-    let Some(ca) = &validated.certificates.ca_bundle else {
+    let Some(ca) = &validated.certificates.ca else {
         return Vec::new();
     };
     validated
         .node_hosts
         .iter()
-        .map(|node_host| content(&node_host.host.to_string(), ca.clone(), node_host.server.clone()))
+        .map(|node_host| {
+            content(
+                &node_host.host.to_string(),
+                ca.all.clone(),
+                node_host.server.clone(),
+            )
+        })
         .collect()
 }

@@ -15,7 +15,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 #[derive(Clone, Default)]
-pub(super) struct Fake(Arc<Mutex<State>>);
+pub(crate) struct Fake(Arc<Mutex<State>>);
 
 #[derive(Default)]
 struct State {
@@ -25,7 +25,7 @@ struct State {
 }
 
 impl Fake {
-    pub(super) fn context(&self) -> Context {
+    pub(crate) fn context(&self) -> Context {
         let fake = self.clone();
         let service = tower::service_fn(move |request| {
             let fake = fake.clone();
@@ -43,21 +43,21 @@ impl Fake {
         )
     }
 
-    pub(super) fn put(&self, path: &str, object: Value) {
+    pub(crate) fn put(&self, path: &str, object: Value) {
         self.state().store(path, object);
     }
 
-    pub(super) fn get(&self, path: &str) -> Option<Value> {
+    pub(crate) fn get(&self, path: &str) -> Option<Value> {
         self.state().objects.get(path).cloned()
     }
 
     /// The paths of all objects, in order.
-    pub(super) fn paths(&self) -> Vec<String> {
+    pub(crate) fn paths(&self) -> Vec<String> {
         self.state().objects.keys().cloned().collect()
     }
 
     /// The writes since the last call: `METHOD path`.
-    pub(super) fn writes(&self) -> Vec<String> {
+    pub(crate) fn writes(&self) -> Vec<String> {
         std::mem::take(&mut self.state().writes)
     }
 
@@ -101,16 +101,15 @@ impl State {
         if let Some(object) = self.objects.get(path) {
             return Some(object.clone());
         }
-        let is_list = ["/pods", "/secrets", "/trustbundles"]
+        let is_list = ["/pods", "/secrets", "/trustbundles", "/registries"]
             .iter()
             .any(|end| path.ends_with(end));
         is_list.then(|| {
-            let prefix = format!("{path}/");
-            let items: Vec<_> = self
-                .objects
-                .iter()
-                .filter(|(path, _)| path.starts_with(&prefix))
-                .collect();
+            let (group, kind) = path.rsplit_once('/').expect("it ends in a kind");
+            // One namespace, or all of them.
+            let is_listed =
+                |object: &str| object.starts_with(group) && object.rsplit('/').nth(1) == Some(kind);
+            let items: Vec<_> = self.objects.iter().filter(|(path, _)| is_listed(path)).collect();
             json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "1"},
                 "items": items.into_iter().map(|(_, object)| object).collect::<Vec<_>>()})
         })
@@ -149,6 +148,11 @@ impl State {
 /// Data is replaced by an apply: what it does not name any longer goes.
 fn merge(object: &mut Value, patch: Value, apply: bool) {
     for (key, value) in patch.as_object().into_iter().flatten() {
+        if value.is_null() {
+            // A merge patch takes away what it names as null.
+            object.as_object_mut().map(|fields| fields.remove(key));
+            continue;
+        }
         let replace = !value.is_object() || (apply && key == "data");
         if replace {
             object[key] = value.clone();

@@ -10,6 +10,7 @@ pub use external::{External, Previous, Serving};
 pub(in crate::reconcile) use external::{PREVIOUS_CA, PREVIOUS_UNTIL};
 pub use internal::AuthorityState;
 
+use super::hostname::Hostname;
 use super::{Acknowledged, Addresses, Finding};
 use crate::nodes::HostContent;
 use crate::reconcile::observe::{Keys, Observed};
@@ -27,28 +28,38 @@ pub struct Certificates {
     pub names: Vec<String>,
     pub leaf_lifetime: SignedDuration,
     pub external: External,
-    /// All CAs that clients need, in PEM; `None`: there is none yet.
-    pub ca_bundle: Option<String>,
+    /// The CAs that clients need, in PEM; `None`: there is none yet.
+    pub ca: Option<Cas>,
     /// When time alone changes something here: a renewal, an end of life.
     pub next_change: Option<Timestamp>,
+}
+
+/// CAs in PEM, by who vouches for whom.
+pub struct Cas {
+    /// The operator's own: for the names that every Registry has, and those that the installation allows it.
+    pub internal: String,
+    /// What came with the people's certificate, whose reach the operator does not know.
+    pub external: Option<String>,
+    /// Both, for nodes, which trust them for the hosts of this Registry alone.
+    pub all: String,
 }
 
 pub(super) fn certificates(
     observed: &Observed,
     keys: &Keys,
     addresses: &Addresses,
-    external_on_nodes: bool,
+    hostname: Hostname,
     acknowledged: Acknowledged<'_>,
     findings: &mut Vec<Finding>,
 ) -> Certificates {
-    let internal = internal::internal(observed, keys, addresses, findings);
+    let internal = internal::internal(observed, keys, addresses, hostname.is_signed, findings);
     let bundle_of = |own: &[Certificate]| {
         let all: Vec<_> = internal.trusted.iter().chain(own).collect();
         (!all.is_empty()).then(|| bundle(all))
     };
     // Nodes that carry the internal CA but not yet the people's new one would refuse the new certificate.
     let behind = |own: &[Certificate]| {
-        let host = observed.hosts.external.as_ref().filter(|_| external_on_nodes);
+        let host = observed.hosts.external.as_ref().filter(|_| hostname.on_nodes);
         match (host, bundle_of(own)) {
             (Some(host), Some(ca)) => acknowledged(&[content(&host.to_string(), ca, None)])
                 .map(|tally| tally.behind)
@@ -63,7 +74,11 @@ pub(super) fn certificates(
         leaf: internal.leaf,
         names: internal.names,
         leaf_lifetime: internal.leaf_lifetime,
-        ca_bundle: bundle_of(&external.trusted),
+        ca: bundle_of(&external.trusted).map(|all| Cas {
+            internal: bundle(&internal.trusted),
+            external: (!external.trusted.is_empty()).then(|| bundle(&external.trusted)),
+            all,
+        }),
         external: external.action,
         next_change: changes.into_iter().flatten().min(),
     }

@@ -1,7 +1,8 @@
-//! Whether `spec.hostname` may be brought to nodes.
+//! Whether `spec.hostname` may be brought to nodes, and whether the operator's CA may vouch for it.
 //!
-//! What stands on a node decides where every pod of that node gets its images from, so a namespaced object alone
-//! must not: the installation has to name the host, and hosts that half the world pulls from are out of reach.
+//! What stands on a node decides where every pod of that node gets its images from, and whoever imports the CA believes
+//! what it signs, so a namespaced object alone must decide neither: the installation has to name the host, and hosts
+//! that half the world pulls from are out of reach.
 
 use super::Finding;
 use super::ownership::{Ownership, ownership};
@@ -37,8 +38,44 @@ const PUBLIC: &[&str] = &[
     "xpkg.upbound.io",
 ];
 
-/// Whether the external host goes to nodes; if it is asked for and does not, a finding says why.
-pub(super) fn on_nodes(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding>) -> bool {
+/// What becomes of the external host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Hostname {
+    /// It goes to nodes.
+    pub(super) on_nodes: bool,
+    /// The operator's own CA may sign it.
+    pub(super) is_signed: bool,
+}
+
+/// What may become of the external host; where that is less than was asked for, findings say why.
+pub(super) fn hostname(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding>) -> Hostname {
+    Hostname {
+        is_signed: is_signed(observed, settings, findings),
+        on_nodes: on_nodes(observed, settings, findings),
+    }
+}
+
+fn is_signed(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding>) -> bool {
+    let Some(host) = observed.hosts.external.as_ref() else {
+        return false;
+    };
+    let Some(why) = not_allowed(observed, settings, &host.name) else {
+        return true;
+    };
+    if observed.tls_source.is_none() {
+        findings.push(Finding::failure(
+            ConditionType::CertificateValid,
+            "HostnameNotAllowed",
+            format!(
+                "no certificate is issued for {}: {why}; or bring a certificate of your own in spec.tls.secretRef",
+                host.name
+            ),
+        ));
+    }
+    false
+}
+
+fn on_nodes(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding>) -> bool {
     let Some(host) = observed.hosts.external.as_ref() else {
         return false;
     };
@@ -60,15 +97,19 @@ pub(super) fn on_nodes(observed: &Observed, settings: &Settings, findings: &mut 
     }
 }
 
-fn refusal(observed: &Observed, settings: &Settings, hostname: &str) -> Option<(&'static str, String)> {
+/// Why the installation does not give this namespace the name.
+fn not_allowed(observed: &Observed, settings: &Settings, hostname: &str) -> Option<String> {
     if let Some(why) = never(hostname, &settings.cluster_domain) {
-        return Some(("HostnameNotAllowed", why.to_owned()));
+        return Some(why.to_owned());
     }
     let namespace = &observed.id.namespace;
-    if !settings.allows(namespace, hostname) {
-        let why = format!(
-            "the installation has to allow it, in the chart's nodeTrust.allowedHostnames for namespace {namespace}"
-        );
+    (!settings.allows(namespace, hostname)).then(|| {
+        format!("the installation has to allow it, in the chart's nodeTrust.allowedHostnames for namespace {namespace}")
+    })
+}
+
+fn refusal(observed: &Observed, settings: &Settings, hostname: &str) -> Option<(&'static str, String)> {
+    if let Some(why) = not_allowed(observed, settings, hostname) {
         return Some(("HostnameNotAllowed", why));
     }
     let key = Key::new(

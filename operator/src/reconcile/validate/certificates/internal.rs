@@ -2,11 +2,13 @@
 
 use super::super::users::text;
 use super::super::{Addresses, Finding};
+use crate::names::REGISTRY_UID_LABEL;
 use crate::reconcile::live::Key;
 use crate::reconcile::observe::{Keys, Observed};
 use jiff::fmt::friendly::SpanParser;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use roadstead_api::registry::ConditionType;
 use roadstead_pki::authority::Authority;
 use roadstead_pki::certificate::{Certificate, parse_certificates};
@@ -22,6 +24,9 @@ const TOLERANCE: SignedDuration = SignedDuration::from_mins(10);
 pub enum AuthorityState {
     /// Still to be made.
     Missing,
+    /// What stands there was made for an earlier Registry of this name, whose owner may still hold certificates by it:
+    /// it has to go before a new one is made.
+    Former,
     /// There, but unusable: nothing can be issued, and what is served goes on.
     Broken,
     Usable(Box<Authority>),
@@ -41,15 +46,17 @@ pub(super) fn internal(
     observed: &Observed,
     keys: &Keys,
     addresses: &Addresses,
+    is_hostname_signed: bool,
     findings: &mut Vec<Finding>,
 ) -> Internal {
     let authority = authority(observed, &keys.authority, findings);
     let leaf_lifetime = lifetime(observed);
     let secret: Option<Secret> = observed.live.get(&keys.internal_tls);
     let served = secret.as_ref().and_then(pair);
-    let names = names(observed, keys, addresses, served.as_ref());
+    let names = names(observed, keys, addresses, is_hostname_signed, served.as_ref());
     let trusted = match &authority {
         AuthorityState::Usable(authority) => vec![authority.certificate().clone()],
+        AuthorityState::Former => Vec::new(),
         AuthorityState::Missing | AuthorityState::Broken => secret
             .as_ref()
             .and_then(|secret| text(secret, "ca.crt"))
@@ -60,7 +67,7 @@ pub(super) fn internal(
         AuthorityState::Usable(authority) => {
             can_stay(leaf, authority.certificate(), &names, leaf_lifetime, observed.now)
         }
-        AuthorityState::Missing => false,
+        AuthorityState::Missing | AuthorityState::Former => false,
         AuthorityState::Broken => true,
     });
     Internal {
@@ -77,6 +84,9 @@ fn authority(observed: &Observed, key: &Key, findings: &mut Vec<Finding>) -> Aut
     let Some(secret) = observed.live.get::<Secret>(key) else {
         return AuthorityState::Missing;
     };
+    if is_of_former(&secret.metadata, &observed.registry.metadata) {
+        return AuthorityState::Former;
+    }
     let (certificate, private_key) = (text(&secret, "tls.crt"), text(&secret, "tls.key"));
     match Authority::parse(
         certificate.as_deref().unwrap_or_default(),
@@ -94,16 +104,30 @@ fn authority(observed: &Observed, key: &Key, findings: &mut Vec<Finding>) -> Aut
     }
 }
 
+/// By the UID that it was made for; where it has none yet, a CA that is older than its Registry was made for another.
+fn is_of_former(authority: &ObjectMeta, registry: &ObjectMeta) -> bool {
+    let labels = authority.labels.as_ref();
+    match labels.and_then(|labels| labels.get(REGISTRY_UID_LABEL)) {
+        Some(uid) => Some(uid) != registry.uid.as_ref(),
+        None => match (&authority.creation_timestamp, &registry.creation_timestamp) {
+            (Some(made), Some(asked)) => made.0 < asked.0,
+            _ => false,
+        },
+    }
+}
+
 /// Pods and nodes dial by these. The people's own name is covered here while they bring no certificate for it; where it
 /// is already, it stays until one of theirs is served, for a Secret that is missing must not take the name away.
+/// `is_signed`: whether this CA may vouch for that name at all.
 fn names(
     observed: &Observed,
     keys: &Keys,
     addresses: &Addresses,
+    is_signed: bool,
     served: Option<&ServerCertificate>,
 ) -> Vec<String> {
     let hosts = &observed.hosts;
-    let external = hosts.external.as_ref().filter(|host| {
+    let external = hosts.external.as_ref().filter(|_| is_signed).filter(|host| {
         let is_covered = served.is_some_and(|served| served.leaf().covers(&host.name));
         observed.tls_source.is_none() || (is_covered && !observed.live.contains(&keys.external_tls))
     });

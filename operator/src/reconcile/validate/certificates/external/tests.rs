@@ -55,7 +55,11 @@ fn serves(validated: &Validated, source: &[String; 3]) -> bool {
 }
 
 fn carries(validated: &Validated, source: &[String; 3]) -> bool {
-    let bundle = validated.certificates.ca_bundle.as_deref().unwrap_or_default();
+    let bundle = validated
+        .certificates
+        .ca
+        .as_ref()
+        .map_or("", |ca| ca.all.as_str());
     bundle.contains(&source[2])
 }
 
