@@ -64,6 +64,7 @@ pub struct Metrics {
     uploads: Family<EventLabel, Counter>,
     connections: Gauge,
     handshake_failures: Family<ReasonLabel, Counter>,
+    storage_writable: Gauge,
 }
 
 impl Metrics {
@@ -80,7 +81,10 @@ impl Metrics {
             uploads: Family::default(),
             connections: Gauge::default(),
             handshake_failures: Family::default(),
+            storage_writable: Gauge::default(),
         };
+        // Until it is known better.
+        metrics.storage_is_writable(true);
         metrics.register();
         metrics.registry.register_collector(Box::new(sources));
         Arc::new(metrics)
@@ -115,6 +119,11 @@ impl Metrics {
             "tls_handshake_failures",
             "Connections that never became TLS",
             self.handshake_failures.clone(),
+        );
+        registry.register(
+            "storage_writable",
+            "0 while the storage refuses writes: pulls go on, pushes do not",
+            self.storage_writable.clone(),
         );
     }
 
@@ -176,6 +185,10 @@ impl Metrics {
         self.handshake_failures
             .get_or_create(&ReasonLabel { reason })
             .inc();
+    }
+
+    pub(crate) fn storage_is_writable(&self, is_writable: bool) {
+        self.storage_writable.set(is_writable.into());
     }
 
     /// Counted until the guard is dropped.

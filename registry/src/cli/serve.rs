@@ -95,7 +95,8 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
     }
     if let Some(health) = config.health {
         let (readiness, content) = (Arc::clone(&readiness), content.clone());
-        tokio::spawn(async move { readiness.watch(content, health).await });
+        let metrics = Arc::clone(&server.metrics);
+        tokio::spawn(async move { readiness.watch(content, health, metrics).await });
     }
     if let Some(purging) = config
         .storage

@@ -78,7 +78,7 @@ impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
             full @ storage::Error::NoSpace { .. } => Self::NoSpace(full),
-            refused if refused.is_read_only() => Self::Unwritable(refused),
+            refused @ storage::Error::NotWritable { .. } => Self::Unwritable(refused),
             other @ (storage::Error::NotFound(_) | storage::Error::Io { .. }) => Self::Storage(other),
         }
     }

@@ -57,6 +57,7 @@ pub use manifests::{Pushed, StoredManifest};
 pub use options::{MissingReferences, Options};
 pub use page::Page;
 use per_repository::OncePerRepository;
+pub use probe::Probed;
 pub use purge::Purged;
 use unwritten::Unwritten;
 pub use upload_id::{NotAnUploadId, UploadId};

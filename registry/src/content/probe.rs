@@ -4,23 +4,33 @@ use bytes::Bytes;
 
 use super::error::Error;
 use super::{Content, layout};
+use crate::storage;
+use crate::storage::Error::{NoSpace, NotWritable};
+
+/// A store that answers.
+#[derive(Debug)]
+pub enum Probed {
+    Writable,
+    /// It refuses writes, for this reason. Pulls are served all the same.
+    NotWritable(storage::Error),
+}
 
 impl Content {
     /// Asks the disk itself: what was read before is answered by the kernel's memory for as long as it likes, so a
-    /// few bytes are written, durably. A store that says that it is full or cannot be written still serves pulls,
-    /// which is what readiness is about.
-    pub async fn probe(&self) -> Result<(), Error> {
+    /// few bytes are written, durably.
+    pub async fn probe(&self) -> Result<Probed, Error> {
         self.storage().list(&layout::repositories(), None, 1).await?;
         if self.options().read_only {
-            return Ok(());
+            // Nothing is to be written, so nothing is refused.
+            return Ok(Probed::Writable);
         }
         match self
             .storage()
             .write(&layout::probe(), Bytes::from_static(b"ok\n"))
             .await
         {
-            Ok(()) => Ok(()),
-            Err(error) if error.is_refused_write() => Ok(()),
+            Ok(()) => Ok(Probed::Writable),
+            Err(refused @ (NoSpace { .. } | NotWritable { .. })) => Ok(Probed::NotWritable(refused)),
             Err(error) => Err(error.into()),
         }
     }

@@ -271,7 +271,8 @@ fn of_content(error: content::Error) -> Shape {
             Shape::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)
         }
         E::Unwritable(_) => {
-            let message = "the storage of the registry is read-only; tell its operator";
+            let message = "the storage of the registry cannot be written, so it takes no pushes and no deletes; \
+                           tell its operator, the log says why";
             Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
         }
         E::Body(error) if error.0.is::<TooSlow>() => Shape::new(
@@ -280,7 +281,11 @@ fn of_content(error: content::Error) -> Shape {
             chain(&error),
         ),
         E::Body(_) => Shape::bad(ErrorCode::SizeInvalid, message),
-        E::Storage(_) => Shape::broken(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+        E::Storage(_) => {
+            let message =
+                "the storage of the registry failed; tell its operator, the log says why under the requestId";
+            Shape::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
+        }
     }
 }
 

@@ -16,6 +16,13 @@ pub enum Error {
         key: Key,
         source: io::Error,
     },
+    /// A mount that is read-only, or a folder that this process may not write.
+    #[error("the store refuses to {action} {key}")]
+    NotWritable {
+        action: &'static str,
+        key: Key,
+        source: io::Error,
+    },
     #[error("cannot {action} {key} in the store")]
     Io {
         action: &'static str,
@@ -24,29 +31,18 @@ pub enum Error {
     },
 }
 
+/// Whoever may not do these cannot serve pulls either.
+const READS: [&str; 4] = ["look at", "read", "open", "list"];
+
 impl Error {
-    /// Whether the store answered, and the answer was that it takes nothing new.
-    pub fn is_refused_write(&self) -> bool {
-        use io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem};
-        match self {
-            Self::NoSpace { .. } => true,
-            Self::Io { source, .. } => matches!(source.kind(), PermissionDenied | ReadOnlyFilesystem),
-            Self::NotFound(_) => false,
-        }
-    }
-
-    /// Whether the whole store cannot be written, as after a mount that is read-only.
-    pub fn is_read_only(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::ReadOnlyFilesystem)
-    }
-
     pub(super) fn new(action: &'static str, key: &Key, source: io::Error) -> Self {
+        use io::ErrorKind::{NotFound, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let key = key.clone();
         match source.kind() {
-            io::ErrorKind::NotFound => Self::NotFound(key),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                Self::NoSpace { action, key, source }
-            }
+            NotFound => Self::NotFound(key),
+            StorageFull | QuotaExceeded => Self::NoSpace { action, key, source },
+            ReadOnlyFilesystem => Self::NotWritable { action, key, source },
+            PermissionDenied if !READS.contains(&action) => Self::NotWritable { action, key, source },
             _ => Self::Io { action, key, source },
         }
     }

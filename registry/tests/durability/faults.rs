@@ -1,4 +1,4 @@
-//! A disk that is full, and one that cannot be written.
+//! A disk that is full, one that cannot be written, and one that this process may not write.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -177,4 +177,56 @@ fn a_disk_that_cannot_be_written_serves_pulls_also_of_those_who_may_push() {
     client.delete(NAME, "manifests/nothing").unwrap();
     assert_pulls(&client, "kept", &kept);
     assert_referred_to(&client, &kept, &signature);
+}
+
+/// As after a change of the pod's user, or on NFS with `root_squash`.
+#[test]
+#[ignore = "gives files to another user, which takes root: scripts/test.sh runs it"]
+fn a_folder_of_another_user_serves_pulls_and_says_why_it_takes_no_pushes() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path());
+    let kept = push(&Client::new(server.address()), "kept");
+    server.kill();
+    let admin_address = format!("127.0.0.1:{}", free_port());
+    let variables = [("REGISTRY_HTTP_DEBUG_ADDR", admin_address.as_str())];
+    give_to(folder.path(), 1000);
+    let server = Server::start_bound_by_modes(folder.path(), &variables);
+    let client = Client::new(server.address());
+    assert_pulls(&client, "kept", &kept);
+    assert_refused(client.push_blob(NAME, b"new", Way::Monolithic), "503");
+    assert_refused(client.start_upload(NAME), "503");
+    assert_refused(client.put_manifest(NAME, "new", &kept.manifest), "503");
+    assert_refused(client.delete(NAME, "manifests/kept"), "503");
+    assert_pulls(&client, "kept", &kept);
+    let url = format!("http://{admin_address}/readyz");
+    let ready = || {
+        ureq::get(&url)
+            .call()
+            .unwrap()
+            .body_mut()
+            .read_to_string()
+            .unwrap()
+    };
+    let told = "ok\nstorage: not writable: the store refuses to write roadstead/probe: Permission denied";
+    assert!(ready().starts_with(told), "{}", ready());
+    server.kill();
+
+    give_to(folder.path(), 0);
+    let server = Server::start_bound_by_modes(folder.path(), &variables);
+    push(&Client::new(server.address()), "new");
+    assert_eq!(ready(), "ok\n");
+}
+
+fn free_port() -> u16 {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
+fn give_to(path: &Path, user: u32) {
+    std::os::unix::fs::lchown(path, Some(user), Some(user)).unwrap();
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            give_to(&entry.unwrap().path(), user);
+        }
+    }
 }

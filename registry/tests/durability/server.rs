@@ -19,6 +19,19 @@ impl Server {
     }
 
     pub(crate) fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let program = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"));
+        Self::start_program(program, folder, variables)
+    }
+
+    /// Serves as a superuser whom the modes of files bind like anybody else.
+    pub(crate) fn start_bound_by_modes(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut program = Command::new("setpriv");
+        program.arg("--bounding-set=-dac_override,-dac_read_search");
+        program.arg(env!("CARGO_BIN_EXE_roadstead-registry"));
+        Self::start_program(program, folder, variables)
+    }
+
+    fn start_program(mut program: Command, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let settings = tempfile::tempdir().unwrap();
         let config = settings.path().join("config.yml");
         let text = format!(
@@ -27,7 +40,7 @@ impl Server {
             folder.display()
         );
         std::fs::write(&config, text).unwrap();
-        let mut process = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
+        let mut process = program
             .arg("serve")
             .arg(&config)
             .envs(variables.iter().copied())

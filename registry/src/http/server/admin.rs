@@ -59,7 +59,7 @@ impl Admin {
         match path {
             "/livez" => text(StatusCode::OK, "ok\n".to_owned()),
             "/readyz" => match self.readiness.problem() {
-                None => text(StatusCode::OK, "ok\n".to_owned()),
+                None => text(StatusCode::OK, self.ready()),
                 Some(problem) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{problem}\n")),
             },
             // Where registry:2 has it, and what it says there.
@@ -75,6 +75,14 @@ impl Admin {
                 StatusCode::NOT_FOUND,
                 "there is /livez, /readyz and the metrics\n".to_owned(),
             ),
+        }
+    }
+
+    /// What is not as it should be, but is no reason to send pulls elsewhere, has a line of its own.
+    fn ready(&self) -> String {
+        match self.readiness.refusal() {
+            None => "ok\n".to_owned(),
+            Some(reason) => format!("ok\nstorage: not writable: {reason}\n"),
         }
     }
 

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use tokio::task::JoinHandle;
 
 use crate::config::Health;
-use crate::content::{self, Content};
+use crate::content::{self, Content, Probed};
+use crate::http::error::chain;
+use crate::metrics::Metrics;
 
 /// How long the storage may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -16,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub struct Readiness {
     storage_fails: AtomicBool,
+    /// Why the storage refuses writes, if it does. Pulls still come here.
+    refusal: ArcSwapOption<String>,
     stopping: AtomicBool,
 }
 
@@ -35,17 +40,25 @@ impl Readiness {
         }
     }
 
+    /// Why nothing can be pushed, if nothing can.
+    pub fn refusal(&self) -> Option<Arc<String>> {
+        self.refusal.load_full()
+    }
+
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
     /// Looks at the storage for ever. One failure is not yet a reason: `threshold` in a row are.
-    pub async fn watch(&self, content: Content, health: Health) {
+    pub async fn watch(&self, content: Content, health: Health, metrics: Arc<Metrics>) {
         let mut failures = 0;
         let mut look = None;
         loop {
             match outcome(&mut look, &content).await {
-                Ok(()) => failures = 0,
+                Ok(probed) => {
+                    failures = 0;
+                    self.note(probed, &metrics);
+                }
                 Err(cause) => {
                     failures += 1;
                     tracing::error!(cause, failures, "the storage does not answer");
@@ -56,12 +69,33 @@ impl Readiness {
             tokio::time::sleep(health.interval).await;
         }
     }
+
+    /// One line when it changes, and not one each time.
+    pub(super) fn note(&self, probed: Probed, metrics: &Metrics) {
+        let refusal = match probed {
+            Probed::Writable => None,
+            Probed::NotWritable(error) => Some(chain(&error)),
+        };
+        let before = self.refusal.load();
+        match &refusal {
+            Some(reason) if before.as_deref() != Some(reason) => {
+                tracing::error!(
+                    reason,
+                    "the storage cannot be written: pulls go on, pushes and deletes are refused"
+                );
+            }
+            None if before.is_some() => tracing::info!("the storage can be written again"),
+            _ => {}
+        }
+        metrics.storage_is_writable(refusal.is_none());
+        self.refusal.store(refusal.map(Arc::new));
+    }
 }
 
-type Look = JoinHandle<Result<(), content::Error>>;
+type Look = JoinHandle<Result<Probed, content::Error>>;
 
 /// One look has to end before the next begins: each that hangs in a dead disk holds a thread.
-async fn outcome(look: &mut Option<Look>, content: &Content) -> Result<(), String> {
+async fn outcome(look: &mut Option<Look>, content: &Content) -> Result<Probed, String> {
     let running = look.get_or_insert_with(|| {
         let content = content.clone();
         tokio::spawn(async move { content.probe().await })
@@ -71,7 +105,7 @@ async fn outcome(look: &mut Option<Look>, content: &Content) -> Result<(), Strin
     };
     *look = None;
     match ended {
-        Ok(outcome) => outcome.map_err(|error| crate::http::error::chain(&error)),
+        Ok(outcome) => outcome.map_err(|error| chain(&error)),
         Err(error) => Err(error.to_string()),
     }
 }

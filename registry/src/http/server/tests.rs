@@ -5,16 +5,17 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::activity::Limits;
 use super::connection::{Kind, begins, serve_within};
 use super::*;
 use crate::auth::Auth;
-use crate::content::{Content, Options};
+use crate::content::{Content, Options, Probed};
 use crate::http::{RequestBody, ResponseBody, Settings, State};
 use crate::metrics::Sources;
-use crate::storage::FilesystemStorage;
+use crate::storage::{self, FilesystemStorage};
 
 const LIMITS: Limits = Limits {
     head: Duration::from_millis(300),
@@ -295,6 +296,48 @@ fn the_admin_port_tells_whether_it_is_alive_and_ready() {
 }
 
 #[tokio::test]
+async fn a_storage_that_refuses_writes_is_told_and_the_server_stays_ready() {
+    let readiness = Readiness::new();
+    let metrics = Metrics::new(Sources::default());
+    let admin = Admin {
+        metrics: Arc::clone(&metrics),
+        readiness: Arc::clone(&readiness),
+        metrics_path: Some("/metrics".to_owned()),
+    };
+    let shown = async |path: &str| {
+        let answer = admin.answer(&http::Method::GET, path);
+        assert_eq!(answer.status(), StatusCode::OK, "{path}");
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        String::from_utf8(body.to_vec()).unwrap()
+    };
+    readiness.note(
+        Probed::NotWritable(storage::Error::NotWritable {
+            action: "write",
+            key: "roadstead/probe".parse().unwrap(),
+            source: std::io::ErrorKind::PermissionDenied.into(),
+        }),
+        &metrics,
+    );
+    assert_eq!(
+        shown("/readyz").await,
+        "ok\nstorage: not writable: the store refuses to write roadstead/probe: permission denied\n"
+    );
+    assert_eq!(shown("/debug/health").await, "{}");
+    assert!(
+        shown("/metrics")
+            .await
+            .contains("roadstead_registry_storage_writable 0\n")
+    );
+    readiness.note(Probed::Writable, &metrics);
+    assert_eq!(shown("/readyz").await, "ok\n");
+    assert!(
+        shown("/metrics")
+            .await
+            .contains("roadstead_registry_storage_writable 1\n")
+    );
+}
+
+#[tokio::test]
 async fn a_storage_that_fails_makes_the_server_unready_until_it_works_again() {
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path().join("data");
@@ -306,7 +349,8 @@ async fn a_storage_that_fails_makes_the_server_unready_until_it_works_again() {
         threshold: 2,
     };
     let watching = Arc::clone(&readiness);
-    let watching = tokio::spawn(async move { watching.watch(content, health).await });
+    let metrics = Metrics::new(Sources::default());
+    let watching = tokio::spawn(async move { watching.watch(content, health, metrics).await });
     let becomes = async |ready: bool| {
         tokio::time::timeout(SOON, async {
             while readiness.problem().is_none() != ready {

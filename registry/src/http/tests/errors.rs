@@ -242,6 +242,9 @@ async fn a_store_that_fails_is_not_described_to_clients() {
         .send()
         .await;
     assert_eq!(reply.status, 500);
-    let expected = r#"{"errors":[{"code":"UNKNOWN","detail":{"requestId":"r1"},"message":"unknown error"}]}"#;
+    let message =
+        "the storage of the registry failed; tell its operator, the log says why under the requestId";
+    let expected =
+        format!(r#"{{"errors":[{{"code":"UNKNOWN","detail":{{"requestId":"r1"}},"message":"{message}"}}]}}"#);
     assert_eq!(reply.body, expected, "no path, no cause");
 }

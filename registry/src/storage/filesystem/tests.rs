@@ -121,11 +121,21 @@ async fn a_torn_write_is_never_seen_under_its_name() {
 }
 
 #[test]
-fn a_full_disk_is_told_apart_from_a_broken_one() {
-    let full = Error::new("write", &key("a"), io::ErrorKind::StorageFull.into());
-    assert!(matches!(full, Error::NoSpace { .. }), "{full}");
-    let broken = Error::new("write", &key("a"), io::ErrorKind::PermissionDenied.into());
-    assert!(matches!(broken, Error::Io { .. }), "{broken}");
+fn a_full_disk_is_told_apart_from_one_that_refuses_writes_and_from_a_broken_one() {
+    let error = |action, kind: io::ErrorKind| Error::new(action, &key("a"), kind.into());
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
+        assert!(matches!(error("write", kind), Error::NoSpace { .. }), "{kind}");
+    }
+    for action in ["write", "create", "publish", "make folder", "delete", "renew"] {
+        for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
+            let refused = error(action, kind);
+            assert!(matches!(refused, Error::NotWritable { .. }), "{refused}: {kind}");
+        }
+    }
+    for action in ["read", "open", "list", "look at"] {
+        let broken = error(action, io::ErrorKind::PermissionDenied);
+        assert!(matches!(broken, Error::Io { .. }), "{broken}: pulls fail too");
+    }
 }
 
 #[tokio::test]
