@@ -20,7 +20,7 @@ pub(super) enum Command {
     /// With a configuration (registry:2's config.yml; REGISTRY_* variables override it) as it says. Without one: a
     /// private registry for this machine, whose certificate and password are made once and shown.
     Serve {
-        /// registry:2's config.yml
+        /// registry:2's config.yml; REGISTRY_CONFIGURATION_PATH names it as well
         config: Option<PathBuf>,
         /// Where a registry without a configuration keeps everything
         #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
@@ -28,8 +28,8 @@ pub(super) enum Command {
     },
     /// Say what is wrong with a configuration
     CheckConfig {
-        /// registry:2's config.yml
-        config: PathBuf,
+        /// registry:2's config.yml; REGISTRY_CONFIGURATION_PATH names it as well
+        config: Option<PathBuf>,
     },
     /// Print a line for a file of users; the password is read from standard input
     Htpasswd {

@@ -9,11 +9,13 @@ mod serve;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
 use self::arguments::{Arguments, Command};
+use crate::config::CONFIGURATION_PATH;
 
 /// Runs a command line; its first word is the program's name.
 pub fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
@@ -22,11 +24,16 @@ pub fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
         Err(error) => error.exit(),
     };
     let outcome = match arguments.command {
-        Command::Serve {
-            config: Some(config), ..
-        } => serve::with_config(&config),
-        Command::Serve { config: None, data } => serve::standalone(data),
-        Command::CheckConfig { config } => check_config::run(&config),
+        Command::Serve { config, data } => match config.or_else(named_by_variable) {
+            Some(config) if data.is_none() => serve::with_config(&config),
+            _ => serve::standalone(data),
+        },
+        Command::CheckConfig { config } => match config.or_else(named_by_variable) {
+            Some(config) => check_config::run(&config),
+            None => Err(anyhow::anyhow!(
+                "no configuration is named: write its path, or set {CONFIGURATION_PATH}"
+            )),
+        },
         Command::Htpasswd { user, cost } => htpasswd::run(&user, cost),
         Command::Version => say(concat!("roadstead-registry ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::GarbageCollect { .. } => Err(anyhow::anyhow!(
@@ -41,6 +48,13 @@ pub fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Where registry:2 finds the path of its configuration when no argument names it.
+fn named_by_variable() -> Option<PathBuf> {
+    std::env::var_os(CONFIGURATION_PATH)
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from)
 }
 
 /// An error with its causes, but for those that it has told itself.

@@ -15,7 +15,7 @@ pub(super) fn apply(
     warnings: &mut Vec<Warning>,
 ) -> Vec<Problem> {
     let mut variables: Vec<_> = variables
-        .filter(|(name, _)| name.starts_with("REGISTRY_"))
+        .filter(|(name, _)| name.starts_with("REGISTRY_") && name != super::CONFIGURATION_PATH)
         .collect();
     variables.sort();
     let mut problems = Vec::new();

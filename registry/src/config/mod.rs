@@ -21,6 +21,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 pub use address::Address;
 pub use problem::{Problem, Problems, Warning};
 
@@ -57,6 +59,8 @@ pub struct Log {
     pub level: tracing::Level,
     pub format: LogFormat,
     pub access: bool,
+    /// Whether a line in Apache's combined format is written beside the own line of each request.
+    pub combined: bool,
     /// Written into every line.
     pub fields: BTreeMap<String, String>,
 }
@@ -91,6 +95,8 @@ pub struct Http {
     /// The origin for absolute `Location`s, without a slash at its end. Absent: they are relative.
     pub origin: Option<String>,
     pub headers: http::HeaderMap,
+    /// Whose `X-Forwarded-For` and `Forwarded` are believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub drain_timeout: Duration,
     pub tls: Option<Tls>,
     pub admin: Option<Admin>,
@@ -226,6 +232,9 @@ pub struct Loaded {
     /// What a file should have all the same.
     missing: Vec<Warning>,
 }
+
+/// The variable that names the file; it is no override.
+pub const CONFIGURATION_PATH: &str = "REGISTRY_CONFIGURATION_PATH";
 
 /// Reads the file and applies the `REGISTRY_*` variables of this process.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {

@@ -29,10 +29,17 @@ pub(super) struct Catalog {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "keys with values")]
 pub(super) struct Log {
-    pub(super) accesslog: Disabled,
+    pub(super) accesslog: AccessLog,
     pub(super) level: Option<String>,
     pub(super) formatter: Option<String>,
     pub(super) fields: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "keys with values")]
+pub(super) struct AccessLog {
+    pub(super) disabled: bool,
+    pub(super) format: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -131,6 +138,7 @@ pub(super) struct Http {
     pub(super) tls: Tls,
     pub(super) debug: Debug,
     pub(super) headers: BTreeMap<String, OneOrMany>,
+    pub(super) trustedproxies: Vec<String>,
     pub(super) http2: Disabled,
 }
 

@@ -64,7 +64,7 @@ pub(super) const ROOT: Node = Group(&[
 ]);
 
 const LOG: Node = Group(&[
-    ("accesslog", Group(&[("disabled", Value)])),
+    ("accesslog", Group(&[("disabled", Value), ("format", Text)])),
     ("level", Text),
     ("formatter", Text),
     ("fields", Names(&Text)),
@@ -179,6 +179,7 @@ const HTTP: Node = Group(&[
         ]),
     ),
     ("headers", Names(&List(&Text))),
+    ("trustedproxies", List(&Text)),
     ("http2", Group(&[("disabled", Value)])),
     // HTTP/2 without TLS is always understood.
     ("h2c", Silent),

@@ -370,3 +370,24 @@ fn a_secret_never_stands_in_a_warning_or_a_problem() {
         assert!(!format!("{refused} {refused:?}").contains(secret), "{refused}");
     }
 }
+
+#[test]
+fn proxies_are_trusted_by_network_or_by_address() {
+    let trusted = |text: &str| {
+        load(&format!("http: {{trustedproxies: {text}}}"), &[])
+            .map(|loaded| loaded.config.http.trusted_proxies)
+            .map_err(|problems| problems.to_string())
+    };
+    let networks = trusted("[10.1.2.3/8, 192.168.1.7, 'fd00::/8']").unwrap();
+    let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "192.168.1.7/32", "fd00::/8"]);
+    let problem = trusted("[10.0.0.0/33]").unwrap_err();
+    assert!(problem.starts_with("http.trustedproxies.0"), "{problem}");
+}
+
+#[test]
+fn the_access_line_of_apache_is_written_where_it_is_asked_for() {
+    let combined = |text: &str| config(&format!("log: {{accesslog: {text}}}"), &[]).log.combined;
+    assert!(combined("{format: combined}") && !combined("{}"));
+    assert!(!combined("{format: combined, disabled: true}"));
+}

@@ -1,10 +1,12 @@
 //! The section `http`: where and how it is served.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls::CipherSuite;
 use rustls::version::TLS12;
 
@@ -35,6 +37,7 @@ impl Check<'_> {
                 .and_then(|host| self.origin(&host))
                 .filter(|_| !raw.relativeurls),
             headers: self.headers("http.headers", raw.headers),
+            trusted_proxies: self.trusted_proxies(&raw.trustedproxies),
             drain_timeout: self.duration("http.draintimeout", raw.draintimeout, Duration::from_secs(30)),
             tls: self.tls(raw.tls, http2),
             admin: self.admin(raw.debug),
@@ -44,6 +47,22 @@ impl Check<'_> {
     fn address(&mut self, key: &str, text: &str) -> Address {
         let stand_in = || Address::from_str(":0").expect("this is an address");
         self.parsed(key, text).unwrap_or_else(stand_in)
+    }
+
+    /// Networks, or single addresses.
+    fn trusted_proxies(&mut self, texts: &[String]) -> Vec<IpNet> {
+        let mut networks = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            let network = text.parse::<IpNet>().ok();
+            match network.or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?))) {
+                Some(network) => networks.push(network.trunc()),
+                None => self.problem(
+                    &format!("http.trustedproxies.{index}"),
+                    format!("\"{text}\" is not a network; write one like 10.0.0.0/8 or 192.168.1.7"),
+                ),
+            }
+        }
+        networks
     }
 
     fn prefix(&mut self, text: &str) -> String {

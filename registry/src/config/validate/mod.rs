@@ -106,10 +106,22 @@ impl Check<'_> {
                 LogFormat::Text
             }
         };
+        let combined = match raw.accesslog.format.as_deref() {
+            None | Some("") => false,
+            Some("combined") => true,
+            Some(other) => {
+                self.problem(
+                    "log.accesslog.format",
+                    format!("\"{other}\" is not a format; write combined, or remove the key"),
+                );
+                false
+            }
+        };
         Log {
             level,
             format,
             access: !raw.accesslog.disabled,
+            combined: combined && !raw.accesslog.disabled,
             fields: raw.fields,
         }
     }
