@@ -13,4 +13,5 @@ mod idempotence;
 mod nodes;
 mod pods;
 mod pulls;
+mod remains;
 mod tenants;
