@@ -143,6 +143,7 @@ pub(crate) mod tests {
 
     pub(crate) fn spec(host: &str, server: Option<&str>) -> TrustBundleSpec {
         TrustBundleSpec {
+            proof: Default::default(),
             installation: "roadstead-system/roadstead".into(),
             host: host.into(),
             ca: CA.into(),

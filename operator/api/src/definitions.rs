@@ -4,6 +4,10 @@
 //! here every list, map and string gets a limit, so that no object can be made to grow without bound and the API
 //! server can estimate what a rule costs.
 
+mod text;
+
+pub use text::{TextField, text_fields};
+
 use crate::registry::Registry;
 use crate::trust::{NodeTrust, TrustBundle};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{

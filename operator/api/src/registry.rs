@@ -26,6 +26,7 @@ pub use status::{
 pub use storage::{AccessMode, EmptyDir, PersistentVolumeClaim, Storage};
 pub use tls::{SelfSigned, Tls};
 
+use crate::names::ObjectName;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -152,15 +153,10 @@ pub struct Htpasswd {
 }
 
 /// Names a Secret in the Registry's namespace.
-#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, KubeSchema)]
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 pub struct SecretReference {
     /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253))]
-    #[x_kube(
-        validation = Rule::new("self.matches('^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$')")
-            .message("the name of a Secret has small letters, digits, '-' and '.' only")
-    )]
-    pub name: String,
+    pub name: ObjectName,
 }
 
 /// Whether the nodes of this cluster are made to trust the registry.

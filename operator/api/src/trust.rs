@@ -15,6 +15,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+/// The most bytes that the CA certificates of one host may have: every node and every agent carries those of all hosts.
+pub const MAX_CA: usize = 16 * 1024;
 /// The most problems that a [`NodeTrust`] carries.
 pub const MAX_PROBLEMS: usize = 32;
 
@@ -46,7 +48,10 @@ pub const MAX_PROBLEMS: usize = 32;
 pub struct TrustBundleSpec {
     /// The installation that wrote this, as `<release namespace>/<release name>`. Agents of another installation
     /// leave it alone.
-    #[schemars(length(min = 3, max = 128))]
+    #[schemars(
+        length(min = 3, max = 128),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub installation: String,
 
     /// The registry as it stands in image references, for example `images.registry.svc:5000`; `:443` is left out.
@@ -60,7 +65,7 @@ pub struct TrustBundleSpec {
     pub host: String,
 
     /// The CA certificates that vouch for the registry, in PEM.
-    #[schemars(length(min = 1, max = 262_144))]
+    #[schemars(length(min = 1, max = MAX_CA))]
     #[x_kube(
         validation = Rule::new("self.contains('-----BEGIN CERTIFICATE-----')")
             .message("ca must hold at least one certificate in PEM"),
@@ -80,16 +85,41 @@ pub struct TrustBundleSpec {
 
     /// The Registry that this comes from.
     pub registry: RegistryReference,
+
+    /// Whether a pull shall show that it works.
+    #[serde(default, skip_serializing_if = "Proof::is_required")]
+    pub proof: Proof,
+}
+
+/// Whether a pull shall show that a node trusts a host.
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, Default, PartialEq, Eq, JsonSchema)]
+pub enum Proof {
+    #[default]
+    Required,
+    // The registry has no pods: nobody would answer, and the files are all that can be done.
+    NotExpected,
+}
+
+impl Proof {
+    fn is_required(&self) -> bool {
+        *self == Self::Required
+    }
 }
 
 /// The Registry that a [`TrustBundle`] comes from.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
 pub struct RegistryReference {
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub namespace: String,
-    #[schemars(length(min = 1, max = 63))]
+    #[schemars(
+        length(min = 1, max = 63),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+    )]
     pub name: String,
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
     pub uid: String,
 }
 
@@ -119,17 +149,20 @@ pub struct RegistryReference {
 #[serde(rename_all = "camelCase")]
 pub struct NodeTrustSpec {
     /// The installation whose agent wrote this, as `<release namespace>/<release name>`.
-    #[schemars(length(min = 3, max = 128))]
+    #[schemars(
+        length(min = 3, max = 128),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?/[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
     pub installation: String,
 
     /// The UID of the Node: another one means another machine under the same name.
     #[serde(rename = "nodeUID")]
-    #[schemars(length(min = 1, max = 64))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = r"^[A-Za-z0-9-]+$"))]
     pub node_uid: String,
 
     /// The kernel's boot id at the time of writing.
     #[serde(rename = "bootID")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 64), regex(pattern = r"^[A-Za-z0-9-]*$"))]
     pub boot_id: String,
 
     /// SHA-256 over all hosts that are written on this node and what is written for each.
@@ -159,7 +192,10 @@ pub struct Runtime {
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, PartialOrd, Ord, JsonSchema)]
 pub struct Problem {
     /// The registry host that it concerns; empty: every host.
-    #[schemars(length(max = 253))]
+    #[schemars(
+        length(max = 253),
+        regex(pattern = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?(:[0-9]{1,5})?)?$")
+    )]
     pub host: String,
     pub reason: ProblemReason,
     /// The file or folder on the node that it concerns.
@@ -287,6 +323,7 @@ mod tests {
             installation: "roadstead-system/roadstead".into(),
             host: host.into(),
             ca: ca.into(),
+            proof: Proof::Required,
             server: server.map(Into::into),
             registry: RegistryReference {
                 namespace: "registry".into(),
@@ -315,6 +352,7 @@ mod tests {
         let mut other = base.clone();
         other.registry.uid = "another".into();
         other.installation = "x/y".into();
+        other.proof = Proof::NotExpected;
         assert_eq!(base.content_hash(), other.content_hash());
     }
 

@@ -31,8 +31,8 @@ pub(super) fn naming_secret(
         let spec = &registry.spec;
         let tls = spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
         let htpasswd = spec.auth.as_ref().and_then(|auth| auth.htpasswd.as_ref());
-        tls.is_some_and(|reference| reference.name == name)
-            || htpasswd.is_some_and(|htpasswd| htpasswd.secret_ref.name == name)
+        tls.is_some_and(|reference| reference.name.as_written() == name)
+            || htpasswd.is_some_and(|htpasswd| htpasswd.secret_ref.name.as_written() == name)
     })
 }
 
@@ -43,7 +43,9 @@ pub(super) fn naming_claim(
 ) -> Vec<ObjectRef<Guarded>> {
     naming(registries, claim, |registry, name| {
         let claim = registry.spec.storage.persistent_volume_claim.as_ref();
-        claim.is_some_and(|claim| claim.claim_name.as_deref() == Some(name))
+        claim
+            .and_then(|claim| claim.claim_name.as_ref())
+            .is_some_and(|claim| claim.as_written() == name)
     })
 }
 

@@ -50,6 +50,7 @@ mod tests {
 
     fn bundle(host: &str, ca: &str) -> TrustBundleSpec {
         TrustBundleSpec {
+            proof: Default::default(),
             installation: "a/b".into(),
             host: host.into(),
             ca: ca.into(),

@@ -175,6 +175,7 @@ mod tests {
 
     fn bundle(host: &str) -> TrustBundleSpec {
         TrustBundleSpec {
+            proof: Default::default(),
             installation: "roadstead-system/roadstead".into(),
             host: host.into(),
             ca: "pem".into(),

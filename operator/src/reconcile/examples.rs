@@ -119,6 +119,7 @@ impl Cluster {
         self.observed.tls_source = Some(Source {
             name: "my-tls".into(),
             object: Some(secret(data)),
+            invalid: None,
         });
         self
     }
@@ -127,6 +128,7 @@ impl Cluster {
         self.observed.htpasswd_source = Some(Source {
             name: "my-users".into(),
             object: Some(secret(&[("htpasswd", htpasswd)])),
+            invalid: None,
         });
         self
     }

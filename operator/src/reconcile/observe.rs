@@ -6,6 +6,7 @@ use crate::names::{Host, Hosts, RegistryId};
 use crate::settings::Settings;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use roadstead_api::names::{InvalidName, ObjectName};
 use roadstead_api::registry::Registry;
 
 /// What the cluster has for one Registry.
@@ -31,6 +32,8 @@ pub struct Observed {
 pub struct Source<T> {
     pub name: String,
     pub object: Option<T>,
+    /// No object can have this name, so none was asked for.
+    pub invalid: Option<InvalidName>,
 }
 
 /// The keys under which objects of this Registry stand.
@@ -119,11 +122,11 @@ pub async fn observe(context: &Context, registry: Registry) -> Result<Observed, 
     keys.extend(bundle_keys(context, &id, &hosts));
 
     let tls = spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
-    let tls = tls.map(|reference| reference.name.as_str());
+    let tls = tls.map(|reference| &reference.name);
     let htpasswd = spec.auth.as_ref().and_then(|auth| auth.htpasswd.as_ref());
-    let htpasswd = htpasswd.map(|htpasswd| htpasswd.secret_ref.name.as_str());
+    let htpasswd = htpasswd.map(|htpasswd| &htpasswd.secret_ref.name);
     let claim = spec.storage.persistent_volume_claim.as_ref();
-    let claim = claim.and_then(|claim| claim.claim_name.as_deref());
+    let claim = claim.and_then(|claim| claim.claim_name.as_ref());
 
     let (live, tls_source, htpasswd_source, claim_source) = futures::try_join!(
         Live::read(&context.client, keys),
@@ -172,7 +175,7 @@ fn bundle_keys(context: &Context, id: &RegistryId, hosts: &Hosts) -> Vec<Key> {
 async fn source<T>(
     context: &Context,
     id: &RegistryId,
-    name: Option<&str>,
+    name: Option<&ObjectName>,
 ) -> Result<Option<Source<T>>, kube::Error>
 where
     T: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
@@ -181,10 +184,17 @@ where
         + serde::de::DeserializeOwned,
 {
     let Some(name) = name else { return Ok(None) };
-    let api = kube::Api::<T>::namespaced(context.client.clone(), &id.namespace);
+    let (object, invalid) = match name.checked() {
+        Ok(name) => {
+            let api = kube::Api::<T>::namespaced(context.client.clone(), &id.namespace);
+            (api.get_opt(name).await?, None)
+        }
+        Err(invalid) => (None, Some(invalid)),
+    };
     Ok(Some(Source {
-        name: name.to_owned(),
-        object: api.get_opt(name).await?,
+        name: name.as_written().to_owned(),
+        object,
+        invalid,
     }))
 }
 

@@ -1,6 +1,7 @@
 //! How the pods of a registry are run.
 
 use super::SecretReference;
+use crate::names::ObjectName;
 use k8s_openapi::api::core::v1::{Affinity, Toleration};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
@@ -42,8 +43,7 @@ pub struct Pod {
 
     /// The priority class of the pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub priority_class_name: Option<String>,
+    pub priority_class_name: Option<ObjectName>,
 }
 
 /// What a container asks for and may use.

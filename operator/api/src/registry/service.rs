@@ -38,11 +38,19 @@ pub struct Service {
     /// Which load balancer implementation is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
+    #[x_kube(
+        validation = Rule::new("self.matches('^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$')")
+            .message("service.loadBalancerClass must be a name such as internal-vip or example.com/internal-vip")
+    )]
     pub load_balancer_class: Option<String>,
 
     /// The networks that may reach the load balancer, such as `10.0.0.0/8`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64), inner(length(min = 1, max = 64)))]
+    #[x_kube(
+        validation = Rule::new("self.all(range, range.matches('^[0-9A-Fa-f.:]+/[0-9]{1,3}$'))")
+            .message("service.loadBalancerSourceRanges must hold networks such as 10.0.0.0/8")
+    )]
     pub load_balancer_source_ranges: Option<Vec<String>>,
 
     /// Annotations for the Service, for load balancers that read them.

@@ -1,5 +1,6 @@
 //! Where images are kept.
 
+use crate::names::{ObjectName, name_or_empty};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::KubeSchema;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -47,8 +48,8 @@ pub struct PersistentVolumeClaim {
 
     /// The storage class; the cluster's default one where this is absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 253))]
-    pub storage_class_name: Option<String>,
+    #[schemars(schema_with = "name_or_empty")]
+    pub storage_class_name: Option<ObjectName>,
 
     /// How the volume is shared; `[ReadWriteOnce]` where this is absent. More than one replica needs ReadWriteMany.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -57,8 +58,7 @@ pub struct PersistentVolumeClaim {
 
     /// A volume claim that exists in the Registry's namespace; the operator never changes nor deletes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 253))]
-    pub claim_name: Option<String>,
+    pub claim_name: Option<ObjectName>,
 }
 
 /// How a volume is shared.

@@ -106,12 +106,15 @@ fn pod(validated: &Validated, settings: &Settings) -> PodSpec {
         node_selector: filled(pod.node_selector.clone()),
         tolerations: (!pod.tolerations.is_empty()).then(|| pod.tolerations.clone()),
         affinity: pod.affinity.clone(),
-        priority_class_name: pod.priority_class_name.clone(),
+        priority_class_name: pod
+            .priority_class_name
+            .as_ref()
+            .map(|name| name.as_written().to_owned()),
         image_pull_secrets: (!pod.image_pull_secrets.is_empty()).then(|| {
             pod.image_pull_secrets
                 .iter()
                 .map(|secret| LocalObjectReference {
-                    name: secret.name.clone(),
+                    name: secret.name.as_written().to_owned(),
                 })
                 .collect()
         }),

@@ -15,7 +15,7 @@ use super::{Acknowledged, Addresses, Finding};
 use crate::nodes::HostContent;
 use crate::reconcile::observe::{Keys, Observed};
 use jiff::{SignedDuration, Timestamp};
-use roadstead_api::trust::{RegistryReference, TrustBundleSpec};
+use roadstead_api::trust::{Proof, RegistryReference, TrustBundleSpec};
 use roadstead_pki::certificate::{Certificate, bundle};
 use roadstead_pki::server::ServerCertificate;
 
@@ -92,6 +92,7 @@ pub(in crate::reconcile) fn content(host: &str, ca: String, server: Option<Strin
         uid: String::new(),
     };
     let spec = TrustBundleSpec {
+        proof: Proof::default(),
         installation: String::new(),
         host: host.to_owned(),
         ca,

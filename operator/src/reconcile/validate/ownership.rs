@@ -5,6 +5,7 @@ use crate::names::{FIELD_MANAGER, MANAGED_BY_LABEL, REGISTRY_LABEL, REGISTRY_NAM
 use crate::reconcile::live::{Key, Kind};
 use crate::reconcile::observe::{Keys, Observed};
 use crate::settings::Settings;
+use roadstead_api::names::InvalidName;
 use serde_json::Value;
 
 /// Why nothing at all is written.
@@ -14,6 +15,9 @@ pub enum Refusal {
         "{0} exists and is not this Registry's: rename one of the two, or delete the other if nothing needs it"
     )]
     NameConflict(Key),
+    /// Without its claim a Registry has nowhere to keep anything.
+    #[error("spec.storage.persistentVolumeClaim.claimName {0}")]
+    InvalidName(InvalidName),
     /// Of an earlier Registry of this name: the garbage collector is about to remove it.
     #[error("waiting for {0} of an earlier Registry of this name to be gone")]
     Leaving(Key),
@@ -23,6 +27,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NameConflict(_) => "NameConflict",
+            Self::InvalidName(_) => "InvalidName",
             Self::Leaving(_) => "WaitingForCleanup",
         }
     }
@@ -43,6 +48,13 @@ pub(super) fn check(
     storage: &Storage,
     external_on_nodes: bool,
 ) -> Result<(), Refusal> {
+    if let Some(invalid) = observed
+        .claim_source
+        .as_ref()
+        .and_then(|source| source.invalid.clone())
+    {
+        return Err(Refusal::InvalidName(invalid));
+    }
     let external_bundle = observed.hosts.external.as_ref().map(|host| host.bundle_name());
     let written = |key: &Key| match key.kind {
         // An external host that is not ours to bring to nodes is a finding of its own, and no reason to stop.

@@ -107,7 +107,10 @@ fn own(
         .unwrap_or(vec![AccessMode::ReadWriteOnce]);
     let wanted = OwnClaim {
         size: wanted.size.clone().unwrap_or_default(),
-        storage_class_name: wanted.storage_class_name.clone(),
+        storage_class_name: wanted
+            .storage_class_name
+            .as_ref()
+            .map(|name| name.as_written().to_owned()),
         access_modes: modes.iter().map(|mode| mode.as_str().to_owned()).collect(),
     };
     let Some(live) = live.and_then(|claim| claim.spec) else {

@@ -55,6 +55,12 @@ fn merged_lines(observed: &Observed, keys: &Keys) -> Vec<String> {
 
 fn people(source: &Source<Secret>) -> Result<Vec<String>, (&'static str, String)> {
     let name = &source.name;
+    if let Some(invalid) = &source.invalid {
+        return Err((
+            "InvalidName",
+            format!("spec.auth.htpasswd.secretRef.name {invalid}"),
+        ));
+    }
     let Some(secret) = &source.object else {
         return Err((
             "SecretNotFound",
@@ -142,6 +148,7 @@ mod tests {
                 data: Some(data.into()),
                 ..Secret::default()
             }),
+            invalid: None,
         }
     }
 
@@ -184,11 +191,13 @@ mod tests {
         let missing = Source {
             name: "images-auth".into(),
             object: None,
+            invalid: None,
         };
         assert_eq!(people(&missing).expect_err("it is missing").0, "SecretNotFound");
         let empty = Source {
             name: "images-auth".into(),
             object: Some(Secret::default()),
+            invalid: None,
         };
         assert_eq!(people(&empty).expect_err("it is empty").0, "KeyMissing");
     }

@@ -14,6 +14,9 @@ type Refused = (&'static str, String);
 /// What a person put into a Secret, if its parts belong together.
 pub(super) fn read(source: &Source<Secret>) -> Result<Serving, Refused> {
     let name = &source.name;
+    if let Some(invalid) = &source.invalid {
+        return Err(("InvalidName", format!("spec.tls.secretRef.name {invalid}")));
+    }
     let Some(secret) = &source.object else {
         return Err((
             "SecretNotFound",
