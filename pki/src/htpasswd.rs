@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Htpasswd {
     users: BTreeMap<String, String>,
-    /// The highest of their costs. A wrong name and a wrong password take as long as this one, so that timing does not
-    /// list the users.
-    cost: u32,
+    /// What a wrong name costs, and a wrong password at least, so that timing does not list the users.
+    usual_cost: u32,
 }
 
 /// A line that cannot be used.
@@ -32,6 +31,11 @@ pub enum HashError {
     /// The password is empty.
     #[error("the password of {0} is empty")]
     EmptyPassword(String),
+    /// bcrypt would leave out the rest.
+    #[error(
+        "the password of {0} has more than {LONGEST_PASSWORD} bytes, and bcrypt ignores what follows: choose a shorter one"
+    )]
+    LongPassword(String),
     /// So slow a hash would be refused when it is read.
     #[error("bcrypt cost {0} is not usable: it must lie between {MIN_COST} and {MAX_COST}")]
     Cost(u32),
@@ -46,19 +50,33 @@ const MIN_COST: u32 = 4;
 /// 31, the most that bcrypt has, would take days.
 pub const MAX_COST: u32 = 14;
 
+/// What costs a login no time that a person notices, and guessing enough.
+const MODEST_COST: u32 = 10;
+/// bcrypt heeds no more bytes of a password.
+const LONGEST_PASSWORD: usize = 72;
+
 /// What follows the cost in a hash of no password that anyone has.
 const NOBODY: &str = "AAAAAAAAAAAAAAAAAAAAA.n0h/mIMCzQV5sAcS2EkWlrP7Nqjmb2m";
 
 impl Htpasswd {
-    /// Reads a file. Empty lines and lines that begin with `#` are passed over; of two lines for one user
-    /// the later holds, as in Apache's.
+    /// Reads a file of which every line is usable.
     ///
     /// # Errors
-    /// Every line that is unusable; nothing is taken then, for a user left out in silence cannot log in
-    /// and does not learn why.
+    /// Every line that is not.
     pub fn parse(text: &str) -> Result<Self, Vec<LineProblem>> {
+        match Self::read(text) {
+            (htpasswd, problems) if problems.is_empty() => Ok(htpasswd),
+            (_, problems) => Err(problems),
+        }
+    }
+
+    /// Reads a file, and tells the lines that let nobody in. Empty lines and lines that begin with `#` are passed over;
+    /// of two lines for one user the later holds, as in Apache's, and if that is unusable, neither.
+    pub fn read(text: &str) -> (Self, Vec<LineProblem>) {
         let mut users = BTreeMap::new();
         let mut problems = Vec::new();
+        // Editors of Windows begin a file with a byte order mark.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.lines().enumerate() {
             let line = line.trim();
             if line.is_empty() || line.starts_with('#') {
@@ -66,23 +84,18 @@ impl Htpasswd {
             }
             match check_line(line) {
                 Ok((user, hash)) => drop(users.insert(user.to_owned(), hash.to_owned())),
-                Err(what) => problems.push(LineProblem {
-                    line: index + 1,
-                    what,
-                }),
+                Err(what) => {
+                    // Whoever replaced a password does not want the old one to be taken.
+                    users.remove(line.split(':').next().unwrap_or_default());
+                    problems.push(LineProblem {
+                        line: index + 1,
+                        what,
+                    });
+                }
             }
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
-        let costs = users
-            .values()
-            .filter_map(|hash| hash.parse::<bcrypt::HashParts>().ok());
-        let cost = costs
-            .map(|parts| parts.get_cost())
-            .max()
-            .unwrap_or(bcrypt::DEFAULT_COST);
-        Ok(Self { users, cost })
+        let usual_cost = usual(users.values().map(|hash| cost_of(hash)).collect());
+        (Self { users, usual_cost }, problems)
     }
 
     /// The users' names, sorted.
@@ -100,22 +113,40 @@ impl Htpasswd {
         self.users.get(user).map(String::as_str)
     }
 
+    /// Whether this user's password takes longer to verify than that of others.
+    pub fn is_dear(&self, user: &str) -> bool {
+        self.hash(user)
+            .is_some_and(|hash| cost_of(hash) > self.usual_cost)
+    }
+
     /// Whether this is the user's password. Slow on purpose (bcrypt): call it where blocking is allowed.
     pub fn verify(&self, user: &str, password: &str) -> bool {
         let Some(hash) = self.hash(user) else {
-            hash_for_nobody(password, self.cost);
+            hash_for_nobody(password, self.usual_cost);
             return false;
         };
         let is_right = bcrypt::verify(password, hash).unwrap_or(false);
         if !is_right {
             // Each cost takes twice as long as the one before: these together make up for a cheaper hash.
-            let cost = hash
-                .parse::<bcrypt::HashParts>()
-                .map_or(self.cost, |parts| parts.get_cost());
-            (cost..self.cost).for_each(|cost| hash_for_nobody(password, cost));
+            (cost_of(hash)..self.usual_cost).for_each(|cost| hash_for_nobody(password, cost));
         }
         is_right
     }
+}
+
+/// What half of the users do not exceed, and as much as the dearest of them where that is modest. One user's dear hash
+/// must not make all wrong passwords dear, even if that tells that there is such a user.
+fn usual(mut costs: Vec<u32>) -> u32 {
+    costs.sort_unstable();
+    let (Some(&dearest), Some(&median)) = (costs.last(), costs.get(costs.len().saturating_sub(1) / 2)) else {
+        return MODEST_COST;
+    };
+    median.max(dearest.min(MODEST_COST))
+}
+
+fn cost_of(hash: &str) -> u32 {
+    let parts = hash.parse::<bcrypt::HashParts>();
+    parts.map_or(MODEST_COST, |parts| parts.get_cost())
 }
 
 /// Takes the time of a verification.
@@ -134,6 +165,9 @@ pub fn check_line(line: &str) -> Result<(&str, &str), String> {
         .ok_or("expected user:hash; make the line with htpasswd -nB USER")?;
     if user.is_empty() {
         return Err("the user name before the colon is empty".to_owned());
+    }
+    if user.contains(char::REPLACEMENT_CHARACTER) {
+        return Err("the user name is not UTF-8; save the file as UTF-8".to_owned());
     }
     if !["$2a$", "$2b$", "$2y$"]
         .iter()
@@ -164,6 +198,9 @@ pub fn hash_line(user: &str, password: &str, cost: u32) -> Result<String, HashEr
     if password.is_empty() {
         return Err(HashError::EmptyPassword(user.to_owned()));
     }
+    if password.len() > LONGEST_PASSWORD {
+        return Err(HashError::LongPassword(user.to_owned()));
+    }
     if !(MIN_COST..=MAX_COST).contains(&cost) {
         return Err(HashError::Cost(cost));
     }
@@ -189,17 +226,37 @@ mod tests {
     }
 
     #[test]
-    fn nobodys_hash_is_a_real_one_of_the_highest_cost() {
-        let file = Htpasswd::parse(&format!(
+    fn what_is_usual_is_not_set_by_one_dear_user_and_hides_those_of_modest_cost() {
+        for (costs, expected) in [
+            (vec![], 10),
+            (vec![5], 5),
+            (vec![14], 14),
+            (vec![5, 14], 10),
+            (vec![5, 5, 10], 10),
+            (vec![12, 5, 12, 14], 12),
+            (vec![14, 12, 12, 12, 14], 12),
+            (vec![14, 14, 14, 5], 14),
+        ] {
+            assert_eq!(usual(costs.clone()), expected, "{costs:?}");
+        }
+    }
+
+    #[test]
+    fn nobodys_hash_is_a_real_one_of_the_usual_cost() {
+        let (file, problems) = Htpasswd::read(&format!(
             "{}\n{}",
             line("a", "x"),
             hash_line("b", "x", 5).unwrap()
-        ))
-        .unwrap();
-        let hash = nobodys_hash(file.cost);
+        ));
+        assert_eq!(problems, []);
+        let hash = nobodys_hash(file.usual_cost);
         let parts: bcrypt::HashParts = hash.parse().unwrap();
         assert_eq!(parts.get_cost(), 5);
         assert!(matches!(bcrypt::verify("x", &hash), Ok(false)));
+        assert!(!file.is_dear("a") && !file.is_dear("b") && !file.is_dear("nobody"));
+        let dear = format!("{}\nmallory:{}", line("a", "x"), nobodys_hash(14));
+        let (file, _) = Htpasswd::read(&dear);
+        assert!(file.is_dear("mallory") && !file.is_dear("a"));
     }
 
     #[test]
@@ -270,6 +327,50 @@ mod tests {
             texts[0]
         );
         assert!(!texts[3].contains("short"), "{}", texts[3]);
+    }
+
+    #[test]
+    fn unusable_lines_let_nobody_in_and_keep_nobody_out() {
+        for unusable in [
+            "bob:$apr1$abcdefgh$0123456789012345678901",
+            "bob:{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=",
+            "bob:$1$abcdefgh$0123456789012345678901",
+            "bob:$5$rounds=5000$abc$def",
+            "bob:$6$abc$def",
+            "bob:$argon2id$v=19$m=65536,t=3,p=4$abc$def",
+            "bob:rl0uE9Ye3rk7Y",
+            "bob:secret",
+            "bob:",
+            "bob",
+            "b\u{fffd}b:$2y$05$",
+            &format!("bob:{}", nobodys_hash(15)),
+        ] {
+            let text = format!(
+                "{}\n{unusable}\n{}",
+                line("bob", "secret"),
+                line("alice", "wonderland")
+            );
+            let (file, problems) = Htpasswd::read(&text);
+            assert!(file.verify("alice", "wonderland"), "{unusable}");
+            let old_one_counts = unusable.starts_with("b\u{fffd}b");
+            assert_eq!(file.contains("bob"), old_one_counts, "{unusable}");
+            assert_eq!(problems.len(), 1, "{unusable}");
+            assert_eq!(problems[0].line, 2, "{unusable}");
+            assert!(!problems[0].what.contains("secret"), "{}", problems[0]);
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_name() {
+        let (file, problems) = Htpasswd::read(&format!("\u{feff}{}\n", line("alice", "x")));
+        assert!(file.verify("alice", "x") && problems.is_empty());
+    }
+
+    #[test]
+    fn a_password_of_which_bcrypt_would_ignore_a_part_is_refused() {
+        assert!(hash_line("a", &"x".repeat(72), 4).is_ok());
+        let error = hash_line("a", &"x".repeat(73), 4).unwrap_err();
+        assert!(error.to_string().contains("72 bytes"), "{error}");
     }
 
     #[test]

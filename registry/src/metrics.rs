@@ -240,6 +240,7 @@ impl Collector for Sources {
         self.encode_expiry(&mut encoder, &certificates)?;
         self.encode_problems(&mut encoder, &certificates)?;
         self.encode_reload_failures(&mut encoder)?;
+        self.encode_unusable_lines(&mut encoder)?;
         self.encode_notifications(&mut encoder)
     }
 }
@@ -308,6 +309,15 @@ impl Sources {
             }
         }
         Ok(())
+    }
+
+    fn encode_unusable_lines(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let Some(lines) = self.auth.as_ref().and_then(|auth| auth.unusable_lines()) else {
+            return Ok(());
+        };
+        let help = "Lines of the file of users that let nobody in; the log names them";
+        let encoder = encoder.encode_descriptor("users_unusable_lines", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::try_from(lines).unwrap_or(i64::MAX)).encode(encoder)
     }
 
     fn encode_reload_failures(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {

@@ -205,12 +205,37 @@ impl Auth {
             .is_none_or(|rules| rules.allow(identity, repository, action))
     }
 
+    /// How many lines of the file of users let nobody in; `None` where there is no such file.
+    pub fn unusable_lines(&self) -> Option<usize> {
+        match self.door.as_ref()? {
+            Door::Passwords(passwords) => Some(passwords.users.unusable_lines()),
+            Door::Tokens(_) => None,
+        }
+    }
+
     /// What a changed file is of, and how often one could not be used.
     pub fn reload_failures(&self) -> Option<(&'static str, u64)> {
         Some(match self.door.as_ref()? {
             Door::Passwords(passwords) => ("users", passwords.users.failures()),
             Door::Tokens(tokens) => ("token_keys", tokens.failures()),
         })
+    }
+}
+
+/// What is wrong with the files that say who may log in, for who asks before they are used. What keeps the server from
+/// starting is an error, what does not is in the list.
+pub fn look_at(login: &Login) -> Result<Vec<String>, AuthError> {
+    match login {
+        Login::Htpasswd(htpasswd) => {
+            let (_, problems) = users::read(&htpasswd.path)?;
+            let path = htpasswd.path.display();
+            let named = |problem| format!("auth.htpasswd.path: {path}: {problem}; this line lets nobody in");
+            Ok(problems.into_iter().map(named).collect())
+        }
+        Login::Token(settings) => {
+            Tokens::load(settings)?;
+            Ok(Vec::new())
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use roadstead_pki::htpasswd::Htpasswd;
+use roadstead_pki::htpasswd::{Htpasswd, LineProblem};
 
 use crate::watch::{Fingerprint, Reason, Watcher};
 
@@ -21,13 +21,18 @@ pub enum UsersError {
     Missing(PathBuf),
     #[error("auth.htpasswd.path: cannot read the file of users {path}: {source}")]
     Unreadable { path: PathBuf, source: std::io::Error },
-    #[error("auth.htpasswd.path: the file of users {path} cannot be used: {lines}")]
+    #[error("auth.htpasswd.path: the file of users {path} has no usable line: {lines}")]
     Lines { path: PathBuf, lines: String },
 }
+
+/// How many unusable lines are named.
+const NAMED: usize = 20;
 
 /// One version of the users.
 pub(super) struct Version {
     pub(super) htpasswd: Htpasswd,
+    /// How many lines let nobody in.
+    unusable: usize,
     /// Counts up: what was wrong by an older version may be right by this one.
     pub(super) number: u64,
 }
@@ -42,11 +47,15 @@ pub(super) struct Users {
 impl Users {
     pub(super) fn load(path: &Path) -> Result<(Self, Watcher), UsersError> {
         let watcher = Watcher::new(Fingerprint::of(std::iter::once(path)));
-        let htpasswd = read(path)?;
+        let (htpasswd, problems) = read(path)?;
         if htpasswd.users().next().is_none() {
             tracing::warn!(path = %path.display(), "the file of users is empty: nobody can log in");
         }
-        let current = ArcSwap::from_pointee(Version { htpasswd, number: 0 });
+        let current = ArcSwap::from_pointee(Version {
+            htpasswd,
+            unusable: tell(path, &problems),
+            number: 0,
+        });
         Ok((
             Users {
                 path: path.to_owned(),
@@ -63,6 +72,11 @@ impl Users {
 
     pub(super) fn number(&self) -> u64 {
         self.current.load().number
+    }
+
+    /// How many lines of the file let nobody in.
+    pub(super) fn unusable_lines(&self) -> usize {
+        self.current.load().unusable
     }
 
     /// How often a changed file could not be used.
@@ -83,10 +97,13 @@ impl Users {
     /// Whether it could be used.
     pub(super) fn reload(&self, reason: Reason) -> bool {
         match read(&self.path) {
-            Ok(htpasswd) => {
+            Ok((htpasswd, problems)) => {
                 let users = htpasswd.users().count();
-                let number = self.number() + 1;
-                self.current.store(Arc::new(Version { htpasswd, number }));
+                self.current.store(Arc::new(Version {
+                    htpasswd,
+                    unusable: tell(&self.path, &problems),
+                    number: self.number() + 1,
+                }));
                 tracing::info!(path = %self.path.display(), users, "the file of users was read again");
                 true
             }
@@ -101,20 +118,80 @@ impl Users {
     }
 }
 
-fn read(path: &Path) -> Result<Htpasswd, UsersError> {
-    let text = std::fs::read_to_string(path).map_err(|source| match source.kind() {
+/// The users, and the lines that let nobody in.
+pub(super) fn read(path: &Path) -> Result<(Htpasswd, Vec<LineProblem>), UsersError> {
+    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => UsersError::Missing(path.to_owned()),
         _ => UsersError::Unreadable {
             path: path.to_owned(),
             source,
         },
     })?;
-    Htpasswd::parse(&text).map_err(|problems| UsersError::Lines {
-        path: path.to_owned(),
-        lines: problems
-            .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; "),
-    })
+    let (htpasswd, problems) = Htpasswd::read(&String::from_utf8_lossy(&bytes));
+    if htpasswd.users().next().is_none() && !problems.is_empty() {
+        let lines: Vec<_> = problems.iter().take(NAMED).map(ToString::to_string).collect();
+        return Err(UsersError::Lines {
+            path: path.to_owned(),
+            lines: lines.join("; "),
+        });
+    }
+    Ok((htpasswd, problems))
+}
+
+/// Names the lines in the log, and gives how many they are.
+fn tell(path: &Path, problems: &[LineProblem]) -> usize {
+    let path = path.display();
+    for problem in problems.iter().take(NAMED) {
+        tracing::warn!(%path, "a line of the file of users lets nobody in: {problem}");
+    }
+    let more = problems.len().saturating_sub(NAMED);
+    if more > 0 {
+        tracing::warn!(%path, more, "more lines of the file of users let nobody in");
+    }
+    problems.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use roadstead_pki::htpasswd::hash_line;
+
+    use super::*;
+
+    #[test]
+    fn a_line_that_cannot_be_used_keeps_nobody_else_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("htpasswd");
+        let alice = hash_line("alice", "wonderland", 4).unwrap();
+        let latin_1 = b"\nj\xf6rg:$2y$05$\n".as_slice();
+        let bytes = [
+            alice.as_bytes(),
+            latin_1,
+            b"bob:$apr1$abcdefgh$0123456789012345678901\n",
+        ]
+        .concat();
+        std::fs::write(&path, bytes).unwrap();
+        let (users, _) = Users::load(&path).unwrap();
+        assert!(users.current().htpasswd.verify("alice", "wonderland"));
+        assert_eq!(users.unusable_lines(), 2);
+    }
+
+    #[test]
+    fn a_file_without_any_usable_line_is_an_error_that_names_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("htpasswd");
+        std::fs::write(
+            &path,
+            "bob:$apr1$abcdefgh$0123456789012345678901\ncid:{SHA}secret\n",
+        )
+        .unwrap();
+        let error = Users::load(&path).err().unwrap().to_string();
+        assert!(
+            error.contains("line 1: ") && error.contains("line 2: "),
+            "{error}"
+        );
+        assert!(
+            error.contains("htpasswd -nB cid") && !error.contains("secret"),
+            "{error}"
+        );
+    }
 }

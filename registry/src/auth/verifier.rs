@@ -3,6 +3,9 @@
 //! bcrypt is slow on purpose. So it runs off the async threads, on all cores but one, once for a credential however
 //! many connections send it, and its answer is kept: a right password until the user's hash changes, a wrong one
 //! for a moment. What is kept is keyed by a keyed hash, never by the password.
+//!
+//! Users wait for their own only: each has one password verified at a time, so that they take turns, and those whose hash
+//! is dearer than usual share one turn beside the others'.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,8 +22,8 @@ use super::users::{Users, Version};
 const WRONG_FOR: Duration = Duration::from_secs(5);
 /// How many credentials may wait to be verified. With bcrypt's usual cost that is some seconds of work.
 const WAITING: usize = 64;
-/// How many in all, with one more for each client that has none among them: one client's flood must not keep the
-/// others out.
+/// How many in all, with one more for each client and for each user that has none among them: one client's flood, or one
+/// for one user's name, must not keep the others out.
 const WAITING_IN_ALL: usize = 4 * WAITING;
 /// Cores that bcrypt may have at most: it shares the threads with whatever waits for a disk.
 const CORES: usize = 32;
@@ -62,6 +65,16 @@ struct Running {
     outcome: watch::Receiver<Option<bool>>,
     /// Who sent it first.
     peer: Option<IpAddr>,
+    line: Line,
+}
+
+/// Whose password is verified. All names that nobody has are one.
+#[derive(Clone)]
+struct Line {
+    user: Option<Box<str>>,
+    /// The users take turns for the cores by this: each has one place among those who wait there.
+    turn: Arc<Semaphore>,
+    is_dear: bool,
 }
 
 pub(super) struct Verifier {
@@ -72,6 +85,8 @@ pub(super) struct Verifier {
     /// Those being verified now, so that a second connection with the same credential waits for the first.
     running: Mutex<HashMap<Key, Running>>,
     cores: Semaphore,
+    /// For those whose hash is dearer than usual.
+    dear_core: Semaphore,
 }
 
 impl Verifier {
@@ -85,6 +100,7 @@ impl Verifier {
             answers: RwLock::default(),
             running: Mutex::default(),
             cores: Semaphore::new(cores),
+            dear_core: Semaphore::new(1),
         })
     }
 
@@ -135,23 +151,54 @@ impl Verifier {
         if let Some(running) = running.get(&key) {
             return Some(running.outcome.clone());
         }
-        let has_one = || running.values().any(|running| running.peer == peer);
+        let users = self.users.current();
+        let user = users
+            .htpasswd
+            .hash(&credentials.user)
+            .map(|_| credentials.user.as_str());
+        let of_user = || {
+            running
+                .values()
+                .find(|running| running.line.user.as_deref() == user)
+        };
+        let has_one = || running.values().any(|running| running.peer == peer) && of_user().is_some();
         if running.len() >= WAITING_IN_ALL || (running.len() >= WAITING && has_one()) {
             return None;
         }
+        let line = Line {
+            user: user.map(Into::into),
+            turn: of_user().map_or_else(
+                || Arc::new(Semaphore::new(1)),
+                |running| Arc::clone(&running.line.turn),
+            ),
+            is_dear: users.htpasswd.is_dear(&credentials.user),
+        };
         let (sender, outcome) = watch::channel(None);
         let started = Running {
             outcome: outcome.clone(),
             peer,
+            line: line.clone(),
         };
         running.insert(key, started);
         // A task of its own: the caller may go away, the others who wait for the same answer may not be let down.
-        tokio::spawn(Arc::clone(self).run(key, credentials, sender));
+        tokio::spawn(Arc::clone(self).run(key, credentials, line, sender));
         Some(outcome)
     }
 
-    async fn run(self: Arc<Self>, key: Key, credentials: Credentials, outcome: watch::Sender<Option<bool>>) {
-        let _core = self.cores.acquire().await;
+    async fn run(
+        self: Arc<Self>,
+        key: Key,
+        credentials: Credentials,
+        line: Line,
+        outcome: watch::Sender<Option<bool>>,
+    ) {
+        let cores = if line.is_dear {
+            &self.dear_core
+        } else {
+            &self.cores
+        };
+        let _turn = line.turn.acquire().await;
+        let _core = cores.acquire().await;
         let credentials = Arc::new(credentials);
         let answer = loop {
             let (users, asked) = (self.users.current(), Arc::clone(&credentials));
@@ -362,6 +409,53 @@ mod tests {
         std::fs::write(&path, hash_line("alice", "changed", 4).unwrap()).unwrap();
         assert!(verifier.users.reload(Reason::Changed));
         assert_eq!(looking.await.unwrap(), Verdict::Wrong);
+    }
+
+    /// Verifications that each take as long as the other in their line: which ends first is told by the order of ends,
+    /// not by a clock.
+    #[tokio::test]
+    async fn a_dear_line_and_a_flood_for_it_hold_up_nobody_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("htpasswd");
+        let lines = [("alice", 5), ("bob", 5), ("mallory", 12)];
+        let lines = lines.map(|(user, cost)| hash_line(user, "secret", cost).unwrap());
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let verifier = Verifier::new(Arc::new(Users::load(&path).unwrap().0));
+        let peer = Some(IpAddr::from([10, 0, 0, 1]));
+        let flood = |user: &'static str, count: usize| {
+            let verifier = Arc::clone(&verifier);
+            let guesses = (0..count).map(move |number| {
+                let verifier = Arc::clone(&verifier);
+                async move {
+                    verifier
+                        .verify(credentials(user, &format!("{number}")), peer)
+                        .await
+                }
+            });
+            tokio::spawn(futures::future::join_all(guesses))
+        };
+        // All that may wait at once, from the address that everyone else has too.
+        let floods = [flood("mallory", WAITING / 2), flood("stranger", WAITING)];
+        tokio::task::yield_now().await;
+        for user in ["alice", "bob"] {
+            assert_eq!(
+                verifier.verify(credentials(user, "secret"), peer).await,
+                Verdict::Right,
+                "{user} has a place of their own"
+            );
+        }
+        let waiting = verifier
+            .running
+            .lock()
+            .unwrap()
+            .values()
+            .filter(|running| running.line.is_dear)
+            .count();
+        assert!(
+            waiting > WAITING / 4,
+            "mallory's {waiting} guesses are still being verified"
+        );
+        floods.iter().for_each(tokio::task::JoinHandle::abort);
     }
 
     #[tokio::test]

@@ -1,10 +1,10 @@
 //! `check-config`: what `serve` would make of a configuration. What `serve` forgives as a warning, a slip in a key,
-//! is an error here.
+//! is an error here, and so is what is wrong with the files that it names.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::config::{self, Warning};
+use crate::config;
 
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let loaded = config::load(path)?;
@@ -19,14 +19,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         let _ = writeln!(text, "note: {warning}");
     }
     super::say(&text)?;
-    anyhow::ensure!(mistakes.is_empty(), "{}", lines(&mistakes));
+    let mut mistakes: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    mistakes.extend(super::files::problems(&loaded.config));
+    anyhow::ensure!(mistakes.is_empty(), "{}", mistakes.join("\n"));
     super::say("the configuration is valid\n")
-}
-
-fn lines(mistakes: &[&Warning]) -> String {
-    mistakes
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join("\n")
 }

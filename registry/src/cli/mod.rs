@@ -4,6 +4,7 @@ mod allocator;
 mod arguments;
 mod check_config;
 mod doors;
+mod files;
 mod htpasswd;
 mod serve;
 
