@@ -151,16 +151,7 @@ impl Certificate {
     /// Whether a client that dials `host` (a DNS name or an address, without a port) accepts the names:
     /// exactly, by a wildcard for one leftmost label (RFC 6125 §6.4.3), or as the same address.
     pub fn covers(&self, host: &str) -> bool {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return self.names.iter().any(|name| name.parse() == Ok(address));
-        }
-        let host = host.trim_end_matches('.').to_ascii_lowercase();
-        self.names.iter().any(|name| match name.strip_prefix("*.") {
-            Some(parent) => host
-                .split_once('.')
-                .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
-            None => name.eq_ignore_ascii_case(&host),
-        })
+        covers(&self.names, host)
     }
 
     /// Whether `issuer`'s key signed this certificate and the names agree.
@@ -239,6 +230,20 @@ fn common_name_or_all(name: &x509_parser::x509::X509Name<'_>) -> String {
         .next()
         .and_then(|attribute| attribute.as_str().ok());
     common_name.map_or_else(|| name.to_string(), str::to_owned)
+}
+
+/// What [`Certificate::covers`] says of a certificate with these names.
+pub fn covers(names: &[String], host: &str) -> bool {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return names.iter().any(|name| name.parse() == Ok(address));
+    }
+    let host = host.trim_end_matches('.');
+    names.iter().any(|name| match name.strip_prefix("*.") {
+        Some(parent) => host
+            .split_once('.')
+            .is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(parent)),
+        None => name.eq_ignore_ascii_case(host),
+    })
 }
 
 fn names(certificate: &X509Certificate<'_>) -> Vec<String> {

@@ -130,7 +130,7 @@ fn curl_goes_on_with_a_download_that_broke() {
         &format!(
             "{make}; digest=sha256:$(sha256sum < layer.tar | cut -d' ' -f1)\n\
              where=$(curl -X POST -o /dev/null -w '%header{{location}}' $uploads)\n\
-             curl -T layer.tar \"https://$HOST$where?digest=$digest\"\n\
+             curl -T layer.tar \"$where&digest=$digest\"\n\
              echo https://$HOST/v2/resume/curl/blobs/$digest > address"
         ),
     )
@@ -152,7 +152,7 @@ fn an_upload_in_pieces_goes_on_after_the_server_was_killed_in_the_middle_of_one(
     curl(
         &site,
         &format!(
-            "{make}; curl -X POST -o /dev/null -w 'https://'$HOST'%header{{location}}' $uploads > where\n\
+            "{make}; curl -X POST -o /dev/null -w '%header{{location}}' $uploads > where\n\
              head -c {PART} layer.tar | curl {patch} -H 'Content-Range: 0-{}' --data-binary @- $(cat where)",
             PART - 1
         ),
@@ -175,7 +175,7 @@ fn an_upload_in_pieces_goes_on_after_the_server_was_killed_in_the_middle_of_one(
             "range=$(curl -o /dev/null -w '%header{{range}}' $(cat where)); next=$((${{range#0-}} + 1)); size=$(stat -c %s layer.tar)\n\
              tail -c +$((next + 1)) layer.tar | curl {patch} -H \"Content-Range: $next-$((size - 1))\" --data-binary @- $(cat where)\n\
              digest=sha256:$(sha256sum < layer.tar | cut -d' ' -f1)\n\
-             curl -X PUT \"$(cat where)?digest=$digest\"\n\
+             curl -X PUT \"$(cat where)&digest=$digest\"\n\
              curl -o copy https://$HOST/v2/resume/curl/blobs/$digest; cmp layer.tar copy; echo $next"
         ),
     )

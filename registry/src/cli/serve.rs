@@ -144,9 +144,10 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
     });
     let settings = Settings {
         prefix: config.http.prefix.clone(),
-        origin: config.http.origin.clone(),
+        locations: config.http.locations.clone(),
         headers: config.http.headers.clone(),
         access_log: config.log.access,
+        trusted_proxies: config.http.trusted_proxies.clone(),
         catalog_page: config.catalog_page,
     };
     let app = App::new(State {
@@ -154,6 +155,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         auth,
         metrics: Arc::clone(&metrics),
         notifications: notifications.clone(),
+        certificates: live.clone(),
         settings,
     });
     let readiness = Readiness::new();

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+pub use crate::http::Locations;
 pub use address::Address;
 pub use problem::{Problem, Problems, Warning};
 
@@ -92,8 +93,7 @@ pub struct Http {
     pub address: Address,
     /// Where the API stands: begins and ends with a slash.
     pub prefix: String,
-    /// The origin for absolute `Location`s, without a slash at its end. Absent: they are relative.
-    pub origin: Option<String>,
+    pub locations: Locations,
     pub headers: http::HeaderMap,
     /// Whose `X-Forwarded-For` and `Forwarded` are believed.
     pub trusted_proxies: Vec<IpNet>,
@@ -152,8 +152,6 @@ pub struct Notifications {
     pub endpoints: Vec<Endpoint>,
     /// Whether the event of a manifest lists what the manifest names.
     pub include_references: bool,
-    /// Whether events name content by paths alone.
-    pub relative_urls: bool,
 }
 
 #[derive(Clone)]

@@ -133,7 +133,7 @@ pub(super) struct Http {
     pub(super) net: Option<String>,
     pub(super) prefix: Option<String>,
     pub(super) host: Option<String>,
-    pub(super) relativeurls: bool,
+    pub(super) relativeurls: Option<bool>,
     pub(super) draintimeout: Option<String>,
     pub(super) tls: Tls,
     pub(super) debug: Debug,

@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 
 use super::body::{RequestBody, ResponseBody};
@@ -16,14 +17,16 @@ use super::carried_through::CarriedThrough;
 use super::challenge::challenge;
 use super::error::Error;
 use super::handlers::{Asked, Handlers, Room};
+use super::locations::Locations;
 use super::news::News;
-use super::observe::{Observation, RequestId};
+use super::observe::{Client, Observation, RequestId};
 use super::route::{self, Links, Need, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision, Presented, Refusal};
 use crate::content::Content;
 use crate::metrics::Metrics;
 use crate::notifications::Notifications;
+use crate::tls;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,10 +36,12 @@ pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id"
 pub struct Settings {
     /// Begins and ends with a slash.
     pub prefix: String,
-    pub origin: Option<String>,
+    pub locations: Locations,
     /// Added to every answer.
     pub headers: HeaderMap,
     pub access_log: bool,
+    /// Whose word is taken for the address of a client.
+    pub trusted_proxies: Vec<IpNet>,
     /// The most repositories that one page of the catalog lists.
     pub catalog_page: usize,
 }
@@ -60,6 +65,8 @@ pub struct State {
     pub metrics: Arc<Metrics>,
     /// Absent: nobody is told of what happens.
     pub notifications: Option<Notifications>,
+    /// What this server proves its name with. Absent: nothing.
+    pub certificates: Option<Arc<tls::Live>>,
     pub settings: Settings,
 }
 
@@ -84,12 +91,15 @@ impl App {
             auth,
             metrics,
             notifications,
+            certificates,
             settings,
         } = state;
-        let links = Links::new(settings.origin.as_deref(), &settings.prefix);
         let handlers = Handlers {
             content,
-            links,
+            pages: Links::new(None, &settings.prefix),
+            prefix: settings.prefix.clone(),
+            locations: settings.locations.clone(),
+            certificates,
             auth: Arc::clone(&auth),
             metrics: Arc::clone(&metrics),
             room: Room::default(),
@@ -112,8 +122,14 @@ impl App {
         let (parts, body) = request.into_parts();
         let id = RequestId::of(&parts.headers);
         let log = self.0.settings.access_log;
-        let peer = caller.address.map(|address| address.ip());
-        let observation = Box::new(Observation::begin(&self.0.metrics, &parts, peer, id.clone(), log));
+        let client = Client::of(&parts.headers, caller.address, &self.0.settings.trusted_proxies);
+        let observation = Box::new(Observation::begin(
+            &self.0.metrics,
+            &parts,
+            client,
+            id.clone(),
+            log,
+        ));
         let mut exchange = Exchange {
             parts,
             id,
@@ -186,6 +202,10 @@ impl App {
                 .entry(CONTENT_LENGTH)
                 .or_insert_with(|| length.into());
         }
+        // As registry:2's: people and load balancers look there, and no other header is expected.
+        if parts.uri.path() == "/" && response.status() == StatusCode::OK && parts.method != Method::OPTIONS {
+            return;
+        }
         let headers = response.headers_mut();
         headers.insert(API_VERSION, HeaderValue::from_static("registry/2.0"));
         headers.insert(REQUEST_ID, id.header());
@@ -227,12 +247,13 @@ impl Inner {
         let Exchange { parts, id, .. } = exchange;
         let pieces = body.pieces(&exchange.observation);
         let news = self.notifications.as_ref().map(|notifications| {
-            let place = (self.settings.origin.as_deref(), self.settings.prefix.as_str());
+            let place = (&self.settings.locations, self.settings.prefix.as_str());
             News::of(notifications, (parts, id.as_str()), (caller, &identity), place)
         });
         let asked = Asked {
             head: parts.method == Method::HEAD,
             headers: &parts.headers,
+            request: (parts, caller),
             identity,
             news,
             body: pieces,
@@ -259,7 +280,7 @@ impl Inner {
                 .void
                 .as_ref()
                 .is_some_and(|void| void.load(Ordering::Relaxed)),
-            peer: caller.address.map(|address| address.ip()),
+            peer: observation.client().counts(),
         };
         let refused = |refusal| self.refused(refusal, &route, parts);
         let identity = self.auth.authenticate(presented).await.map_err(refused)?;

@@ -1,6 +1,6 @@
 //! The one place that knows which status number and which code goes with what went wrong.
 
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, ErrorCode};
 use serde_json::{Value, json};
@@ -207,6 +207,9 @@ fn route(error: RouteError) -> Shape {
     let message = error.to_string();
     match error {
         RouteError::NoSuchPlace(_) => Shape::unknown(ErrorCode::Unsupported, message),
+        RouteError::Moved(path) => {
+            Shape::new(StatusCode::MOVED_PERMANENTLY, ErrorCode::Unsupported, message).with(LOCATION, &path)
+        }
         RouteError::TooLong(_) => Shape::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, message),
         RouteError::Method(allowed) => {
             Shape::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message).with(ALLOW, allowed)

@@ -13,9 +13,11 @@ mod body;
 mod carried_through;
 mod challenge;
 mod error;
+mod forwarded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod handlers;
+mod locations;
 mod news;
 mod observe;
 mod range;
@@ -26,3 +28,4 @@ mod tests;
 
 pub use app::{App, Caller, Settings, State};
 pub use body::{RequestBody, ResponseBody};
+pub use locations::Locations;

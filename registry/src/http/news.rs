@@ -7,6 +7,8 @@ use roadstead_oci::{Descriptor, Digest, Manifest, Reference, RepositoryName, Tag
 
 use super::app::Caller;
 use super::challenge::host;
+use super::forwarded;
+use super::locations::{Locations, asked};
 use super::route::Links;
 use crate::auth::access::Identity;
 use crate::content::{Pushed, StoredManifest};
@@ -24,19 +26,20 @@ pub(super) struct News {
 }
 
 impl News {
-    /// `origin` and `prefix` as configured; without an origin, the one that the request was sent to.
+    /// `locations` and `prefix` as configured; where no origin is, the one that the request was sent to.
     pub(super) fn of(
         notifications: &Notifications,
         (parts, request_id): (&Parts, &str),
         (caller, identity): (&Caller, &Identity),
-        (origin, prefix): (Option<&str>, &str),
+        (locations, prefix): (&Locations, &str),
     ) -> Self {
         let host = shortened(host(parts));
-        let links = match origin {
-            _ if notifications.settings().relative_urls => Links::new(None, prefix),
-            Some(origin) => Links::new(Some(origin), prefix),
-            None => Links::new(Some(&asked_origin(&parts.headers, caller, host)), prefix),
+        let origin = match locations {
+            Locations::Below(origin) => Some(origin.clone()),
+            Locations::Relative => None,
+            Locations::Asked | Locations::WhereCertain => asked(parts, caller),
         };
+        let links = Links::new(origin.as_deref(), prefix);
         News {
             notifications: notifications.clone(),
             request: RequestRecord {
@@ -201,24 +204,14 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// Headers are ASCII alone.
-fn shortened(text: &str) -> &str {
+pub(super) fn shortened(text: &str) -> &str {
     text.get(..LONGEST_TEXT).unwrap_or(text)
-}
-
-/// Where the client believes the registry to be; a proxy before it says so.
-fn asked_origin(headers: &HeaderMap, caller: &Caller, host: &str) -> String {
-    let first = |name| text(headers, name).map(|value| value.split(',').next().unwrap_or_default().trim());
-    let own = if caller.secure { "https" } else { "http" };
-    let scheme = first("x-forwarded-proto").unwrap_or(own);
-    format!("{scheme}://{}", first("x-forwarded-host").unwrap_or(host))
 }
 
 /// Who asked: what a proxy says, else the other end of the connection.
 fn address(headers: &HeaderMap, caller: &Caller) -> String {
-    let forwarded = text(headers, "x-forwarded-for").and_then(|value| value.split(',').next());
-    let forwarded = forwarded.map(str::trim).or_else(|| text(headers, "x-real-ip"));
-    match (forwarded, caller.address) {
-        (Some(forwarded), _) => forwarded.to_owned(),
+    match (forwarded::client(headers), caller.address) {
+        (Some(client), _) => shortened(client).to_owned(),
         (None, Some(address)) => address.to_string(),
         (None, None) => String::new(),
     }

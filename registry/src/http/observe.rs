@@ -1,6 +1,6 @@
 //! What is told of each request: one log line and some numbers, when its answer has gone out.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +10,11 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 
+use ipnet::IpNet;
+
 use super::app::REQUEST_ID;
+use super::forwarded;
+use super::news::shortened;
 use crate::metrics::Metrics;
 
 /// Names a request in the log, in its answer, and in the logs of whatever stands before this server.
@@ -52,6 +56,36 @@ fn new() -> HeaderValue {
     HeaderValue::try_from(id).expect("hexadecimal digits are plain text")
 }
 
+/// Who sent a request.
+#[derive(Clone, Copy)]
+pub(super) struct Client {
+    /// The other end of the connection.
+    socket: Option<SocketAddr>,
+    /// Who proxies that are trusted say it is, where that is another.
+    vouched: Option<IpAddr>,
+    /// Nobody is trusted more than others: as in registry:2, the log has what anyone says.
+    anyone: bool,
+}
+
+impl Client {
+    pub(super) fn of(headers: &HeaderMap, socket: Option<SocketAddr>, trusted: &[IpNet]) -> Self {
+        let vouched = socket
+            .filter(|_| !trusted.is_empty())
+            .map(|socket| (socket.ip(), forwarded::vouched(headers, socket.ip(), trusted)))
+            .filter(|(socket, vouched)| socket != vouched);
+        Client {
+            socket,
+            vouched: vouched.map(|(_, vouched)| vouched),
+            anyone: trusted.is_empty(),
+        }
+    }
+
+    /// What counts for limits.
+    pub(super) fn counts(&self) -> Option<IpAddr> {
+        self.vouched.or_else(|| Some(self.socket?.ip()))
+    }
+}
+
 /// Follows one request to its end, and tells of it when it is dropped.
 pub(super) struct Observation {
     metrics: Arc<Metrics>,
@@ -60,7 +94,9 @@ pub(super) struct Observation {
     method: Method,
     uri: Uri,
     user_agent: Option<HeaderValue>,
-    peer: Option<IpAddr>,
+    client: Client,
+    /// Who anyone says that the client is.
+    told: Option<String>,
     user: Option<String>,
     route: &'static str,
     status: StatusCode,
@@ -83,10 +119,11 @@ impl Observation {
     pub(super) fn begin(
         metrics: &Arc<Metrics>,
         parts: &Parts,
-        peer: Option<IpAddr>,
+        client: Client,
         id: RequestId,
         log: bool,
     ) -> Self {
+        let told = forwarded::client(&parts.headers).filter(|_| client.anyone && log);
         Observation {
             metrics: Arc::clone(metrics),
             started: Instant::now(),
@@ -94,7 +131,8 @@ impl Observation {
             method: parts.method.clone(),
             uri: parts.uri.clone(),
             user_agent: parts.headers.get(USER_AGENT).cloned(),
-            peer,
+            client,
+            told: told.map(|told| shortened(told).to_owned()),
             user: None,
             route: "none",
             // Stands if the client goes away before there is an answer.
@@ -103,6 +141,10 @@ impl Observation {
             sent: 0,
             log,
         }
+    }
+
+    pub(super) fn client(&self) -> Client {
+        self.client
     }
 
     pub(super) fn routed(&mut self, route: &'static str) {
@@ -131,12 +173,19 @@ impl Observation {
             .user_agent
             .as_ref()
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
+        let socket = self.client.socket.map(|socket| socket.to_string());
+        let vouched = self.client.vouched.map(|vouched| vouched.to_string());
+        let (remote, peer) = match self.told.clone().or(vouched) {
+            Some(client) => (Some(client), socket),
+            None => (socket, None),
+        };
         // The names that registry:2 gives them.
         tracing::info!(
             http.request.id = self.id.as_str(),
             http.request.method = self.method.as_str(),
             http.request.uri = uri,
-            http.request.remoteaddr = self.peer.map(tracing::field::display),
+            http.request.remoteaddr = remote.as_deref(),
+            http.request.peeraddr = peer.as_deref(),
             http.request.useragent = user_agent.as_deref(),
             http.request.received = received,
             http.response.status = self.status.as_u16(),

@@ -136,7 +136,6 @@ fn start(folder: &Path, endpoint: config::Endpoint) -> Notifications {
     let settings = config::Notifications {
         endpoints: vec![endpoint],
         include_references: false,
-        relative_urls: false,
     };
     Notifications::start(&settings, folder, 5000).unwrap().unwrap()
 }

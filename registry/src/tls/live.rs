@@ -70,6 +70,13 @@ impl Live {
         self.failures.load(Ordering::Relaxed)
     }
 
+    /// Whether one of the certificates is for this host: a DNS name or an address, without a port.
+    pub fn covers(&self, host: &str) -> bool {
+        let assembly = self.current.load();
+        let mut served = assembly.entries.iter().filter_map(|entry| entry.served.as_ref());
+        served.any(|served| roadstead_pki::certificate::covers(&served.names, host))
+    }
+
     pub fn status(&self) -> Vec<Status> {
         self.current.load().entries.iter().map(status).collect()
     }

@@ -319,16 +319,21 @@ fn a_value_of_the_wrong_type_is_named_by_its_key() {
 }
 
 #[test]
-fn an_address_for_clients_makes_locations_absolute_unless_they_are_to_be_relative() {
-    let host = "http: {host: 'https://registry.example.com/'";
-    assert_eq!(
-        config(&format!("{host}}}"), &[]).http.origin.unwrap(),
-        "https://registry.example.com"
-    );
-    assert_eq!(
-        config(&format!("{host}, relativeurls: true}}"), &[]).http.origin,
-        None
-    );
+fn locations_are_as_registry_2_makes_them_where_anything_is_written() {
+    let below = Locations::Below("https://registry.example.com".to_owned());
+    for (text, expected) in [
+        ("", Locations::WhereCertain),
+        ("relativeurls: true", Locations::Relative),
+        ("relativeurls: false", Locations::Asked),
+        ("host: 'https://registry.example.com/'", below.clone()),
+        ("host: 'https://registry.example.com', relativeurls: true", below),
+    ] {
+        assert_eq!(
+            config(&format!("http: {{{text}}}"), &[]).http.locations,
+            expected,
+            "{text}"
+        );
+    }
     assert_eq!(config("http: {prefix: /registry}", &[]).http.prefix, "/registry/");
 }
 

@@ -13,7 +13,9 @@ use rustls::version::TLS12;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Check;
-use crate::config::{Address, Admin, CertificateFiles, ClientAuth, Http, OtherCertificate, Tls, raw};
+use crate::config::{
+    Address, Admin, CertificateFiles, ClientAuth, Http, Locations, OtherCertificate, Tls, raw,
+};
 
 impl Check<'_> {
     pub(super) fn http(&mut self, raw: raw::Http) -> Http {
@@ -32,10 +34,7 @@ impl Check<'_> {
         Http {
             address,
             prefix: self.prefix(raw.prefix.as_deref().unwrap_or("/")),
-            origin: raw
-                .host
-                .and_then(|host| self.origin(&host))
-                .filter(|_| !raw.relativeurls),
+            locations: self.locations(raw.host.as_deref(), raw.relativeurls),
             headers: self.headers("http.headers", raw.headers),
             trusted_proxies: self.trusted_proxies(&raw.trustedproxies),
             drain_timeout: self.duration("http.draintimeout", raw.draintimeout, Duration::from_secs(30)),
@@ -82,6 +81,16 @@ impl Check<'_> {
             "/".to_owned()
         } else {
             format!("/{trimmed}/")
+        }
+    }
+
+    /// As in registry:2, an address that is written counts before anything else.
+    fn locations(&mut self, host: Option<&str>, relative: Option<bool>) -> Locations {
+        match (host.and_then(|host| self.origin(host)), relative) {
+            (Some(origin), _) => Locations::Below(origin),
+            (None, Some(true)) => Locations::Relative,
+            (None, Some(false)) => Locations::Asked,
+            (None, None) => Locations::WhereCertain,
         }
     }
 

@@ -22,14 +22,13 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
     };
     let log = check.log(raw.log, raw.loglevel);
     let storage = check.storage(raw.storage);
-    let relative_urls = raw.http.relativeurls;
     let http = check.http(raw.http);
     let login = check.login(raw.auth);
     let somebody = login.is_some() || http.tls.as_ref().is_some_and(|tls| tls.client_auth.is_some());
     let access = check.access(raw.access, somebody);
     let validation = check.validation(raw.validation);
     let health = check.health(raw.health);
-    let notifications = check.notifications(raw.notifications, relative_urls);
+    let notifications = check.notifications(raw.notifications);
     // As registry:2: nothing, or less than that, is the default.
     let catalog_page = raw
         .catalog

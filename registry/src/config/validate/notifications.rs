@@ -19,7 +19,7 @@ const BACKOFF: Duration = Duration::from_secs(1);
 const THRESHOLD: u32 = 10;
 
 impl Check<'_> {
-    pub(super) fn notifications(&mut self, raw: raw::Notifications, relative_urls: bool) -> Notifications {
+    pub(super) fn notifications(&mut self, raw: raw::Notifications) -> Notifications {
         let mut endpoints = Vec::new();
         for (index, endpoint) in raw.endpoints.into_iter().enumerate() {
             if !endpoint.disabled {
@@ -39,7 +39,6 @@ impl Check<'_> {
         Notifications {
             endpoints,
             include_references: raw.events.includereferences,
-            relative_urls,
         }
     }
 

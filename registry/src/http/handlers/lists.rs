@@ -47,7 +47,7 @@ impl Handlers {
         if let Some(last) = &page.next {
             response
                 .headers_mut()
-                .insert(LINK, plain(self.links.tags(&repository, n, last)));
+                .insert(LINK, plain(self.pages.tags(&repository, n, last)));
         }
         Ok(response)
     }
@@ -66,7 +66,7 @@ impl Handlers {
         if let Some(last) = &page.next {
             response
                 .headers_mut()
-                .insert(LINK, plain(self.links.catalog(n, last)));
+                .insert(LINK, plain(self.pages.catalog(n, last)));
         }
         Ok(response)
     }
@@ -95,7 +95,7 @@ impl Handlers {
             headers.insert(applied, HeaderValue::from_static("artifactType"));
         }
         if let Some(last) = &page.next {
-            let link = self.links.referrers(repository, &subject, artifact_type, n, last);
+            let link = self.pages.referrers(repository, &subject, artifact_type, n, last);
             headers.insert(LINK, plain(link));
         }
         Ok(response)

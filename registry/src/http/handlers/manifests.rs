@@ -96,6 +96,7 @@ impl Handlers {
             _ => &self.room.large,
         };
         let _received = take(receiving, length).await?;
+        let links = self.links(&asked);
         let bytes = asked.body.collect(limit).await?.ok_or_else(too_large)?;
         let _parsed = take(&self.room.parsed, bytes.len()).await?;
         let pushed = self
@@ -106,7 +107,7 @@ impl Handlers {
             news.pushed_manifest(repository, reference, tags, &pushed, &bytes)
                 .await;
         }
-        let mut response = created(&self.links.manifest(repository, &pushed.digest), &pushed.digest);
+        let mut response = created(&links.manifest(repository, &pushed.digest), &pushed.digest);
         let headers = response.headers_mut();
         if let Some(subject) = pushed.subject {
             headers.insert(HeaderName::from_static("oci-subject"), plain(subject.to_string()));

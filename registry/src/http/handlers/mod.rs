@@ -12,18 +12,22 @@ use std::sync::Arc;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, LOCATION};
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
 
+use super::app::Caller;
 use super::body::{Pieces, ResponseBody};
 use super::error::Error;
+use super::locations::Locations;
 use super::news::News;
 use super::route::{Links, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision};
 use crate::content::Content;
 use crate::metrics::Metrics;
+use crate::tls;
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 /// Whatever is named by its digest never changes.
@@ -33,7 +37,11 @@ type Answer = Result<Response<ResponseBody>, Error>;
 
 pub(super) struct Handlers {
     pub(super) content: Content,
-    pub(super) links: Links,
+    /// Of the pages of lists: relative, as registry:2's.
+    pub(super) pages: Links,
+    pub(super) prefix: String,
+    pub(super) locations: Locations,
+    pub(super) certificates: Option<Arc<tls::Live>>,
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) room: Room,
@@ -45,6 +53,8 @@ pub(super) struct Asked<'a> {
     /// Only the headers of the answer are wanted.
     pub(super) head: bool,
     pub(super) headers: &'a HeaderMap,
+    /// Without its body, and who sent it.
+    pub(super) request: (&'a Parts, &'a Caller),
     pub(super) identity: Identity,
     /// Absent: nobody is told.
     pub(super) news: Option<News>,
@@ -56,6 +66,7 @@ impl Handlers {
     pub(super) fn handle<'a>(&'a self, route: Route, asked: Asked<'a>) -> BoxFuture<'a, Answer> {
         match route {
             Route::Root => ready(Ok(root())).boxed(),
+            Route::Options { allowed } => ready(Ok(options(allowed))).boxed(),
             Route::Base => ready(Ok(json(b"{}".to_vec()))).boxed(),
             Route::Catalog(paging) => async move { self.catalog(paging, &asked).await }.boxed(),
             Route::Tags { repository, paging } => self.tags(repository, paging).boxed(),
@@ -100,12 +111,19 @@ impl Handlers {
                 digest,
             } => async move { self.finish_upload(&repository, &id, &digest, asked).await }.boxed(),
             Route::UploadStatus { repository, id } => {
-                async move { self.upload_status(&repository, &id).await }.boxed()
+                async move { self.upload_status(&repository, &id, &asked).await }.boxed()
             }
             Route::CancelUpload { repository, id } => {
                 async move { self.cancel_upload(&repository, &id).await }.boxed()
             }
         }
+    }
+
+    /// The addresses that this answer names.
+    fn links(&self, asked: &Asked<'_>) -> Links {
+        let (parts, caller) = asked.request;
+        let origin = self.locations.origin(parts, caller, self.certificates.as_deref());
+        Links::new(origin.as_deref(), &self.prefix)
     }
 
     fn may(&self, asked: &Asked<'_>, repository: &RepositoryName, action: Action) -> bool {
@@ -119,6 +137,15 @@ fn root() -> Response<ResponseBody> {
     response
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    response
+}
+
+/// What a browser asks before a script of another origin may do something. The configured headers say whether.
+fn options(allowed: &'static str) -> Response<ResponseBody> {
+    let mut response = empty(StatusCode::OK);
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }
 

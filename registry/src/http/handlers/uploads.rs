@@ -11,7 +11,7 @@ use crate::http::body::ResponseBody;
 use crate::http::error::Error;
 use crate::http::news::News;
 use crate::http::range;
-use crate::http::route::Start;
+use crate::http::route::{Links, Start};
 use crate::metrics::Upload;
 
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
@@ -23,12 +23,13 @@ impl Handlers {
         start: Start,
         asked: Asked<'_>,
     ) -> Answer {
+        let links = self.links(&asked);
         match start {
-            Start::Session(algorithm) => self.open_session(repository, algorithm).await,
+            Start::Session(algorithm) => self.open_session(repository, algorithm, &links).await,
             Start::Whole(digest) => {
                 self.content.push_blob(repository, &digest, asked.body).await?;
                 self.tell_pushed(asked.news.as_ref(), repository, &digest).await;
-                Ok(created(&self.links.blob(repository, &digest), &digest))
+                Ok(created(&links.blob(repository, &digest), &digest))
             }
             Start::Mount { digest, from } => {
                 if self.mount(repository, &digest, from.as_ref(), &asked).await? {
@@ -36,10 +37,11 @@ impl Handlers {
                         let size = self.size(repository, &digest).await;
                         news.mounted_blob(repository, &digest, size, from.as_ref()).await;
                     }
-                    return Ok(created(&self.links.blob(repository, &digest), &digest));
+                    return Ok(created(&links.blob(repository, &digest), &digest));
                 }
                 // The client goes on as if it had not asked.
-                self.open_session(repository, Some(digest.algorithm())).await
+                self.open_session(repository, Some(digest.algorithm()), &links)
+                    .await
             }
         }
     }
@@ -64,10 +66,20 @@ impl Handlers {
         }
     }
 
-    async fn open_session(&self, repository: &RepositoryName, algorithm: Option<Algorithm>) -> Answer {
+    async fn open_session(
+        &self,
+        repository: &RepositoryName,
+        algorithm: Option<Algorithm>,
+        links: &Links,
+    ) -> Answer {
         let id = self.content.start_upload(repository, algorithm).await?;
         self.metrics.upload(Upload::Started);
-        Ok(self.progress(StatusCode::ACCEPTED, repository, &id, 0))
+        Ok(progress(
+            StatusCode::ACCEPTED,
+            links.upload(repository, &id),
+            &id,
+            0,
+        ))
     }
 
     pub(super) async fn append_upload(
@@ -77,9 +89,11 @@ impl Handlers {
         asked: Asked<'_>,
     ) -> Answer {
         let at = range::sent_at(asked.headers)?;
-        let appended = self.content.append(repository, id, at, asked.body).await;
-        let size = appended.map_err(|error| self.explain(error, repository, id))?;
-        Ok(self.progress(StatusCode::ACCEPTED, repository, id, size))
+        let location = self.links(&asked).upload(repository, id);
+        match self.content.append(repository, id, at, asked.body).await {
+            Ok(size) => Ok(progress(StatusCode::ACCEPTED, location, id, size)),
+            Err(error) => Err(explain(error, location, id)),
+        }
     }
 
     pub(super) async fn finish_upload(
@@ -90,14 +104,15 @@ impl Handlers {
         asked: Asked<'_>,
     ) -> Answer {
         let at = range::sent_at(asked.headers)?;
+        let links = self.links(&asked);
         let finished = self
             .content
             .finish_upload(repository, id, digest, at, asked.body)
             .await;
-        finished.map_err(|error| self.explain(error, repository, id))?;
+        finished.map_err(|error| explain(error, links.upload(repository, id), id))?;
         self.tell_pushed(asked.news.as_ref(), repository, digest).await;
         self.metrics.upload(Upload::Finished);
-        Ok(created(&self.links.blob(repository, digest), digest))
+        Ok(created(&links.blob(repository, digest), digest))
     }
 
     async fn tell_pushed(&self, news: Option<&News>, repository: &RepositoryName, digest: &Digest) {
@@ -113,9 +128,15 @@ impl Handlers {
         blob.map_or(0, |blob| blob.size())
     }
 
-    pub(super) async fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Answer {
+    pub(super) async fn upload_status(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        asked: &Asked<'_>,
+    ) -> Answer {
         let size = self.content.upload_status(repository, id).await?;
-        Ok(self.progress(StatusCode::NO_CONTENT, repository, id, size))
+        let location = self.links(asked).upload(repository, id);
+        Ok(progress(StatusCode::NO_CONTENT, location, id, size))
     }
 
     pub(super) async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Answer {
@@ -123,36 +144,30 @@ impl Handlers {
         self.metrics.upload(Upload::Cancelled);
         Ok(empty(StatusCode::NO_CONTENT))
     }
+}
 
-    fn progress(
-        &self,
-        status: StatusCode,
-        repository: &RepositoryName,
-        id: &UploadId,
-        size: u64,
-    ) -> Response<ResponseBody> {
-        let mut response = empty(status);
-        *response.headers_mut() = self.whereabouts(repository, id, size);
-        response
-    }
+fn progress(status: StatusCode, location: String, id: &UploadId, size: u64) -> Response<ResponseBody> {
+    let mut response = empty(status);
+    *response.headers_mut() = whereabouts(location, id, size);
+    response
+}
 
-    /// Where an upload stands. Clients take `0-0` for nothing, as registry:2 writes it.
-    fn whereabouts(&self, repository: &RepositoryName, id: &UploadId, size: u64) -> HeaderMap {
-        let mut headers = HeaderMap::new();
-        headers.insert(LOCATION, plain(self.links.upload(repository, id)));
-        headers.insert(RANGE, plain(format!("0-{}", size.saturating_sub(1))));
-        headers.insert(UPLOAD_ID, plain(id.to_string()));
-        headers
-    }
+/// Where an upload stands. Clients take `0-0` for nothing, as registry:2 writes it.
+fn whereabouts(location: String, id: &UploadId, size: u64) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(LOCATION, plain(location));
+    headers.insert(RANGE, plain(format!("0-{}", size.saturating_sub(1))));
+    headers.insert(UPLOAD_ID, plain(id.to_string()));
+    headers
+}
 
-    /// A client that sent the wrong part is told where to go on.
-    fn explain(&self, error: content::Error, repository: &RepositoryName, id: &UploadId) -> Error {
-        match error {
-            content::Error::RangeInvalid { received } => Error::OutOfOrder {
-                received,
-                headers: Box::new(self.whereabouts(repository, id, received)),
-            },
-            error => error.into(),
-        }
+/// A client that sent the wrong part is told where to go on.
+fn explain(error: content::Error, location: String, id: &UploadId) -> Error {
+    match error {
+        content::Error::RangeInvalid { received } => Error::OutOfOrder {
+            received,
+            headers: Box::new(whereabouts(location, id, received)),
+        },
+        error => error.into(),
     }
 }

@@ -7,16 +7,14 @@ use roadstead_oci::{Digest, RepositoryName};
 
 use crate::content::UploadId;
 
-/// What needs no encoding in a query's value (RFC 3986 "unreserved", and what names, tags and digests hold).
+/// What needs no encoding in a query's value (RFC 3986 "unreserved"), as registry:2 writes it.
 const VALUE: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
-    .remove(b'~')
-    .remove(b':')
-    .remove(b'/');
+    .remove(b'~');
 
-/// Makes addresses: relative ones, which hold whatever name the client used, unless an origin is configured.
+/// Makes addresses: relative ones, which hold whatever name the client used, or such below an origin.
 #[derive(Clone, Debug)]
 pub(in crate::http) struct Links {
     base: String,
@@ -44,7 +42,8 @@ impl Links {
     }
 
     pub(in crate::http) fn upload(&self, repository: &RepositoryName, id: &UploadId) -> String {
-        format!("{}/{repository}/blobs/uploads/{id}", self.base)
+        // Scripts put `&digest=` behind it, for registry:2 keeps its state in a query.
+        format!("{}/{repository}/blobs/uploads/{id}?_state={id}", self.base)
     }
 
     pub(in crate::http) fn catalog(&self, n: Option<usize>, last: &str) -> String {

@@ -2,28 +2,65 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use roadstead_oci::{Algorithm, Digest, DigestError, Reference, RepositoryName, Tag, TagError};
 
 use super::RouteError;
 
-/// The segments of a path, each decoded on its own: `%2F` is a character of a segment, never a separator, so that
-/// nobody gets past a check by writing a slash in another way.
-pub(super) fn decode(path: &str) -> Result<Vec<Cow<'_, str>>, RouteError> {
-    path.split('/').map(decode_segment).collect()
-}
-
-fn decode_segment(segment: &str) -> Result<Cow<'_, str>, RouteError> {
-    let bad = || {
-        RouteError::Name(
-            "the address holds an encoded slash or control character; names have none".to_owned(),
-        )
-    };
-    let text = percent_decode_str(segment).decode_utf8().map_err(|_| bad())?;
-    if text.chars().any(|c| c.is_control() || c == '/') {
+/// A path without its encoding. `%2F` is a slash like others, as registry:2 has it: whatever is asked of an address,
+/// also who may use it, is asked of what this gives.
+pub(super) fn decode(path: &str) -> Result<Cow<'_, str>, RouteError> {
+    let bad = || RouteError::Name("the address holds a character that no name has".to_owned());
+    let path = percent_decode_str(path).decode_utf8().map_err(|_| bad())?;
+    if path.chars().any(char::is_control) {
         Err(bad())
     } else {
-        Ok(text)
+        Ok(path)
+    }
+}
+
+/// The path without doubled slashes, `.` and `..`, if it has any. As registry:2's router, it leaves a slash at the end.
+pub(super) fn clean(path: &str) -> Option<String> {
+    let is_odd = |(index, segment): (usize, &str)| match segment {
+        // What stands before the first slash and behind the last one.
+        "" => index != 0 && index != path.matches('/').count(),
+        "." | ".." => true,
+        _ => false,
+    };
+    if !path.starts_with('/') || !path.split('/').enumerate().any(is_odd) {
+        return None;
+    }
+    let mut kept: Vec<&str> = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(kept.pop()),
+            segment => kept.push(segment),
+        }
+    }
+    let mut clean = format!("/{}", kept.join("/"));
+    if path.ends_with('/') && !kept.is_empty() {
+        clean.push('/');
+    }
+    Some(clean)
+}
+
+/// What a path needs to stand in a header. A backslash is a slash to browsers.
+const PATH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~')
+    .remove(b':')
+    .remove(b'@');
+
+/// The address of a path, with a query that is encoded already.
+pub(super) fn encode(path: &str, query: Option<&str>) -> String {
+    let path = utf8_percent_encode(path, PATH);
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_string(),
     }
 }
 

@@ -9,7 +9,8 @@ pub(super) struct Query<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Query<'a> {
     pub(super) fn parse(text: &'a str) -> Self {
-        let pairs = text.split('&').filter(|pair| !pair.is_empty());
+        // A second question mark, too: scripts put `?digest=` behind a `Location` that has a query already.
+        let pairs = text.split(['&', '?']).filter(|pair| !pair.is_empty());
         Query(
             pairs
                 .map(|pair| pair.split_once('=').unwrap_or((pair, "")))

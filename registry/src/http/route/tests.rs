@@ -40,7 +40,6 @@ fn every_route_has_its_method_and_its_need() {
     for (method, path, needs) in [
         ("GET", "/".to_owned(), "nothing"),
         ("GET", "/v2/".to_owned(), "identity"),
-        ("GET", "/v2".to_owned(), "identity"),
         ("GET", "/v2/_catalog?n=5".to_owned(), "catalog"),
         ("GET", "/v2/a/tags/list".to_owned(), "pull"),
         ("HEAD", "/v2/a/manifests/latest".to_owned(), "pull"),
@@ -121,14 +120,11 @@ fn what_the_query_asks_for_is_decoded() {
 fn tricks_with_paths_lead_nowhere() {
     let long = "a".repeat(300);
     for path in [
-        "/v2/../etc/manifests/latest".to_owned(),
-        "/v2/a/../b/manifests/latest".to_owned(),
-        "/v2/a/%2e%2e/b/manifests/latest".to_owned(),
-        "/v2/a%2Fb/manifests/latest".to_owned(),
         "/v2/a%00/manifests/latest".to_owned(),
         "/v2/a%ff/manifests/latest".to_owned(),
         "/v2/a%0A/manifests/latest".to_owned(),
-        "/v2//a/manifests/latest".to_owned(),
+        "/v2/a%252Fb/manifests/latest".to_owned(),
+        "/v2/a%5C..%5Cb/manifests/latest".to_owned(),
         "/v2/A/manifests/latest".to_owned(),
         "/v2/a./manifests/latest".to_owned(),
         "/v2/manifests/latest".to_owned(),
@@ -142,6 +138,97 @@ fn tricks_with_paths_lead_nowhere() {
     }
     let longest = format!("/v2/{}/manifests/latest", "a/".repeat(5000));
     assert_eq!(route("GET", &longest), Err(RouteError::TooLong(LONGEST)));
+}
+
+#[test]
+fn one_place_has_one_address_and_the_others_lead_there() {
+    for (path, place) in [
+        ("//", "/"),
+        ("/v2", "/v2/"),
+        ("//v2/", "/v2/"),
+        ("/v2//", "/v2/"),
+        ("/./v2/", "/v2/"),
+        ("/v2/_catalog/", "/v2/_catalog"),
+        ("//v2/_catalog?n=1", "/v2/_catalog?n=1"),
+        ("/v2/a/tags/list/", "/v2/a/tags/list"),
+        ("/v2/a//b/tags/list", "/v2/a/b/tags/list"),
+        ("/v2/a/%2e%2e/b/tags/list", "/v2/b/tags/list"),
+        ("/v2/a%2F%2Fb/tags/list", "/v2/a/b/tags/list"),
+        ("/v2/a%2F..%2Fb/manifests/1", "/v2/b/manifests/1"),
+        ("/v2/../../etc/passwd", "/etc/passwd"),
+        ("/v2/a/manifests/1/", "/v2/a/manifests/1"),
+        ("/v2/a/blobs/uploads//", "/v2/a/blobs/uploads/"),
+        // No address of another server: neither two slashes nor what browsers take for them.
+        ("//r.example/%2e%2e/v2/", "/v2/"),
+        ("//r.example/", "/r.example/"),
+        ("/%5Cr.example//", "/%5Cr.example/"),
+    ] {
+        for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
+            let moved = RouteError::Moved(place.to_owned());
+            assert_eq!(route(method, path), Err(moved), "{method} {path}");
+        }
+    }
+}
+
+#[test]
+fn an_encoded_slash_is_a_slash() {
+    for path in [
+        "/v2/a%2Fb/tags/list",
+        "/v2/a%2fb/manifests/1",
+        "/v2%2Fa/b/tags%2Flist",
+    ] {
+        assert_eq!(name(path), "a/b", "{path}");
+    }
+    let upload = route("POST", "/v2/a%2Fb/blobs/uploads/").unwrap();
+    assert!(matches!(upload.need(), Need::Right(name, Action::Push) if name.as_str() == "a/b"));
+}
+
+#[test]
+fn options_say_what_can_be_done_anywhere() {
+    for (path, expected) in [
+        ("/", "GET, HEAD"),
+        ("*", "GET, HEAD"),
+        ("/v2/", "GET, HEAD"),
+        ("//v2/_catalog/", "GET, HEAD"),
+        ("/v2/a/tags/list", "GET, HEAD"),
+        ("/v2/a%2Fb/manifests/1", "DELETE, GET, HEAD, PUT"),
+        ("/v2/a/blobs/uploads", "POST"),
+        ("/v2/a/blobs/uploads/7", "DELETE, GET, HEAD, PATCH, PUT"),
+        ("/v2/a/blobs/sha256:0", "DELETE, GET, HEAD"),
+    ] {
+        assert_eq!(
+            route("OPTIONS", path),
+            Ok(Route::Options { allowed: expected }),
+            "{path}"
+        );
+        let refused = route("TRACE", path);
+        let is_there = !matches!(refused, Err(RouteError::NoSuchPlace(_)));
+        assert!(is_there || path == "*", "{path}: {refused:?}");
+    }
+    assert!(matches!(
+        route("OPTIONS", "/v3/"),
+        Err(RouteError::NoSuchPlace(_))
+    ));
+}
+
+#[test]
+fn what_cannot_be_mounted_is_uploaded() {
+    for query in [
+        format!("mount={DIGEST}&from="),
+        format!("mount={DIGEST}&from=UPPER"),
+        format!("mount={DIGEST}&from=r.example:5000/a"),
+        format!("mount={DIGEST}&from=https://r.example/a"),
+        "mount=&from=a".to_owned(),
+        "mount=sha256:0&from=a".to_owned(),
+        "mount=latest&from=a".to_owned(),
+        "from=a".to_owned(),
+    ] {
+        let route = route("POST", &format!("/v2/a/blobs/uploads/?{query}"));
+        let Ok(Route::StartUpload { start, .. }) = route else {
+            panic!("{query}: {route:?}")
+        };
+        assert_eq!(start, Start::Session(None), "{query}");
+    }
 }
 
 #[test]
@@ -225,7 +312,7 @@ fn an_origin_makes_addresses_absolute() {
     ] {
         assert_eq!(
             Links::new(Some(origin), prefix).upload(&repository, &id),
-            format!("{expected}{ID}")
+            format!("{expected}{ID}?_state={ID}")
         );
     }
 }

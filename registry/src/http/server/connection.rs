@@ -123,6 +123,8 @@ fn builder(kind: Kind) -> Builder<TokioExecutor> {
         // A client may say that it has asked for everything. Without this, hyper also makes a buffer for each request,
         // to look whether the client is still there while it is answered.
         .half_close(true)
+        // As registry:2 spells them: scripts look for `Docker-Content-Digest`.
+        .title_case_headers(true)
         .max_buf_size(HEAD as usize);
     builder
         .http2()

@@ -148,9 +148,11 @@ async fn start(
         auth: Arc::new(auth),
         metrics: Arc::clone(&metrics),
         notifications: None,
+        certificates: None,
         settings: Settings {
             prefix: "/".to_owned(),
-            origin: None,
+            locations: crate::http::Locations::WhereCertain,
+            trusted_proxies: Vec::new(),
             headers: http::HeaderMap::new(),
             access_log: false,
             catalog_page: 1000,

@@ -31,6 +31,10 @@ async fn ask(user: Option<&str>, method: &str, path: &str) -> Reply {
         .rule("push", "**", &["pull", "push"])
         .rule("*", "**", &["pull", "push", "delete"])
         .start();
+    ask_of(&registry, user, method, path).await
+}
+
+async fn ask_of(registry: &Registry, user: Option<&str>, method: &str, path: &str) -> Reply {
     let blob = digest(b"{}");
     let as_people = |method, path: &str| registry.ask(method, path).user("people");
     let started = as_people("POST", "/v2/app/blobs/uploads/").send().await;
@@ -91,6 +95,84 @@ async fn every_route_lets_in_whom_it_should_and_nobody_else() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn no_spelling_of_an_address_opens_a_door() {
+    // Whoever may do everything in `app` may do nothing elsewhere.
+    let routes = ROUTES
+        .iter()
+        .chain(&[("DELETE", "/v2/app/blobs/{blob}", "delete")]);
+    for (method, path, need) in routes.filter(|(_, path, _)| path.contains("/app/")) {
+        let secret = path.replacen("/v2/app/", "/v2/secret/deep/", 1);
+        let spellings = [
+            secret.clone(),
+            secret.replace("secret/deep", "secret%2Fdeep"),
+            secret.replace("secret/deep", "app%2F..%2Fsecret%2Fdeep"),
+            secret.replace("secret/deep", "app/../secret/deep"),
+            secret.replace("secret/deep", "%73ecret/deep"),
+            secret.replace("/v2/", "//v2//"),
+            secret.replace("/v2/", "/v2%2F"),
+            format!("{}/", secret.split('?').next().unwrap()),
+        ];
+        let registry = registry()
+            .users(&["people", "guest"])
+            .rule("guest", "app", &["pull", "push", "delete"])
+            .rule("people", "**", &["pull", "push", "delete"])
+            .start();
+        for spelling in &spellings {
+            let reply = ask_of(&registry, Some("guest"), method, spelling).await;
+            let moved = reply.status == 301 && need_of(reply.header("location")) == "secret/deep";
+            assert!(
+                reply.status == 403 || moved,
+                "{method} {spelling} ({need}): {reply:?}"
+            );
+            let stranger = ask_of(&registry, None, method, spelling).await;
+            assert!(
+                stranger.status == 401 || moved,
+                "{method} {spelling}: {stranger:?}"
+            );
+        }
+    }
+}
+
+/// The repository in an address that is as it should be.
+fn need_of(location: &str) -> &str {
+    assert!(
+        !location.contains("//") && !location.contains("/app/"),
+        "{location}"
+    );
+    match location.starts_with("/v2/secret/deep/") {
+        true => "secret/deep",
+        false => location,
+    }
+}
+
+#[tokio::test]
+async fn options_are_answered_without_a_login_and_tell_nothing() {
+    let mut wanted = registry().users(&["alice"]);
+    let origin = http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
+    wanted
+        .headers
+        .insert(origin.clone(), "http://ui.example".parse().unwrap());
+    let registry = wanted.start();
+    for (_, path, _) in ROUTES.iter().filter(|(_, path, _)| !path.starts_with('{')) {
+        let reply = registry
+            .ask("OPTIONS", &path.replace("{blob}", &digest(b"x").to_string()))
+            .header("origin", "http://ui.example")
+            .header("access-control-request-method", "DELETE")
+            .send()
+            .await;
+        assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 0), "{path}");
+        assert_eq!(reply.header(origin.as_str()), "http://ui.example", "{path}");
+        assert!(reply.header("allow").contains("T"), "{path}");
+    }
+    // A browser shows a script why it was refused only with these headers.
+    let refused = registry.get("/v2/").await;
+    assert_eq!(
+        (refused.status.as_u16(), refused.header(origin.as_str())),
+        (401, "http://ui.example")
+    );
 }
 
 #[tokio::test]

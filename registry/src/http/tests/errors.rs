@@ -66,8 +66,6 @@ async fn bad_addresses() {
         ("PUT", format!("{uploads}/{ID}")),
         ("PUT", format!("{uploads}/{ID}?digest=sha256:zz")),
         ("PATCH", format!("{uploads}/not-an-id")),
-        ("POST", format!("{uploads}/?mount=sha256:zz&from=other")),
-        ("POST", format!("{uploads}/?mount={DIGEST}&from=Other")),
         ("POST", format!("{uploads}/?digest-algorithm=md5")),
         ("PUT", "/v2/app/manifests/v1?tag=.bad".to_owned()),
     ] {

@@ -49,7 +49,9 @@ struct Wanted {
     catalog_page: usize,
     rules: Vec<Rule>,
     prefix: &'static str,
-    origin: Option<&'static str>,
+    locations: Locations,
+    headers: HeaderMap,
+    trusted_proxies: Vec<ipnet::IpNet>,
 }
 
 fn registry() -> Wanted {
@@ -66,7 +68,11 @@ fn registry() -> Wanted {
         catalog_page: 1000,
         rules: Vec::new(),
         prefix: "/",
-        origin: None,
+        locations: Locations::WhereCertain,
+        headers: [(http::header::X_CONTENT_TYPE_OPTIONS, "nosniff".parse().unwrap())]
+            .into_iter()
+            .collect(),
+        trusted_proxies: Vec::new(),
     }
 }
 
@@ -109,8 +115,8 @@ impl Wanted {
         self
     }
 
-    fn at(mut self, origin: Option<&'static str>, prefix: &'static str) -> Self {
-        (self.origin, self.prefix) = (origin, prefix);
+    fn at(mut self, locations: Locations, prefix: &'static str) -> Self {
+        (self.locations, self.prefix) = (locations, prefix);
         self
     }
 
@@ -139,13 +145,13 @@ impl Wanted {
             auth: Arc::new(auth),
             metrics: Arc::clone(&metrics),
             notifications: self.notifications,
+            certificates: None,
             settings: Settings {
                 prefix: self.prefix.to_owned(),
-                origin: self.origin.map(str::to_owned),
-                headers: [(http::header::X_CONTENT_TYPE_OPTIONS, "nosniff".parse().unwrap())]
-                    .into_iter()
-                    .collect(),
+                locations: self.locations,
+                headers: self.headers,
                 access_log: true,
+                trusted_proxies: self.trusted_proxies,
                 catalog_page: self.catalog_page,
             },
         });

@@ -142,7 +142,7 @@ async fn the_root_and_the_base_are_as_in_registry_2() {
 #[tokio::test]
 async fn every_answer_names_the_api_and_the_request_and_has_the_configured_headers() {
     let registry = registry().start();
-    for path in ["/", "/v2/", "/nowhere", "/v2/app/manifests/missing"] {
+    for path in ["/v2/", "//", "/nowhere", "/v2/app/manifests/missing"] {
         let reply = registry
             .ask("GET", path)
             .header("x-request-id", "abc-1")
@@ -157,7 +157,7 @@ async fn every_answer_names_the_api_and_the_request_and_has_the_configured_heade
         );
     }
     let odd = registry
-        .ask("GET", "/")
+        .ask("GET", "/v2/")
         .header("x-request-id", "a b\tc")
         .send()
         .await;
@@ -166,6 +166,17 @@ async fn every_answer_names_the_api_and_the_request_and_has_the_configured_heade
         "a b\tc",
         "what is no plain word is not repeated"
     );
+}
+
+/// Load balancers look there, and people.
+#[tokio::test]
+async fn the_root_is_answered_as_registry_2_answers_it() {
+    let registry = registry().users(&["alice"]).start();
+    let reply = registry.get("/").await;
+    assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 0));
+    let headers: Vec<_> = reply.headers.iter().collect();
+    assert_eq!(headers.len(), 1, "{headers:?}");
+    assert_eq!(reply.header("cache-control"), "no-cache");
 }
 
 #[tokio::test]

@@ -314,7 +314,9 @@ async fn missing_blobs_are_named_or_allowed() {
 
 #[tokio::test]
 async fn addresses_are_absolute_when_an_origin_is_configured() {
-    let registry = registry().at(Some("https://r.example.com"), "/registry/").start();
+    let registry = registry()
+        .at(Locations::Below("https://r.example.com".to_owned()), "/registry/")
+        .start();
     let reply = registry
         .ask("POST", "/registry/v2/app/blobs/uploads/")
         .send()
