@@ -4,6 +4,7 @@ use crate::metrics::Metrics;
 use crate::names::{FIELD_MANAGER, RegistryId};
 use crate::nodes::{HostContent, Nodes, Tally};
 use crate::settings::Settings;
+use crate::stores::Stores;
 use jiff::Timestamp;
 use kube::Client;
 use kube::core::DeserializeGuard;
@@ -22,6 +23,7 @@ pub struct Context {
     pub settings: Arc<Settings>,
     pub nodes: Nodes,
     pub reports: Reports,
+    pub stores: Arc<Stores>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
     registries: Registries,
@@ -46,6 +48,7 @@ impl Context {
             settings,
             nodes,
             reports: Reports::default(),
+            stores: Arc::default(),
             metrics,
             registries,
         }
@@ -53,6 +56,12 @@ impl Context {
 
     pub fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+
+    /// A Registry that is gone.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.reports.forget(namespace, name);
+        self.stores.forget(namespace, name);
     }
 
     /// All Registries that can be read, as the cache has them.

@@ -29,7 +29,7 @@ use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use triggers::{labelled, naming_claim, naming_secret, outdated, sharing_host};
+use triggers::{labelled, naming_claim, naming_secret, outdated, refusing, sharing_host};
 
 /// How many Registries are worked on at once.
 const CONCURRENCY: u16 = 4;
@@ -74,6 +74,7 @@ pub async fn run(
     });
     let rounds = with_triggers(controller, &client, &settings, &registries)
         .reconcile_on(outdated(shared.clone(), nodes))
+        .reconcile_on(refusing(&shared))
         .graceful_shutdown_on(stop)
         .run(reconcile, retry, shared)
         .for_each(|outcome| {

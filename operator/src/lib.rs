@@ -10,6 +10,7 @@
 //! - [`reconcile`]: one Registry, from what it asks for to what is there
 //! - [`nodes`]: which nodes trust which hosts, counted from what the agents acknowledge
 //! - [`controller`]: what wakes a Registry up; [`election`]: only one operator acts; [`health`]: probes and metrics
+//! - [`stores`]: whether registries can write their volumes
 //! - [`sweep`]: what Registries that are gone left behind
 //! - [`uninstall`]: what has to go before the operator itself does; [`crds`]: the definitions as YAML
 //!
@@ -26,5 +27,6 @@ pub mod names;
 pub mod nodes;
 pub mod reconcile;
 pub mod settings;
+pub mod stores;
 pub mod sweep;
 pub mod uninstall;

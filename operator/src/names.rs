@@ -99,6 +99,16 @@ impl RegistryId {
         .into()
     }
 
+    /// [`Self::pod_labels`] as a selector.
+    pub fn pod_selector(&self) -> String {
+        let labels: Vec<_> = self
+            .pod_labels()
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
+        labels.join(",")
+    }
+
     /// Metadata of an object beside the Registry, which goes with it.
     pub fn owned(&self, name: &str) -> ObjectMeta {
         ObjectMeta {
@@ -200,24 +210,11 @@ impl Hosts {
     pub fn derived(&self) -> [&Host; 3] {
         [&self.service, &self.qualified, &self.short]
     }
-
-    /// `https://host:port` for people: by the external name where there is one.
-    pub fn url(&self) -> String {
-        format!("https://{}", self.external.as_ref().unwrap_or(&self.service))
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    pub(crate) fn id() -> RegistryId {
-        RegistryId {
-            namespace: "registry".into(),
-            name: "images".into(),
-            uid: "u".into(),
-        }
-    }
 
     #[test]
     fn a_host_has_no_port_where_it_is_443() {
@@ -229,15 +226,5 @@ mod tests {
         assert_eq!(host(5000).bundle_name(), "images.registry.svc.5000");
         assert_eq!(host(443).to_string(), "images.registry.svc");
         assert_eq!(host(443).bundle_name(), "images.registry.svc");
-    }
-
-    #[test]
-    fn the_url_is_the_name_that_people_gave() {
-        let hosts = |hostname| Hosts::of(&id(), 5000, hostname, "cluster.local");
-        assert_eq!(hosts(None).url(), "https://images.registry.svc:5000");
-        assert_eq!(
-            hosts(Some("registry.example.com")).url(),
-            "https://registry.example.com:5000"
-        );
     }
 }

@@ -1,7 +1,7 @@
 //! One Registry, from what it asks for to what is there: observe → validate → build → apply → status.
 //!
 //! - `observe` reads the cluster; `validate` judges what people gave; `build` says what shall be
-//! - `apply` makes it so; `status` tells
+//! - `apply` makes it so; `causes` asks why it does not work; `status` tells
 //! - `live`: objects by kind and name; `finalizer` and `delete`: a Registry that goes
 //!
 //! It is told that something may have changed, never what: each round looks at everything and does what is left to
@@ -9,12 +9,12 @@
 
 pub mod apply;
 pub mod build;
+mod causes;
 mod delete;
 mod finalizer;
 mod hash;
 pub mod live;
 pub mod observe;
-mod pods;
 mod quantity;
 pub mod status;
 pub mod validate;
@@ -25,13 +25,13 @@ mod examples;
 pub(crate) mod tests;
 
 use crate::context::Context;
-use apply::ApplyError;
+use apply::{Applied, ApplyError};
 use build::{BuildError, Plan};
 use jiff::{SignedDuration, Timestamp};
 use kube::api::Api;
 use live::Kind;
 use observe::{Observed, observe};
-use roadstead_api::registry::Registry;
+use roadstead_api::registry::{Registry, RegistryStatus};
 use status::Facts;
 use std::time::Duration;
 use validate::{Refusal, Validated, validate};
@@ -80,7 +80,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     // Not from the cache: a status compared with a stale one is written twice.
     let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
     let Some(registry) = api.get_opt(name).await? else {
-        context.reports.forget(namespace, name);
+        context.forget(namespace, name);
         return Ok(Next::OnChange);
     };
     if registry.metadata.deletion_timestamp.is_some() {
@@ -90,7 +90,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
     // A paused one too: what it has on nodes would stay there for good.
     let mut registry = finalizer::with_finalizer(context, registry).await?;
     if registry.spec.paused {
-        return Ok(Next::OnChange);
+        return look(context, registry).await;
     }
     for _ in 1..ROUNDS {
         match round(context, registry).await? {
@@ -112,17 +112,11 @@ enum Round {
 
 async fn round(context: &Context, registry: Registry) -> Result<Round, Error> {
     let observed = observe(context, registry).await?;
-    let tally = |hosts: &[_]| context.nodes.tally(hosts, observed.now);
-    let validated = match validate(&observed, &context.settings, &tally) {
-        Ok(validated) => validated,
-        Err(refusal) => {
-            tell_refusal(context, &observed, refusal.reason(), refusal.to_string()).await?;
-            return Err(Error::Refused(refusal));
-        }
-    };
+    let validated = judged(context, &observed).await?;
     let plan = with_prunings(
         build::build(&validated, &context.settings, observed.now)?,
         &observed,
+        &validated,
     );
     let complete = plan.complete;
     let mut live = observed.live.clone();
@@ -133,15 +127,45 @@ async fn round(context: &Context, registry: Registry) -> Result<Round, Error> {
             return Err(error.into());
         }
     };
+    tell_of_new_authority(context, &observed, &validated, &applied).await;
     if !complete && !applied.writes.is_empty() {
         return Ok(Round::Again(Box::new(observed.registry)));
     }
-    tell(context, &observed, &validated, &live, complete).await?;
-    Ok(Round::Done(next(&validated, observed.now)))
+    let done = Done {
+        live: &live,
+        complete,
+        refused: &applied.refused,
+    };
+    let status = tell(context, &observed, &validated, done).await?;
+    Ok(Round::Done(next(&validated, &status, observed.now)))
+}
+
+/// What there is to tell of a Registry for which nothing is done.
+async fn look(context: &Context, registry: Registry) -> Result<Next, Error> {
+    let observed = observe(context, registry).await?;
+    let validated = judged(context, &observed).await?;
+    let done = Done {
+        live: &observed.live,
+        complete: observed.live.contains(&validated.keys.deployment),
+        refused: &[],
+    };
+    let status = tell(context, &observed, &validated, done).await?;
+    Ok(next(&validated, &status, observed.now))
+}
+
+async fn judged(context: &Context, observed: &Observed) -> Result<Validated, Error> {
+    let tally = |hosts: &[_]| context.nodes.tally(hosts, observed.now);
+    match validate(observed, &context.settings, &tally) {
+        Ok(validated) => Ok(validated),
+        Err(refusal) => {
+            tell_refusal(context, observed, refusal.reason(), refusal.to_string()).await?;
+            Err(Error::Refused(refusal))
+        }
+    }
 }
 
 /// Bundles for hosts that it no longer has.
-fn with_prunings(mut plan: Plan, observed: &Observed) -> Plan {
+fn with_prunings(mut plan: Plan, observed: &Observed, validated: &Validated) -> Plan {
     if !plan.complete {
         return plan;
     }
@@ -154,36 +178,48 @@ fn with_prunings(mut plan: Plan, observed: &Observed) -> Plan {
         .live
         .iter()
         .filter(|(key, object)| key.kind == Kind::TrustBundle && is_ours(object) && !wanted(key))
+        .filter(|(key, _)| !validated.taken.contains(key))
         .map(|(key, _)| key.clone())
         .collect();
     plan.absent.extend(left);
     plan
 }
 
+/// What a round came to.
+#[derive(Clone, Copy)]
+struct Done<'a> {
+    /// The objects as they stand now.
+    live: &'a live::Live,
+    complete: bool,
+    refused: &'a [ApplyError],
+}
+
 async fn tell(
     context: &Context,
     observed: &Observed,
     validated: &Validated,
-    live: &live::Live,
-    complete: bool,
-) -> Result<(), Error> {
+    done: Done<'_>,
+) -> Result<RegistryStatus, Error> {
     let contents = build::node_contents(validated);
     let tally = context
         .nodes
         .tally(&contents, observed.now)
         .filter(|_| validated.node_trust);
     context.reports.remember(&observed.id, contents, tally.clone());
-    let pods = pods::why_not_ready(context, validated, live).await?;
+    let claim = observed
+        .claim_source
+        .as_ref()
+        .and_then(|source| source.object.as_ref());
+    let causes = causes::look(context, validated, done.live, claim).await?;
     let facts = Facts {
         validated,
-        live,
-        claim: observed
-            .claim_source
-            .as_ref()
-            .and_then(|source| source.object.as_ref()),
-        complete,
+        live: done.live,
+        claim,
+        complete: done.complete,
+        paused: observed.registry.spec.paused,
+        refused: done.refused,
         tally: tally.as_ref(),
-        pods: pods.as_deref(),
+        causes: &causes,
         now: observed.now,
     };
     let conditions = status::conditions(&facts);
@@ -194,8 +230,33 @@ async fn tell(
         observed.now,
     );
     context.metrics.certificates(&observed.id, &status.certificates);
-    status::write(context, &observed.registry, status).await?;
-    Ok(())
+    status::write(context, &observed.registry, status.clone()).await?;
+    Ok(status)
+}
+
+/// Clients that trust the CA of before have to take the new one, and nothing else tells them.
+async fn tell_of_new_authority(
+    context: &Context,
+    observed: &Observed,
+    validated: &Validated,
+    applied: &Applied,
+) {
+    let Validated { keys, id, .. } = validated;
+    if !applied.writes.contains(&keys.authority) {
+        return;
+    }
+    let had_one = observed.live.contains(&keys.internal_tls);
+    let bundle = &keys.ca_bundle.name;
+    let note = if had_one {
+        format!(
+            "a new CA was made, because the Secret of the one before was gone: clients outside the cluster need it too, from \
+             kubectl -n {} get configmap {bundle}",
+            id.namespace
+        )
+    } else {
+        format!("a CA was made: ConfigMap {bundle} has it for clients")
+    };
+    status::tell(context, &observed.registry, "AuthorityCreated", had_one, note).await;
 }
 
 async fn tell_refusal(
@@ -209,12 +270,13 @@ async fn tell_refusal(
     Ok(())
 }
 
-fn next(validated: &Validated, now: Timestamp) -> Next {
+fn next(validated: &Validated, status: &RegistryStatus, now: Timestamp) -> Next {
     let due = validated
         .certificates
         .next_change
         .map(|at| at.duration_since(now))
         .unwrap_or(AT_LEAST)
+        .min(status::look_again(status, now).unwrap_or(AT_LEAST))
         .clamp(SignedDuration::from_secs(1), AT_LEAST);
     Next::After(due.unsigned_abs())
 }

@@ -21,7 +21,8 @@ mod tls;
 pub use pod::{Pod, Resources};
 pub use service::{Service, ServiceType};
 pub use status::{
-    CertificatePurpose, CertificateStatus, ConditionStatus, ConditionType, NodesStatus, RegistryStatus,
+    CertificatePurpose, CertificateStatus, ConditionStatus, ConditionType, HostStatus, NodesStatus,
+    RegistryStatus,
 };
 pub use storage::{AccessMode, EmptyDir, PersistentVolumeClaim, Storage};
 pub use tls::{SelfSigned, Tls};
@@ -41,9 +42,21 @@ use serde::{Deserialize, Serialize};
     namespaced,
     status = "RegistryStatus",
     shortname = "reg",
+    category = "all",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
     derive = "PartialEq",
     doc = "A private container registry that every node of this cluster can pull from over verified TLS.",
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        description = "Ready, or the reason of each condition that is not as it should be",
+        json_path = ".status.summary"
+    ),
     printcolumn(
         name = "Ready",
         type_ = "string",
@@ -52,7 +65,7 @@ use serde::{Deserialize, Serialize};
     printcolumn(
         name = "Nodes",
         type_ = "string",
-        description = "Nodes that trust this registry, of all nodes",
+        description = "Nodes that trust this registry under its .svc names, of all nodes that should",
         json_path = ".status.nodes.summary"
     ),
     printcolumn(
@@ -125,7 +138,8 @@ pub struct RegistrySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pod: Option<Pod>,
 
-    /// The operator leaves a paused Registry as it is: it changes nothing and reports nothing.
+    /// The operator leaves a paused Registry as it is: it changes nothing, not even a certificate that has to be
+    /// renewed, and goes on reporting.
     #[serde(default)]
     pub paused: bool,
 
@@ -166,11 +180,19 @@ pub struct NodeTrustSettings {
     /// Bring the CA and the address of this registry to every node. Without it, pods cannot pull from here.
     #[serde(default = "yes")]
     pub enabled: bool,
+
+    /// Bring `spec.hostname` to the nodes too, where the installation allows it. `false`: it is for clients outside the
+    /// cluster only, and pods use the `.svc` name.
+    #[serde(default = "yes")]
+    pub include_hostname: bool,
 }
 
 impl Default for NodeTrustSettings {
     fn default() -> Self {
-        Self { enabled: true }
+        Self {
+            enabled: true,
+            include_hostname: true,
+        }
     }
 }
 

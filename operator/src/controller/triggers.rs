@@ -84,6 +84,12 @@ pub(super) fn outdated(shared: Arc<Shared>, nodes: Nodes) -> impl Stream<Item = 
     })
 }
 
+/// Registries whose pods can write no longer, or again.
+pub(super) fn refusing(shared: &Shared) -> impl Stream<Item = ObjectRef<Guarded>> + Send + use<> {
+    let changes = shared.context.stores.clone().changes();
+    changes.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
+}
+
 fn naming<K: Resource>(
     registries: &Registries,
     object: &PartialObjectMeta<K>,

@@ -19,18 +19,31 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// What was done.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Applied {
     /// Objects that were written or deleted.
     pub writes: Vec<Key>,
+    /// What the API server would not have. Everything else was written all the same.
+    pub refused: Vec<ApplyError>,
 }
 
-/// A write that the API server refused.
+/// A write that the API server did not do.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write {key}: {}", super::plain(source))]
 pub struct ApplyError {
     pub key: Key,
     pub source: kube::Error,
+}
+
+impl ApplyError {
+    /// Whether the API server judged this one object. Otherwise it could not be asked, or has too much to do, and the
+    /// next write would fare no better.
+    fn concerns_the_object(&self) -> bool {
+        match &self.source {
+            kube::Error::Api(status) => !matches!(status.code, 401 | 429 | 502..=504),
+            _ => false,
+        }
+    }
 }
 
 /// The kubelet learns of a Secret and of a pod by two watches: the Secret goes first by this much.
@@ -50,27 +63,48 @@ pub async fn apply(
     let running = live.iter().any(|(key, _)| key.kind == Kind::Deployment);
     let mut replaced = Vec::new();
     for desired in plan.desired {
+        if desired.after_trust && applied.refused.iter().any(carries_trust) {
+            continue;
+        }
         let (key, mounted) = (desired.key.clone(), desired.mounted);
         let content = short_hash(&desired.object);
-        if write(context, live, desired).await? {
-            applied.writes.push(key);
-            if mounted && running {
-                replaced.push(content);
-            }
+        if applied.note(key, write(context, live, desired).await)? && mounted && running {
+            replaced.push(content);
         }
     }
     for key in plan.absent {
         if key.kind == Kind::Secret && running && live.contains(&key) {
             replaced.push(key.name.clone());
         }
-        if delete(context, live, &key).await? {
-            applied.writes.push(key);
-        }
+        let outcome = delete(context, live, &key).await;
+        applied.note(key, outcome)?;
     }
     if !replaced.is_empty() {
         refresh(context, id, &replaced).await;
     }
     Ok(applied)
+}
+
+impl Applied {
+    /// Whether anything was written.
+    fn note(&mut self, key: Key, outcome: Result<bool, ApplyError>) -> Result<bool, ApplyError> {
+        match outcome {
+            Ok(true) => self.writes.push(key),
+            Ok(false) => return Ok(false),
+            Err(error) if error.concerns_the_object() => {
+                tracing::warn!(object = %key, %error, "the API server refuses an object");
+                self.refused.push(error);
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+}
+
+/// A CA that did not reach those who are to trust it.
+fn carries_trust(refused: &ApplyError) -> bool {
+    matches!(refused.key.kind, Kind::ConfigMap | Kind::TrustBundle)
 }
 
 /// Whether anything was written.
@@ -80,6 +114,7 @@ async fn write(context: &Context, live: &mut Live, desired: Desired) -> Result<b
         mut object,
         how,
         mounted: _,
+        after_trust: _,
     } = desired;
     let content = hash(&object);
     if how == How::Create && live.contains(&key) {
@@ -179,12 +214,7 @@ async fn delete(context: &Context, live: &mut Live, key: &Key) -> Result<bool, A
 async fn refresh(context: &Context, id: &RegistryId, replaced: &[String]) {
     tokio::time::sleep(HEAD_START).await;
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &id.namespace);
-    let labels: Vec<_> = id
-        .pod_labels()
-        .iter()
-        .map(|(key, value)| format!("{key}={value}"))
-        .collect();
-    let selector = ListParams::default().labels(&labels.join(","));
+    let selector = ListParams::default().labels(&id.pod_selector());
     let found = match pods.list_metadata(&selector).await {
         Ok(found) => found.items,
         Err(error) => {

@@ -43,6 +43,8 @@ pub struct Desired {
     pub how: How,
     /// Running pods have it mounted.
     pub mounted: bool,
+    /// It waits until the CA that vouches for it has been published.
+    pub after_trust: bool,
 }
 
 /// How an object is written.
@@ -62,8 +64,19 @@ pub enum BuildError {
     Hash(#[from] HashError),
 }
 
-/// Builds everything that can be built now.
+/// Builds everything that can be built now, and may be written.
 pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Result<Plan, BuildError> {
+    let mut plan = everything(validated, settings, now)?;
+    let keys = &validated.keys;
+    // Pods that are replaced now would lose their volume, or get somebody else's.
+    let pods_stay = validated.volume_is_going || validated.taken.contains(&keys.data);
+    let is_held_back = |key: &Key| validated.taken.contains(key) || (pods_stay && *key == keys.deployment);
+    plan.desired.retain(|desired| !is_held_back(&desired.key));
+    plan.absent.retain(|key| !is_held_back(key));
+    Ok(plan)
+}
+
+fn everything(validated: &Validated, settings: &Settings, now: Timestamp) -> Result<Plan, BuildError> {
     let keys = &validated.keys;
     let mut plan = Plan::default();
     plan.apply(&keys.service_account, &network::service_account(validated));
@@ -110,7 +123,10 @@ pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Resu
     }
     match &validated.certificates.external {
         External::Serve(serving) => {
-            plan.mount(&keys.external_tls, &certificates::external(validated, serving))
+            plan.mount(&keys.external_tls, &certificates::external(validated, serving));
+            plan.desired
+                .iter_mut()
+                .for_each(|desired| desired.after_trust = desired.key == keys.external_tls);
         }
         External::Remove => plan.absent.push(keys.external_tls.clone()),
         External::Keep => {}
@@ -147,6 +163,7 @@ impl Plan {
             object: serde_json::to_value(object).expect("objects of Kubernetes are JSON"),
             how,
             mounted,
+            after_trust: false,
         });
     }
 }

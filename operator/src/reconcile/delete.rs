@@ -30,7 +30,7 @@ pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(
         .filter(|finalizer| finalizer != FINALIZER)
         .collect();
     set_finalizers(context, registry, left).await?;
-    context.reports.forget(&id.namespace, &id.name);
+    context.forget(&id.namespace, &id.name);
     tracing::info!(registry = %id, "let a Registry go");
     Ok(())
 }

@@ -2,15 +2,21 @@
 
 mod conditions;
 mod report;
+mod summary;
+mod url;
 
 pub use conditions::{Condition, conditions};
-pub use report::{refused, with_conditions, write};
+pub use report::{refused, tell, with_conditions, write};
+pub use summary::{look_again, summary};
 
+use super::apply::ApplyError;
+use super::causes::Causes;
 use super::live::Live;
 use super::observe::Keys;
 use super::validate::Validated;
 use crate::nodes::Tally;
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use roadstead_api::registry::{CertificatePurpose, CertificateStatus, NodesStatus, RegistryStatus};
@@ -28,25 +34,26 @@ pub struct Facts<'a> {
     pub claim: Option<&'a k8s_openapi::api::core::v1::PersistentVolumeClaim>,
     /// Whether everything has been built and written.
     pub complete: bool,
+    /// Nothing is done for it, whatever it lacks.
+    pub paused: bool,
+    /// What the API server would not have.
+    pub refused: &'a [ApplyError],
     /// `None`: there are no agents.
     pub tally: Option<&'a Tally>,
-    /// Why pods do not run, as far as they say.
-    pub pods: Option<&'a str>,
+    pub causes: &'a Causes,
     pub now: Timestamp,
 }
 
 /// The status less its conditions.
 pub fn status(facts: &Facts<'_>) -> RegistryStatus {
     let Validated {
-        hosts,
-        keys,
-        addresses,
-        ..
+        id, keys, addresses, ..
     } = facts.validated;
     let certificates = certificates(facts.live, keys);
-    let deployment: Option<k8s_openapi::api::apps::v1::Deployment> = facts.live.get(&keys.deployment);
+    let deployment: Option<Deployment> = facts.live.get(&keys.deployment);
     RegistryStatus {
-        url: Some(hosts.url()),
+        url: Some(url::url(facts)),
+        summary: None,
         conditions: Vec::new(),
         certificate_expiry: certificates
             .iter()
@@ -57,6 +64,7 @@ pub fn status(facts: &Facts<'_>) -> RegistryStatus {
         replicas: deployment
             .and_then(|deployment| deployment.status?.ready_replicas)
             .unwrap_or_default(),
+        selector: Some(id.pod_selector()),
         cluster_ips: match addresses.current.is_empty() {
             true => addresses.lost.clone(),
             false => addresses.current.iter().map(ToString::to_string).collect(),
@@ -70,6 +78,7 @@ fn nodes(tally: &Tally) -> NodesStatus {
         trusted: tally.trusted,
         unsupported: tally.unsupported,
         summary: format!("{}/{}", tally.trusted, tally.desired),
+        hosts: Vec::new(),
     }
 }
 

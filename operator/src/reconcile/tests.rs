@@ -1,6 +1,7 @@
 //! Whole rounds over an API server in this process.
 
 pub(crate) mod fake;
+mod traps;
 
 use super::examples::{own_certificate, secret};
 use super::{Error, Next, reconcile};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 const REGISTRY: &str = "/apis/roadstead.dev/v1alpha1/namespaces/registry/registries/images";
 const SECRETS: &str = "/api/v1/namespaces/registry/secrets";
 const AUTHORITY: &str = "/api/v1/namespaces/roadstead-system/secrets/ca.registry.images";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/registry/deployments/images";
 const POD: &str = "/api/v1/namespaces/registry/pods/images-0";
 const BUNDLES: &str = "/apis/roadstead.dev/v1alpha1/namespaces/roadstead-system-nodes/trustbundles";
 
@@ -30,6 +32,21 @@ fn with_registry(spec: Value) -> Fake {
 
 fn minimal() -> Fake {
     with_registry(json!({"storage": {"persistentVolumeClaim": {"size": "1Gi"}}}))
+}
+
+/// Changes what is there.
+fn change(fake: &Fake, path: &str, change: impl FnOnce(&mut Value)) {
+    let mut object = fake.get(path).expect("it is there");
+    change(&mut object);
+    fake.put(path, object);
+}
+
+fn summary(fake: &Fake) -> String {
+    let registry = fake.get(REGISTRY).expect("it is there");
+    registry["status"]["summary"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 async fn round(fake: &Fake) -> Result<Next, Error> {
@@ -243,18 +260,47 @@ async fn bundles_go_when_nodes_shall_not_trust_it_any_longer() {
     assert_eq!(condition(&fake, "NodesTrusted").1, "NodeTrustDisabled");
 }
 
+fn without_events(writes: Vec<String>) -> Vec<String> {
+    writes
+        .into_iter()
+        .filter(|write| !write.contains("/events"))
+        .collect()
+}
+
 #[tokio::test]
-async fn nothing_is_written_for_a_paused_registry_nor_while_roadstead_is_taken_away() {
+async fn of_a_paused_registry_only_the_status_is_written() {
     let fake = with_registry(json!({"storage": {"emptyDir": {}}, "paused": true}));
     round(&fake).await.expect("nothing stands in the way");
     assert_eq!(
-        fake.writes(),
-        [format!("PATCH {REGISTRY}")],
-        "the finalizer alone"
+        without_events(fake.writes()),
+        [format!("PATCH {REGISTRY}"), format!("PATCH {REGISTRY}/status")],
+        "the finalizer and the status"
     );
+    assert_eq!(condition(&fake, "Reconciled").1, "Paused");
     round(&fake).await.expect("nothing stands in the way");
     assert_eq!(fake.writes(), Vec::<String>::new());
+}
 
+#[tokio::test]
+async fn a_paused_registry_goes_on_saying_what_is_true() {
+    let fake = minimal();
+    settled(&fake).await;
+    change(&fake, REGISTRY, |registry| {
+        registry["spec"]["paused"] = json!(true)
+    });
+    change(&fake, DEPLOYMENT, |deployment| {
+        deployment["spec"]["replicas"] = json!(0);
+        deployment["status"] = json!({"readyReplicas": 0});
+    });
+    round(&fake).await.expect("nothing stands in the way");
+    assert_eq!(condition(&fake, "Ready").0, "False");
+    assert!(summary(&fake).contains("Paused"), "{}", summary(&fake));
+    let deployment = fake.get(DEPLOYMENT).expect("it is there");
+    assert_eq!(deployment["spec"]["replicas"], 0, "nothing is put back");
+}
+
+#[tokio::test]
+async fn nothing_is_written_while_roadstead_is_taken_away() {
     let fake = minimal();
     fake.put(
         "/api/v1/namespaces/roadstead-system/configmaps/roadstead-uninstall",

@@ -1,8 +1,8 @@
 //! Validate: from what was observed to what can be built.
 //!
 //! Nothing past this point looks at a spec, a person's Secret or an object's owner again. What is wrong with a
-//! person's input becomes a [`Finding`] and leaves what runs as it is; only an object that stands in the way
-//! stops everything ([`Refusal`]).
+//! person's input becomes a [`Finding`] and leaves what runs as it is; only an object that stands in the way of a new
+//! Registry stops everything ([`Refusal`]).
 
 mod certificates;
 mod hostname;
@@ -17,6 +17,7 @@ pub(super) use ownership::{Ownership, ownership};
 pub use storage::{OwnClaim, Storage};
 pub use users::{Account, Users};
 
+use super::live::Key;
 use super::observe::{Keys, Observed};
 use crate::names::{Host, Hosts, RegistryId};
 use crate::nodes::{HostContent, Tally};
@@ -34,6 +35,8 @@ pub struct Validated {
     pub service: Service,
     pub addresses: Addresses,
     pub storage: Storage,
+    /// The volume goes with the last pod that holds it, so no pod may be replaced.
+    pub volume_is_going: bool,
     pub delete_data: bool,
     pub pod: Pod,
     pub users: Users,
@@ -42,6 +45,8 @@ pub struct Validated {
     pub node_trust: bool,
     /// The hosts that nodes are to trust, with what they dial.
     pub node_hosts: Vec<NodeHost>,
+    /// Names under which somebody else's objects stand: nothing is written there.
+    pub taken: Vec<Key>,
     pub findings: Vec<Finding>,
 }
 
@@ -95,15 +100,30 @@ pub fn validate(
     let spec = &observed.registry.spec;
     let mut findings = Vec::new();
 
+    let volume_is_going = storage::is_going(observed, &keys, &mut findings);
     let storage = storage::storage(observed, &keys, &mut findings);
     let hostname = hostname::hostname(observed, settings, &mut findings);
-    ownership::check(observed, settings, &keys, &storage, hostname.on_nodes)?;
+    let taken = ownership::taken(
+        observed,
+        settings,
+        &keys,
+        &storage,
+        hostname.on_nodes,
+        &mut findings,
+    )?;
 
     let addresses = addresses(observed, &keys);
     let node_hosts = node_hosts(observed, &addresses, hostname.on_nodes);
     let users = users::users(observed, &keys, &mut findings);
-    let certificates =
-        certificates::certificates(observed, &keys, &addresses, hostname, acknowledged, &mut findings);
+    let certificates = certificates::certificates(
+        observed,
+        &keys,
+        &addresses,
+        hostname,
+        &taken,
+        acknowledged,
+        &mut findings,
+    );
     Ok(Validated {
         id: observed.id.clone(),
         keys,
@@ -112,12 +132,14 @@ pub fn validate(
         service: spec.service.clone(),
         addresses,
         storage,
+        volume_is_going,
         delete_data: spec.deletion_policy == DeletionPolicy::Delete,
         pod: spec.pod.clone().unwrap_or_default(),
         users,
         certificates,
         node_trust: spec.node_trust.enabled,
         node_hosts,
+        taken,
         findings,
     })
 }
@@ -167,4 +189,13 @@ fn node_hosts(observed: &Observed, addresses: &Addresses, external_on_nodes: boo
             }),
     );
     on_nodes
+}
+
+/// Names are for people: a few of many are enough.
+pub(in crate::reconcile) fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0..=SHOWN => names.join(", "),
+        many => format!("{} and {} more", names[..SHOWN].join(", "), many - SHOWN),
+    }
 }

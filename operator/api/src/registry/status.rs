@@ -14,7 +14,12 @@ pub struct RegistryStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 
-    /// Ready, CertificateValid, StorageReady, AuthReady and NodesTrusted.
+    /// All conditions in short, for people: `Ready`, or the reason of each that is not as it should be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub summary: Option<String>,
+
+    /// Ready, Reconciled, CertificateValid, StorageReady, AuthReady and NodesTrusted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -36,6 +41,11 @@ pub struct RegistryStatus {
     /// How many of its pods can serve.
     #[serde(default)]
     pub replicas: i32,
+
+    /// The labels of its pods, for `kubectl scale` and autoscalers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub selector: Option<String>,
 
     /// The addresses of its Service, which are asked for again when the Service is made anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty", rename = "clusterIPs")]
@@ -71,12 +81,26 @@ pub enum CertificatePurpose {
 pub struct NodesStatus {
     /// Nodes that should trust it: those with an agent.
     pub desired: i32,
-    /// Nodes on which a pull has shown that they trust it.
+    /// Nodes on which a pull has shown that they trust it under its `.svc` names.
     pub trusted: i32,
     /// Nodes whose container runtime cannot be made to trust it as it is set up.
     pub unsupported: i32,
     /// `trusted/desired`, for people.
     pub summary: String,
+    /// How many nodes trust it under each other name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub hosts: Vec<HostStatus>,
+}
+
+/// How many nodes trust a registry under one name.
+#[derive(Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq, JsonSchema)]
+pub struct HostStatus {
+    /// The name, as it stands in image references.
+    #[schemars(length(max = 260))]
+    pub host: String,
+    /// Nodes on which a pull has shown that they trust it under this name.
+    pub trusted: i32,
 }
 
 /// The conditions of a Registry.
@@ -84,6 +108,8 @@ pub struct NodesStatus {
 pub enum ConditionType {
     /// It serves. Does not wait for the nodes.
     Ready,
+    /// The cluster has what the spec asks for.
+    Reconciled,
     CertificateValid,
     StorageReady,
     AuthReady,
@@ -91,8 +117,9 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ready,
+        Self::Reconciled,
         Self::CertificateValid,
         Self::StorageReady,
         Self::AuthReady,
@@ -102,6 +129,7 @@ impl ConditionType {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ready => "Ready",
+            Self::Reconciled => "Reconciled",
             Self::CertificateValid => "CertificateValid",
             Self::StorageReady => "StorageReady",
             Self::AuthReady => "AuthReady",

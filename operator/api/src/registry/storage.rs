@@ -31,22 +31,16 @@ pub struct Storage {
     validation = Rule::new("has(self.size) != has(self.claimName)")
         .message("set either size, for a volume claim that the operator makes, or claimName, for one that exists"),
     validation = Rule::new("!has(self.claimName) || (!has(self.storageClassName) && !has(self.accessModes))")
-        .message("claimName names a volume claim that exists: storageClassName and accessModes are set there"),
-    validation = Rule::new("!has(self.size) || !has(oldSelf.size) || quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0")
-        .message("size cannot shrink: a volume claim only grows"),
-    validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.storageClassName) == has(oldSelf.storageClassName) && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName))")
-        .message("storageClassName cannot change: the volume claim is made already"),
-    validation = Rule::new("!has(self.size) || !has(oldSelf.size) || (has(self.accessModes) == has(oldSelf.accessModes) && (!has(self.accessModes) || self.accessModes == oldSelf.accessModes))")
-        .message("accessModes cannot change: the volume claim is made already")
-)]
+        .message("claimName names a volume claim that exists: storageClassName and accessModes are set there"))]
 #[serde(rename_all = "camelCase")]
 pub struct PersistentVolumeClaim {
-    /// How much room, such as `100Gi`. It can grow later where the storage class allows it.
+    /// How much room, such as `100Gi`. It can grow later where the storage class allows it. A volume never shrinks: one
+    /// that is larger is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "size")]
     pub size: Option<Quantity>,
 
-    /// The storage class; the cluster's default one where this is absent.
+    /// The storage class; the cluster's default one where this is absent. A claim that is made keeps its class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "name_or_empty")]
     pub storage_class_name: Option<ObjectName>,

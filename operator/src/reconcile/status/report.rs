@@ -1,6 +1,6 @@
 //! Writing a status and telling what changed in it.
 
-use super::Condition;
+use super::{Condition, summary};
 use crate::context::Context;
 use crate::names::{FIELD_MANAGER, RegistryId};
 use jiff::Timestamp;
@@ -48,6 +48,7 @@ pub fn with_conditions(
             last_transition_time: since(condition),
         })
         .collect();
+    status.summary = Some(summary(&status.conditions));
     status
 }
 
@@ -66,6 +67,7 @@ pub fn refused(registry: &Registry, reason: &'static str, message: String, now: 
         kept.into_iter()
             .filter(|kept| kept.type_ != ConditionType::Ready.as_str()),
     );
+    status.summary = Some(summary(&status.conditions));
     status
 }
 
@@ -91,13 +93,29 @@ pub async fn write(
         .await?;
     let reference = registry.object_ref(&());
     for event in events(registry.status.as_ref(), &status) {
-        tell(context, &reference, event).await;
+        publish(context, &reference, event).await;
     }
     Ok(true)
 }
 
+/// Tells of something that happened once and is no condition.
+pub async fn tell(context: &Context, registry: &Registry, reason: &str, is_warning: bool, note: String) {
+    let event = Event {
+        type_: if is_warning {
+            EventType::Warning
+        } else {
+            EventType::Normal
+        },
+        reason: reason.to_owned(),
+        note: Some(shortened(&note, LONGEST_NOTE)),
+        action: reason.to_owned(),
+        secondary: None,
+    };
+    publish(context, &registry.object_ref(&()), event).await;
+}
+
 /// Writes an Event; it is no failure if that fails.
-async fn tell(context: &Context, reference: &ObjectReference, event: Event) {
+async fn publish(context: &Context, reference: &ObjectReference, event: Event) {
     if let Err(error) = context.recorder.publish(&event, reference).await {
         tracing::warn!(%error, reason = event.reason, "cannot write an Event");
     }

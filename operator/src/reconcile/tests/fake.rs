@@ -22,6 +22,16 @@ struct State {
     objects: BTreeMap<String, Value>,
     writes: Vec<String>,
     version: u64,
+    refusal: Option<Refusal>,
+}
+
+/// What is written to a path and not taken.
+pub(crate) struct Refusal {
+    pub(crate) path: &'static str,
+    pub(crate) code: u16,
+    pub(crate) message: &'static str,
+    /// Which of the objects that come.
+    pub(crate) concerns: fn(&Value) -> bool,
 }
 
 impl Fake {
@@ -45,6 +55,14 @@ impl Fake {
 
     pub(crate) fn put(&self, path: &str, object: Value) {
         self.state().store(path, object);
+    }
+
+    pub(crate) fn refuse(&self, refusal: Option<Refusal>) {
+        self.state().refusal = refusal;
+    }
+
+    pub(crate) fn remove(&self, path: &str) {
+        self.state().objects.remove(path);
     }
 
     pub(crate) fn get(&self, path: &str) -> Option<Value> {
@@ -78,6 +96,9 @@ impl Fake {
             .headers
             .get(http::header::CONTENT_TYPE)
             .is_some_and(|kind| kind.as_bytes().starts_with(b"application/apply-patch"));
+        if let Some(refused) = state.refused(&parts.method, &path, &body) {
+            return refused;
+        }
         let answer = match parts.method {
             Method::GET => state.read(&path),
             Method::POST => state.create(&path, body),
@@ -97,13 +118,35 @@ impl Fake {
 }
 
 impl State {
+    fn refused(&self, method: &Method, path: &str, body: &Value) -> Option<Response<Body>> {
+        let refusal = self.refusal.as_ref()?;
+        if *method == Method::GET || path != refusal.path || !(refusal.concerns)(body) {
+            return None;
+        }
+        let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": refusal.message, "reason": "Invalid", "code": refusal.code});
+        let answer = Response::builder().status(refusal.code);
+        Some(
+            answer
+                .body(Body::from(status.to_string().into_bytes()))
+                .expect("the parts are valid"),
+        )
+    }
+
     fn read(&self, path: &str) -> Option<Value> {
         if let Some(object) = self.objects.get(path) {
             return Some(object.clone());
         }
-        let is_list = ["/pods", "/secrets", "/trustbundles", "/registries"]
-            .iter()
-            .any(|end| path.ends_with(end));
+        let is_list = [
+            "/pods",
+            "/secrets",
+            "/trustbundles",
+            "/registries",
+            "/events",
+            "/storageclasses",
+        ]
+        .iter()
+        .any(|end| path.ends_with(end));
         is_list.then(|| {
             let (group, kind) = path.rsplit_once('/').expect("it ends in a kind");
             // One namespace, or all of them.

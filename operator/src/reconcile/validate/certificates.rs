@@ -13,6 +13,7 @@ pub use internal::AuthorityState;
 use super::hostname::Hostname;
 use super::{Acknowledged, Addresses, Finding};
 use crate::nodes::HostContent;
+use crate::reconcile::live::Key;
 use crate::reconcile::observe::{Keys, Observed};
 use jiff::{SignedDuration, Timestamp};
 use roadstead_api::trust::{Proof, RegistryReference, TrustBundleSpec};
@@ -49,6 +50,7 @@ pub(super) fn certificates(
     keys: &Keys,
     addresses: &Addresses,
     hostname: Hostname,
+    taken: &[Key],
     acknowledged: Acknowledged<'_>,
     findings: &mut Vec<Finding>,
 ) -> Certificates {
@@ -67,7 +69,12 @@ pub(super) fn certificates(
             _ => Vec::new(),
         }
     };
-    let external = external::external(observed, keys, &behind, findings);
+    // A Secret of somebody else under the copy's name vouches for nothing.
+    let copy = observed
+        .live
+        .get(&keys.external_tls)
+        .filter(|_| !taken.contains(&keys.external_tls));
+    let external = external::external(observed, copy, &behind, findings);
     let changes = [internal.next_change, external.next_change];
     Certificates {
         authority: internal.authority,

@@ -9,7 +9,7 @@ use super::ownership::{Ownership, ownership};
 use crate::reconcile::live::{Key, Kind};
 use crate::reconcile::observe::Observed;
 use crate::settings::Settings;
-use roadstead_api::registry::{ConditionStatus, ConditionType};
+use roadstead_api::registry::ConditionType;
 use std::net::IpAddr;
 
 /// Registries that clusters pull from anyway; each stands for its subdomains as well.
@@ -79,19 +79,19 @@ fn on_nodes(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding
     let Some(host) = observed.hosts.external.as_ref() else {
         return false;
     };
-    if !observed.registry.spec.node_trust.enabled {
+    let wanted = &observed.registry.spec.node_trust;
+    if !wanted.enabled || !wanted.include_hostname {
         return false;
     }
     match refusal(observed, settings, &host.name) {
         None => true,
         Some((reason, why)) => {
-            findings.push(Finding {
-                condition: ConditionType::NodesTrusted,
-                // The pods' own name of this registry is on the nodes all the same.
-                status: ConditionStatus::True,
-                reason,
-                message: format!("{} is not brought to nodes: {why}", host.name),
-            });
+            let message = format!(
+                "{} is not brought to nodes: {why}; if only clients outside the cluster use it, set \
+                 spec.nodeTrust.includeHostname to false",
+                host.name
+            );
+            findings.push(Finding::failure(ConditionType::NodesTrusted, reason, message));
             false
         }
     }

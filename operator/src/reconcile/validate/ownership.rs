@@ -1,11 +1,13 @@
 //! Whether an object that stands under one of our names is this Registry's.
 
+use super::Finding;
 use super::storage::Storage;
 use crate::names::{FIELD_MANAGER, MANAGED_BY_LABEL, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};
 use crate::reconcile::live::{Key, Kind};
 use crate::reconcile::observe::{Keys, Observed};
 use crate::settings::Settings;
 use roadstead_api::names::InvalidName;
+use roadstead_api::registry::ConditionType;
 use serde_json::Value;
 
 /// Why nothing at all is written.
@@ -40,14 +42,16 @@ pub(in crate::reconcile) enum Ownership {
     Leaving,
 }
 
-/// Refuses if anything that would be written belongs to somebody else.
-pub(super) fn check(
+/// The objects of somebody else that stand where this Registry would put its own. Before it has made anything, any of
+/// them stops it. Later a name that only a change of the spec needs is left to its owner and told, and all else goes on.
+pub(super) fn taken(
     observed: &Observed,
     settings: &Settings,
     keys: &Keys,
     storage: &Storage,
     external_on_nodes: bool,
-) -> Result<(), Refusal> {
+    findings: &mut Vec<Finding>,
+) -> Result<Vec<Key>, Refusal> {
     if let Some(invalid) = observed
         .claim_source
         .as_ref()
@@ -62,14 +66,43 @@ pub(super) fn check(
         Kind::PersistentVolumeClaim => *key == keys.data && matches!(storage, Storage::Own(_)),
         _ => true,
     };
+    let judge = |key: &Key, object| ownership(object, key, &observed.id, &settings.installation);
+    let established = observed
+        .live
+        .value(&keys.deployment)
+        .is_some_and(|deployment| judge(&keys.deployment, deployment) == Ownership::Ours);
+    let mut taken = Vec::new();
     for (key, object) in observed.live.iter().filter(|(key, _)| written(key)) {
-        match ownership(object, key, &observed.id, &settings.installation) {
-            Ownership::Ours => {}
-            Ownership::Foreign => return Err(Refusal::NameConflict(key.clone())),
-            Ownership::Leaving => return Err(Refusal::Leaving(key.clone())),
+        match (judge(key, object), needed_by(key, keys).filter(|_| established)) {
+            (Ownership::Ours, _) => {}
+            (Ownership::Foreign, Some(condition)) => {
+                // Of a budget nothing is needed for one pod.
+                if *key != keys.disruption_budget || observed.registry.spec.replicas > 1 {
+                    let refusal = Refusal::NameConflict(key.clone());
+                    findings.push(Finding::failure(condition, refusal.reason(), refusal.to_string()));
+                }
+                taken.push(key.clone());
+            }
+            (Ownership::Foreign, None) => return Err(Refusal::NameConflict(key.clone())),
+            (Ownership::Leaving, _) => return Err(Refusal::Leaving(key.clone())),
         }
     }
-    Ok(())
+    Ok(taken)
+}
+
+/// The condition of what a Registry can do without, if it can.
+fn needed_by(key: &Key, keys: &Keys) -> Option<ConditionType> {
+    if *key == keys.data {
+        Some(ConditionType::StorageReady)
+    } else if *key == keys.external_tls {
+        Some(ConditionType::CertificateValid)
+    } else if *key == keys.disruption_budget {
+        Some(ConditionType::Reconciled)
+    } else if key.kind == Kind::TrustBundle {
+        Some(ConditionType::NodesTrusted)
+    } else {
+        None
+    }
 }
 
 pub(in crate::reconcile) fn ownership(
@@ -99,6 +132,8 @@ pub(in crate::reconcile) fn ownership(
         Some(owner) if owner["uid"] == *id.uid => Ownership::Ours,
         Some(owner) if owner["kind"] == "Registry" => Ownership::Leaving,
         Some(_) => Ownership::Foreign,
+        // A claim of ours outlives Registries, so one that goes may well hold this one's images.
+        None if key.kind == Kind::PersistentVolumeClaim => Ownership::Ours,
         None if metadata["deletionTimestamp"].is_string() => Ownership::Leaving,
         None => Ownership::Ours,
     }

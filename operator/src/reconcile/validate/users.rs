@@ -1,6 +1,6 @@
 //! Who may use the registry: the people's lines, and the two users that the operator makes.
 
-use super::Finding;
+use super::{Finding, some_of};
 use crate::names::{PULL_USER, PUSH_USER};
 use crate::reconcile::live::Key;
 use crate::reconcile::observe::{Keys, Observed, Source};
@@ -32,10 +32,12 @@ pub(super) fn users(observed: &Observed, keys: &Keys, findings: &mut Vec<Finding
     let merged = merged_lines(observed, keys);
     let people = match &observed.htpasswd_source {
         None => Vec::new(),
-        Some(source) => people(source).unwrap_or_else(|(reason, message)| {
-            findings.push(Finding::failure(ConditionType::AuthReady, reason, message));
+        Some(source) => people(source, &observed.id.namespace).unwrap_or_else(|(reason, message)| {
             // What runs keeps running.
-            merged.iter().filter(|line| !is_ours(line)).cloned().collect()
+            let people: Vec<_> = merged.iter().filter(|line| !is_ours(line)).cloned().collect();
+            let message = format!("{message}; {}", still_in(&people));
+            findings.push(Finding::failure(ConditionType::AuthReady, reason, message));
+            people
         }),
     };
     Users {
@@ -53,7 +55,22 @@ fn merged_lines(observed: &Observed, keys: &Keys) -> Vec<String> {
     lines(&text).map(|(_, line)| line.to_owned()).collect()
 }
 
-fn people(source: &Source<Secret>) -> Result<Vec<String>, (&'static str, String)> {
+/// Who gets in while the Secret cannot be used, and how to change that.
+fn still_in(people: &[String]) -> String {
+    if people.is_empty() {
+        return "until then nobody but the two users that the operator makes can log in".to_owned();
+    }
+    let names: Vec<_> = people
+        .iter()
+        .filter_map(|line| user_of(line).map(str::to_owned))
+        .collect();
+    format!(
+        "until then the users of before can still log in ({}); to shut them out, remove spec.auth.htpasswd from the Registry",
+        some_of(&names)
+    )
+}
+
+fn people(source: &Source<Secret>, namespace: &str) -> Result<Vec<String>, (&'static str, String)> {
     let name = &source.name;
     if let Some(invalid) = &source.invalid {
         return Err((
@@ -65,7 +82,8 @@ fn people(source: &Source<Secret>) -> Result<Vec<String>, (&'static str, String)
         return Err((
             "SecretNotFound",
             format!(
-                "Secret {name} (spec.auth.htpasswd.secretRef) does not exist: create it with the key htpasswd"
+                "Secret {name} (spec.auth.htpasswd.secretRef) does not exist: \
+                 kubectl -n {namespace} create secret generic {name} --from-file=htpasswd=FILE"
             ),
         ));
     };
@@ -73,7 +91,8 @@ fn people(source: &Source<Secret>) -> Result<Vec<String>, (&'static str, String)
         return Err((
             "KeyMissing",
             format!(
-                "Secret {name} has no text under the key htpasswd: kubectl create secret generic {name} --from-file=htpasswd"
+                "Secret {name} has no text under the key htpasswd: add it: kubectl -n {namespace} create secret generic {name} \
+                 --from-file=htpasswd=FILE --dry-run=client -o yaml | kubectl replace -f -"
             ),
         ));
     };
@@ -152,6 +171,10 @@ mod tests {
         }
     }
 
+    fn people_of(source: &Source<Secret>) -> Result<Vec<String>, (&'static str, String)> {
+        people(source, "registry")
+    }
+
     fn line(user: &str) -> String {
         roadstead_pki::htpasswd::hash_line(user, "a password", 4).expect("the name is usable")
     }
@@ -160,13 +183,13 @@ mod tests {
     fn comments_and_empty_lines_do_not_travel() {
         let (ada, bob) = (line("ada"), line("bob"));
         let text = format!("# people\n\n{ada}\n  {bob}\n");
-        assert_eq!(people(&source(&text)), Ok(vec![ada, bob]));
+        assert_eq!(people_of(&source(&text)), Ok(vec![ada, bob]));
     }
 
     #[test]
     fn a_bad_line_is_named_by_its_number() {
         let (reason, message) =
-            people(&source(&format!("{}\nbob:{{SHA}}x\n", line("ada")))).expect_err("SHA is refused");
+            people_of(&source(&format!("{}\nbob:{{SHA}}x\n", line("ada")))).expect_err("SHA is refused");
         assert_eq!(reason, "InvalidHtpasswd");
         assert!(
             message.contains("images-auth") && message.contains("line 2"),
@@ -181,9 +204,21 @@ mod tests {
     #[test]
     fn a_user_named_like_ours_is_refused_with_its_line() {
         let text = format!("# first\n{}\n", line("roadstead-pull"));
-        let (reason, message) = people(&source(&text)).expect_err("the name is ours");
+        let (reason, message) = people_of(&source(&text)).expect_err("the name is ours");
         assert_eq!(reason, "ReservedUser");
         assert!(message.contains("line 2: the user roadstead-pull"), "{message}");
+    }
+
+    #[test]
+    fn whoever_still_gets_in_is_named_with_the_way_to_shut_them_out() {
+        let people: Vec<_> = (1..=7).map(|number| line(&format!("user{number}"))).collect();
+        let told = still_in(&people);
+        assert!(
+            told.contains("(user1, user2, user3, user4, user5 and 2 more)"),
+            "{told}"
+        );
+        assert!(told.contains("remove spec.auth.htpasswd"), "{told}");
+        assert!(still_in(&[]).contains("nobody but the two users"));
     }
 
     #[test]
@@ -193,12 +228,20 @@ mod tests {
             object: None,
             invalid: None,
         };
-        assert_eq!(people(&missing).expect_err("it is missing").0, "SecretNotFound");
+        assert_eq!(
+            people_of(&missing).expect_err("it is missing").0,
+            "SecretNotFound"
+        );
         let empty = Source {
             name: "images-auth".into(),
             object: Some(Secret::default()),
             invalid: None,
         };
-        assert_eq!(people(&empty).expect_err("it is empty").0, "KeyMissing");
+        let (reason, message) = people_of(&empty).expect_err("it is empty");
+        assert_eq!(reason, "KeyMissing");
+        assert!(
+            message.contains("-n registry") && message.contains("kubectl replace"),
+            "{message}"
+        );
     }
 }

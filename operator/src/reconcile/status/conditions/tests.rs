@@ -1,7 +1,8 @@
 //! What is told, for clusters in all kinds of states.
 
 use super::*;
-use crate::nodes::NodeProblem;
+use crate::nodes::{NodeProblem, Tally};
+use crate::reconcile::causes::Causes;
 use crate::reconcile::examples::{Cluster, MINIMAL, NOW};
 use roadstead_api::trust::ProblemReason;
 use serde_json::{Value, json};
@@ -47,6 +48,17 @@ impl Scene {
     }
 
     fn told(&self, kind: ConditionType) -> Told {
+        let pods = Some("pod images-0: ErrImagePull".to_owned());
+        self.told_with(
+            kind,
+            &Causes {
+                pods,
+                ..Causes::default()
+            },
+        )
+    }
+
+    fn told_with(&self, kind: ConditionType, causes: &Causes) -> Told {
         let validated = self.cluster.validate().expect("nothing stands in the way");
         let facts = Facts {
             validated: &validated,
@@ -54,7 +66,9 @@ impl Scene {
             claim: None,
             complete: true,
             tally: self.tally.as_ref(),
-            pods: Some("pod images-0: ErrImagePull"),
+            paused: false,
+            refused: &[],
+            causes,
             now: NOW,
         };
         let condition = conditions(&facts)
@@ -175,4 +189,44 @@ fn a_note_is_told_beside_what_holds_and_a_failure_instead_of_it() {
         (ConditionStatus::False, "Told", "a finding")
     );
     assert_eq!(told(no("Usual", "not yet"), ConditionStatus::True).1, "Usual");
+}
+
+#[test]
+fn a_volume_that_takes_nothing_is_not_ready_though_it_is_bound() {
+    let mut scene = scene();
+    let key = scene.cluster.keys.data.clone();
+    let mut claim = scene
+        .cluster
+        .observed
+        .live
+        .value(&key)
+        .expect("it was built")
+        .clone();
+    claim["status"] = json!({"phase": "Bound", "capacity": {"storage": "1Gi"}});
+    scene.cluster.put(&key, &claim);
+    let bound = scene.told(ConditionType::StorageReady);
+    assert_eq!(bound.2, "volume claim images-data has its volume of 1Gi");
+    let causes = Causes {
+        store: Some("permission denied".into()),
+        ..Causes::default()
+    };
+    let (status, reason, message) = scene.told_with(ConditionType::StorageReady, &causes);
+    assert_eq!((status, reason), (ConditionStatus::False, "NotWritable"));
+    assert!(message.contains("permission denied; pulls go on"), "{message}");
+    assert_eq!(scene.told_with(ConditionType::Ready, &causes).1, "Serving");
+}
+
+#[test]
+fn a_refused_name_does_not_hide_what_is_true_of_the_others() {
+    let refused = Finding::failure(
+        ConditionType::NodesTrusted,
+        "HostnameNotAllowed",
+        "x is not brought".into(),
+    );
+    let with = |usual| nodes::with_findings(usual, [refused.clone()].iter());
+    let (status, reason, message) = with(yes("AllNodesTrust", "2 of 2 nodes trust y"));
+    assert_eq!((status, reason), (ConditionStatus::False, "HostnameNotAllowed"));
+    assert_eq!(message, "2 of 2 nodes trust y; x is not brought");
+    let (_, reason, _) = with(no("Pending", "1 of 2 nodes trust y"));
+    assert_eq!(reason, "Pending");
 }

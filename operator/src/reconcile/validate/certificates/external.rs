@@ -4,8 +4,8 @@
 //! also carries the CA that came with it. A source whose CA the nodes do not know yet waits until they do; the CA
 //! before it stays in the bundle for a while, for pods and clients that are slower.
 
-use super::super::Finding;
-use crate::reconcile::observe::{Keys, Observed, Source};
+use super::super::{Finding, some_of};
+use crate::reconcile::observe::{Observed, Source};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use roadstead_api::registry::{ConditionStatus, ConditionType};
@@ -56,10 +56,10 @@ pub(super) struct Outcome {
     pub(super) next_change: Option<Timestamp>,
 }
 
-/// `behind`: the live nodes that do not trust these CAs yet.
+/// `copy`: what pods serve now. `behind`: the live nodes that do not trust these CAs yet.
 pub(super) fn external(
     observed: &Observed,
-    keys: &Keys,
+    copy: Option<Secret>,
     behind: &dyn Fn(&[Certificate]) -> Vec<String>,
     findings: &mut Vec<Finding>,
 ) -> Outcome {
@@ -71,12 +71,8 @@ pub(super) fn external(
         };
     };
     let now = observed.now;
-    let current = observed
-        .live
-        .get::<Secret>(&keys.external_tls)
-        .as_ref()
-        .and_then(read::copy);
-    let candidate = match read::read(source) {
+    let current = copy.as_ref().and_then(read::copy);
+    let candidate = match read::read(source, &observed.id.namespace) {
         Ok(candidate) => candidate,
         Err((reason, message)) => {
             findings.push(failure(reason, message));
@@ -231,14 +227,5 @@ impl Serving {
     fn last_call(&self) -> Timestamp {
         let leaf = self.certificate.leaf();
         leaf.not_before() + leaf.not_after().duration_since(leaf.not_before()) / 5 * 4
-    }
-}
-
-/// Names are for people: a few of many are enough.
-fn some_of(names: &[String]) -> String {
-    const SHOWN: usize = 5;
-    match names.len() {
-        0..=SHOWN => names.join(", "),
-        many => format!("{} and {} more", names[..SHOWN].join(", "), many - SHOWN),
     }
 }

@@ -12,7 +12,7 @@ use roadstead_pki::server::ServerCertificate;
 type Refused = (&'static str, String);
 
 /// What a person put into a Secret, if its parts belong together.
-pub(super) fn read(source: &Source<Secret>) -> Result<Serving, Refused> {
+pub(super) fn read(source: &Source<Secret>, namespace: &str) -> Result<Serving, Refused> {
     let name = &source.name;
     if let Some(invalid) = &source.invalid {
         return Err(("InvalidName", format!("spec.tls.secretRef.name {invalid}")));
@@ -21,7 +21,7 @@ pub(super) fn read(source: &Source<Secret>) -> Result<Serving, Refused> {
         return Err((
             "SecretNotFound",
             format!(
-                "Secret {name} (spec.tls.secretRef) does not exist: kubectl create secret tls {name} --cert=FILE --key=FILE"
+                "Secret {name} (spec.tls.secretRef) does not exist: kubectl -n {namespace} create secret tls {name} --cert=FILE --key=FILE"
             ),
         ));
     };
@@ -29,7 +29,11 @@ pub(super) fn read(source: &Source<Secret>) -> Result<Serving, Refused> {
         text(secret, key).ok_or_else(|| {
             (
                 "KeyMissing",
-                format!("Secret {name} has no text under the key {key}"),
+                format!(
+                    "Secret {name} has no text under the key {key}: put the certificate under tls.crt and its key under \
+                     tls.key: kubectl -n {namespace} create secret tls {name} --cert=FILE --key=FILE --dry-run=client -o yaml \
+                     | kubectl replace -f -"
+                ),
             )
         })
     };

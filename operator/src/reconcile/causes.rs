@@ -1,0 +1,74 @@
+//! Causes: why a Registry does not work, in the words of those who know: the Deployment, kubelets, the scheduler, the
+//! provisioner, the registry itself.
+//!
+//! - `pods`: why there are too few of them; `claim`: why it has no volume; `events`: what was said about an object
+//!
+//! Conditions tell symptoms by themselves. What is asked here is asked only where there is something to explain, but for
+//! the pods, which also tell whether they can write.
+
+mod claim;
+mod events;
+mod pods;
+
+use super::live::Live;
+use super::validate::{Storage, Validated};
+use crate::context::Context;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
+use kube::api::{Api, ListParams};
+
+/// What is known about why something is not as it should be.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Causes {
+    /// Why pods do not run, or what ended one that does.
+    pub pods: Option<String>,
+    /// Why the claim has no volume.
+    pub claim: Option<String>,
+    /// Why the registry cannot write its volume, by its own word.
+    pub store: Option<String>,
+}
+
+/// `claim`: the one that a person named.
+pub(super) async fn look(
+    context: &Context,
+    validated: &Validated,
+    live: &Live,
+    claim: Option<&PersistentVolumeClaim>,
+) -> Result<Causes, kube::Error> {
+    let deployment: Option<Deployment> = live.get(&validated.keys.deployment);
+    let Some(deployment) = deployment else {
+        return Ok(Causes::default());
+    };
+    let own: Option<PersistentVolumeClaim>;
+    let claim = match &validated.storage {
+        Storage::Own(_) => {
+            own = live.get(&validated.keys.data);
+            own.as_ref()
+        }
+        Storage::Existing { .. } => claim,
+        Storage::EmptyDir { .. } => None,
+    };
+    let pods = pods_of(context, validated).await?;
+    Ok(Causes {
+        pods: pods::why_not_ready(context, validated, &deployment, &pods).await?,
+        claim: match claim {
+            Some(claim) => claim::why_pending(context, claim).await?,
+            None => None,
+        },
+        store: context
+            .stores
+            .refusal(&validated.id, pods::addresses(&pods))
+            .await,
+    })
+}
+
+async fn pods_of(context: &Context, validated: &Validated) -> Result<Vec<Pod>, kube::Error> {
+    let id = &validated.id;
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &id.namespace);
+    let mut pods = api
+        .list(&ListParams::default().labels(&id.pod_selector()))
+        .await?
+        .items;
+    pods.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
+    Ok(pods)
+}

@@ -1,0 +1,86 @@
+//! Who trusts the registry.
+
+use super::{Facts, Told, no, yes};
+use crate::nodes::Tally;
+use crate::reconcile::validate::Finding;
+use roadstead_api::registry::ConditionStatus;
+
+pub(super) fn nodes(facts: &Facts<'_>) -> Told {
+    let validated = facts.validated;
+    if !validated.node_trust {
+        return no(
+            "NodeTrustDisabled",
+            "spec.nodeTrust.enabled is false: pods on nodes cannot pull from here",
+        );
+    }
+    let Some(tally) = facts.tally else {
+        return no(
+            "AgentNotFound",
+            "the DaemonSet of the node agents is not there: is Roadstead installed completely?",
+        );
+    };
+    let hosts: Vec<_> = validated
+        .node_hosts
+        .iter()
+        .map(|on| on.host.to_string())
+        .collect();
+    if hosts.is_empty() || !facts.complete {
+        return no("Pending", "there is nothing to bring to the nodes yet");
+    }
+    let hosts = hosts.join(", ");
+    let Tally {
+        desired,
+        trusted,
+        unsupported,
+        problems,
+        behind: _,
+    } = tally;
+    if *desired == 0 {
+        no("Pending", "no node has an agent yet")
+    } else if trusted >= desired {
+        yes(
+            "AllNodesTrust",
+            format!("{trusted} of {desired} nodes trust {hosts}"),
+        )
+    } else if trusted + unsupported >= *desired {
+        let told = some_of(problems);
+        no(
+            "UnsupportedNodes",
+            format!("{unsupported} of {desired} nodes need something done on them{told}"),
+        )
+    } else {
+        let told = some_of(problems);
+        no(
+            "Pending",
+            format!("{trusted} of {desired} nodes trust {hosts}{told}"),
+        )
+    }
+}
+
+fn some_of(problems: &[crate::nodes::NodeProblem]) -> String {
+    let told = problems.iter().take(3).map(|problem| {
+        let crate::nodes::NodeProblem {
+            node,
+            reason,
+            message,
+        } = problem;
+        format!("; {node}: {}: {message}", reason.as_str())
+    });
+    told.collect()
+}
+
+/// What is refused to one name is told beside what is true of the others; the condition does not hold while anything is
+/// refused, so that whoever waits for it does not wait for half of what was asked for.
+pub(super) fn with_findings<'a>(usual: Told, findings: impl Iterator<Item = &'a Finding>) -> Told {
+    let findings: Vec<_> = findings.collect();
+    let Some(first) = findings.first() else {
+        return usual;
+    };
+    let (status, reason, message) = usual;
+    let told: Vec<_> = findings.iter().map(|finding| finding.message.as_str()).collect();
+    let message = format!("{message}; {}", told.join("; "));
+    match status {
+        ConditionStatus::True => (first.status, first.reason, message),
+        _ => (status, reason, message),
+    }
+}
