@@ -1,12 +1,18 @@
-//! Durations as Go writes them: `168h`, `1h30m`, `1.5s`, `0`.
+//! Durations as Go writes them: `168h`, `1h30m`, `1.5s`, `0`. What is less than nothing is nothing.
 
 use std::time::Duration;
 
 pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let complaint = || format!("\"{text}\" is not a duration; write one like 30s, 10m or 168h");
-    let mut rest = text.trim();
+    let (is_negative, mut rest) = match text.strip_prefix(['-', '+']) {
+        Some(rest) => (text.starts_with('-'), rest),
+        None => (false, text),
+    };
     if rest == "0" {
         return Ok(Duration::ZERO);
+    }
+    if rest.is_empty() {
+        return Err(complaint());
     }
     let mut total = 0.0;
     while !rest.is_empty() {
@@ -22,9 +28,11 @@ pub(super) fn parse(text: &str) -> Result<Duration, String> {
         total += number * seconds(unit).ok_or_else(complaint)?;
         rest = after;
     }
-    if text.trim().is_empty() {
+    // Go counts in 64 bits of nanoseconds.
+    if total * 1e9 >= i64::MAX as f64 {
         return Err(complaint());
     }
+    let total = if is_negative { 0.0 } else { total };
     Duration::try_from_secs_f64(total).map_err(|_| complaint())
 }
 
@@ -53,6 +61,11 @@ mod tests {
             ("0", 0),
             ("168h", 604_800_000),
             ("5ms", 5),
+            (".5s", 500),
+            ("1.s", 1000),
+            ("+5s", 5000),
+            ("-1s", 0),
+            ("-0", 0),
         ] {
             assert_eq!(parse(text), Ok(Duration::from_millis(milliseconds)), "{text}");
         }
@@ -60,7 +73,9 @@ mod tests {
 
     #[test]
     fn refuses_what_go_refuses() {
-        for text in ["", "30", "s", "1d", "-1s", "1..5s", "1h 30m", "9e99h"] {
+        for text in [
+            "", "30", "s", "1d", "10 s", "10S", "1e3s", "1m1", "1..5s", "1h 30m", "9e99h", "3000000h", "-",
+        ] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -6,79 +6,111 @@ use serde_yaml::{Mapping, Value};
 use super::judge::{expand_choice, is_unset, slip};
 use super::problem::{Problem, Warning};
 use super::schema::{self, Node};
+use super::tree::{Builder, Findings};
+use super::{guards, services, yaml};
 
-/// Writes the variables into the tree. Unknown ones are warnings only: Kubernetes sets `REGISTRY_PORT` and the like
-/// beside a Service called `registry`. But a slip in one that says who gets in is a problem.
+/// Writes the variables into the tree. Unknown ones are warnings only, for other programs may have such variables; but
+/// a slip in one that says who gets in is a problem. Those of Services are nobody's setting.
 pub(super) fn apply(
     tree: &mut Value,
     variables: impl Iterator<Item = (String, String)>,
-    warnings: &mut Vec<Warning>,
-) -> Vec<Problem> {
+    findings: &mut Findings,
+) {
     let mut variables: Vec<_> = variables
         .filter(|(name, _)| name.starts_with("REGISTRY_") && name != super::CONFIGURATION_PATH)
         .collect();
     variables.sort();
-    let mut problems = Vec::new();
+    let links = services::links(&variables);
+    variables.retain(|(name, value)| !services::is_of_a_service(name, value, &links));
     for (name, value) in variables {
-        let path: Vec<String> = name.split('_').skip(1).map(str::to_lowercase).collect();
+        let path = path(&name);
         // What cannot be written whole leaves nothing behind.
         let mut changed = tree.clone();
-        match set(&schema::ROOT, &mut changed, &path, &value) {
+        let mut setter = Setter {
+            name: &name,
+            payload: &value,
+            path: String::new(),
+            in_gate: false,
+            findings,
+        };
+        match setter.set(&schema::ROOT, &mut changed, &path) {
             Ok(()) => *tree = changed,
-            Err(Failure::Unknown) => {
-                let nearest = nearest(&schema::ROOT, &path);
-                let is_gate = nearest.as_ref().is_some_and(|path| begins_with_gate(path));
-                let nearest = nearest.map(|path| format!("REGISTRY_{}", path.join("_").to_uppercase()));
-                match nearest {
-                    Some(nearest) if is_gate => {
-                        let what =
-                            format!("names no key, and everyone might get in; did you mean {nearest}?");
-                        problems.push(Problem::new(&name, what));
-                    }
-                    nearest => warnings.push(Warning::UnknownVariable { name, nearest }),
-                }
-            }
-            Err(Failure::Broken(what)) => problems.push(Problem::new(&name, what)),
+            Err(Failure::Unknown) => unknown(name, &path, findings),
+            Err(Failure::Broken(what)) => findings.problems.push(Problem::new(&name, what)),
         }
     }
-    problems
+}
+
+/// By the names that Go's fields have, where the keys are called something else.
+fn path(name: &str) -> Vec<String> {
+    const RENAMED: [([&str; 2], &str); 4] = [
+        (["notifications", "eventconfig"], "events"),
+        (["health", "filecheckers"], "file"),
+        (["health", "httpcheckers"], "http"),
+        (["health", "tcpcheckers"], "tcp"),
+    ];
+    let mut path: Vec<String> = name.split('_').skip(1).map(str::to_lowercase).collect();
+    for (field, key) in RENAMED {
+        if path.len() > 1 && field == [path[0].as_str(), path[1].as_str()] {
+            key.clone_into(&mut path[1]);
+        }
+    }
+    path
+}
+
+/// The dotted key that a variable is for.
+pub(super) fn key_of(name: &str) -> Option<String> {
+    name.starts_with("REGISTRY_").then(|| path(name).join("."))
+}
+
+fn unknown(name: String, path: &[String], findings: &mut Findings) {
+    let nearest = nearest(&schema::ROOT, path, false);
+    let is_guarded = nearest.as_ref().is_some_and(|(_, is_guarded)| *is_guarded) || guards::is_of_tls(path);
+    let nearest = nearest.map(|(path, _)| format!("REGISTRY_{}", path.join("_").to_uppercase()));
+    if is_guarded {
+        let hint = nearest
+            .map(|nearest| format!("; did you mean {nearest}?"))
+            .unwrap_or_default();
+        let what = format!("names no key, and everyone might get in{hint}");
+        findings.problems.push(Problem::new(&name, what));
+    } else {
+        findings.warnings.push(Warning::UnknownVariable { name, nearest });
+    }
 }
 
 /// The path that was most likely meant: each unknown part replaced by the known one that is a slip away, if the whole
-/// then names a key.
-fn nearest(node: &Node, path: &[String]) -> Option<Vec<String>> {
+/// then names a key. And whether losing it would open a door.
+fn nearest(node: &Node, path: &[String], in_gate: bool) -> Option<(Vec<String>, bool)> {
+    let in_gate = in_gate || matches!(node, Node::Gate(_));
     let Some((first, rest)) = path.split_first() else {
-        return Some(Vec::new());
+        return Some((Vec::new(), in_gate || node.is_guarded()));
     };
-    let (name, below) = match node {
-        Node::Group(known) | Node::Choice(known) | Node::Gate(known) => {
+    let (name, (below, is_guarded)) = match node.inner() {
+        Node::Group(known) | Node::Choice(known) => {
             let names = || known.iter().map(|(name, _)| *name);
             let name = names()
                 .find(|name| name == first)
                 .or_else(|| slip(first, names()))?;
             let (_, child) = known.iter().find(|(known, _)| *known == name)?;
-            (name, nearest(child, rest)?)
+            (name, nearest(child, rest, in_gate)?)
         }
-        Node::Names(child) | Node::List(child) => (first.as_str(), nearest(child, rest)?),
+        Node::Names(child) | Node::List(child) | Node::TextOrList(child) => {
+            (first.as_str(), nearest(child, rest, in_gate)?)
+        }
         // Whatever stands below these is as good as anything else, so that no slip can be told there.
         Node::Harmless
         | Node::Refused(_)
         | Node::RefusedKind(_)
         | Node::Silent
         | Node::Text
-        | Node::Value => return None,
+        | Node::Flag
+        | Node::Number
+        | Node::Duration
+        | Node::Any
+        | Node::Gate(_)
+        | Node::Guarded(_) => return None,
     };
-    Some([vec![name.to_owned()], below].concat())
-}
-
-fn begins_with_gate(path: &[String]) -> bool {
-    let Node::Group(known) = &schema::ROOT else {
-        return false;
-    };
-    let is_gate = |(name, node): &(&str, Node)| {
-        path.first().is_some_and(|first| first == name) && matches!(node, Node::Gate(_))
-    };
-    known.iter().any(is_gate)
+    Some(([vec![name.to_owned()], below].concat(), is_guarded))
 }
 
 enum Failure {
@@ -86,45 +118,84 @@ enum Failure {
     Broken(String),
 }
 
-/// Goes down the schema and the tree side by side; both say whether a list or a map has to be made.
-fn set(node: &Node, place: &mut Value, path: &[String], payload: &str) -> Result<(), Failure> {
-    let Some((first, rest)) = path.split_first() else {
-        *place = read(node, payload)?;
-        return Ok(());
-    };
-    match node {
-        Node::Group(known) | Node::Choice(known) | Node::Gate(known) => {
-            let (name, child) = known
-                .iter()
-                .find(|(name, _)| name == first)
-                .ok_or(Failure::Unknown)?;
-            expand_choice(place);
-            set(child, entry(place, name), rest, payload)
-        }
-        Node::Names(child) => set(child, named_entry(place, first), rest, payload),
-        Node::List(child) => set(child, item(place, first)?, rest, payload),
-        // What stands below such a key does not matter; that it was set does.
-        Node::Harmless | Node::Refused(_) | Node::RefusedKind(_) => {
-            *place = Value::Bool(true);
-            Ok(())
-        }
-        Node::Silent => Ok(()),
-        Node::Text | Node::Value => Err(Failure::Unknown),
-    }
+/// Writes one variable. Goes down the schema and the tree side by side; both say whether a list or a map has to be made.
+struct Setter<'a> {
+    name: &'a str,
+    payload: &'a str,
+    /// As far as it is gone down.
+    path: String,
+    in_gate: bool,
+    findings: &'a mut Findings,
 }
 
-fn read(node: &Node, payload: &str) -> Result<Value, Failure> {
-    let value: Value =
-        serde_yaml::from_str(payload).map_err(|error| Failure::Broken(format!("not valid YAML: {error}")))?;
-    Ok(match (node, value) {
-        // `0123` is text where text is expected; YAML alone would make it a number and lose the zero.
-        (Node::Text, Value::Number(_) | Value::Bool(_)) => Value::String(payload.trim().to_owned()),
-        // A secret must not stay in the tree, where an error message could quote it.
-        (Node::Harmless | Node::Refused(_) | Node::RefusedKind(_), value) if !is_unset(&value) => {
-            Value::Bool(true)
+impl Setter<'_> {
+    fn set(&mut self, node: &Node, place: &mut Value, path: &[String]) -> Result<(), Failure> {
+        self.in_gate |= matches!(node, Node::Gate(_));
+        let Some((first, rest)) = path.split_first() else {
+            return self.write(node, place);
+        };
+        let (child, entry) = match node.inner() {
+            Node::Group(known) | Node::Choice(known) => {
+                let (name, child) = known
+                    .iter()
+                    .find(|(name, _)| name == first)
+                    .ok_or(Failure::Unknown)?;
+                expand_choice(place);
+                (child, entry(place, name))
+            }
+            Node::Names(child) => (*child, named_entry(place, first)),
+            Node::List(child) | Node::TextOrList(child) => (*child, item(place, first)?),
+            // What stands below such a key does not matter; that it was set does.
+            Node::Harmless | Node::Refused(_) | Node::RefusedKind(_) => {
+                *place = Value::Bool(true);
+                return Ok(());
+            }
+            Node::Silent => return Ok(()),
+            Node::Text
+            | Node::Flag
+            | Node::Number
+            | Node::Duration
+            | Node::Any
+            | Node::Gate(_)
+            | Node::Guarded(_) => return Err(Failure::Unknown),
+        };
+        self.path = super::judge::join(&self.path, first);
+        self.set(child, entry, rest)
+    }
+
+    fn write(&mut self, node: &Node, place: &mut Value) -> Result<(), Failure> {
+        let before = std::mem::replace(place, self.read(node)?);
+        // An empty variable empties a key, as for registry:2; but not one that keeps people out.
+        if (self.in_gate || node.is_guarded()) && is_unset(place) && !is_unset(&before) {
+            return Err(Failure::Broken(format!(
+                "it is empty, and everyone might get in without what the file says of {}; write a value, or remove \
+                 the variable",
+                self.path
+            )));
         }
-        (_, value) => value,
-    })
+        Ok(())
+    }
+
+    fn read(&mut self, node: &Node) -> Result<Value, Failure> {
+        let document = yaml::read(self.payload)
+            .map_err(|syntax| Failure::Broken(format!("not valid YAML: {}", syntax.what)))?;
+        let Some(root) = document.root else {
+            return Ok(match node.inner() {
+                Node::Text => Value::String(String::new()),
+                _ => Value::Null,
+            });
+        };
+        let value = Builder::new(self.findings, Some(self.name)).value(node, &root, &self.path);
+        // A secret must not stay in the tree, where an error message could quote it.
+        let is_of_no_use = matches!(
+            node.inner(),
+            Node::Harmless | Node::Refused(_) | Node::RefusedKind(_)
+        );
+        Ok(match value {
+            value if is_of_no_use && !is_unset(&value) => Value::Bool(true),
+            value => value,
+        })
+    }
 }
 
 fn entry<'a>(place: &'a mut Value, name: &str) -> &'a mut Value {

@@ -1,38 +1,19 @@
-//! Reads the tree and judges each of its keys by the schema: what is unknown or without effect is reported and taken
-//! out, so that the typed fields see only what they know.
+//! Judges each key of the tree by the schema: what is unknown or without effect is reported and taken out, so that the
+//! typed fields see only what they know.
 
 use serde_yaml::{Mapping, Value};
 
+use super::guards;
 use super::problem::{Problem, Warning};
 use super::schema::{self, Node};
+use super::tree::Findings;
 
-/// The tree of a configuration file. An empty file is an empty tree.
-pub(super) fn read(text: &str) -> Result<Value, Problem> {
-    let mut tree: Value = serde_yaml::from_str(text)?;
-    tree.apply_merge()?;
-    match tree {
-        Value::Null => Ok(Value::Mapping(Mapping::new())),
-        Value::Mapping(_) => {
-            check_version(&tree)?;
-            Ok(tree)
-        }
-        _ => Err(Problem::new(
-            "configuration",
-            "keys and values are expected, as in \"version: 0.1\"",
-        )),
-    }
-}
-
-fn check_version(tree: &Value) -> Result<(), Problem> {
-    let version = match tree.get("version") {
-        None => return Ok(()),
-        Some(Value::Number(number)) => number.to_string(),
-        Some(Value::String(text)) => text.clone(),
-        Some(_) => String::new(),
-    };
-    match version.as_str() {
-        "0.1" => Ok(()),
-        _ => Err(Problem::new(
+/// Of the format of the file, as it is written.
+pub(super) fn version(tree: &Value) -> Option<Problem> {
+    match tree.get("version")? {
+        Value::String(text) if text == "0.1" => None,
+        Value::Null => None,
+        _ => Some(Problem::new(
             "version",
             "only version 0.1 of the format is known; write \"version: 0.1\"",
         )),
@@ -68,6 +49,16 @@ pub(super) fn missing(tree: &Value) -> Vec<Warning> {
             what: "no way to log in is named, and everyone is let in; write \"auth: none\" if that is meant",
         });
     }
+    if tree
+        .get("http")
+        .and_then(|http| http.get("tls"))
+        .is_some_and(is_empty)
+    {
+        missing.push(Warning::Missing {
+            key: "http.tls",
+            what: "no certificate is named, and everything goes over plain HTTP; remove the key if that is meant",
+        });
+    }
     missing
 }
 
@@ -80,22 +71,21 @@ fn is_empty(value: &Value) -> bool {
 }
 
 /// Takes out of the tree what the typed fields do not know.
-pub(super) fn keys(tree: &mut Value, warnings: &mut Vec<Warning>) -> Vec<Problem> {
+pub(super) fn keys(tree: &mut Value, findings: &mut Findings) {
     let mut judge = Judge {
-        warnings,
+        findings,
         without_effect: Vec::new(),
-        problems: Vec::new(),
     };
-    judge.visit(&schema::ROOT, tree, "");
+    judge.visit(&schema::ROOT, tree, "", false);
     let Judge {
-        warnings,
+        findings,
         without_effect,
-        problems,
     } = judge;
     if !without_effect.is_empty() {
-        warnings.push(Warning::WithoutEffect { keys: without_effect });
+        findings
+            .warnings
+            .push(Warning::WithoutEffect { keys: without_effect });
     }
-    problems
 }
 
 /// Whether a key with this value says anything: `endpoints: []` does not ask for notifications.
@@ -121,107 +111,131 @@ pub(super) fn expand_choice(value: &mut Value) {
 }
 
 struct Judge<'a> {
-    warnings: &'a mut Vec<Warning>,
+    findings: &'a mut Findings,
     without_effect: Vec<String>,
-    problems: Vec<Problem>,
 }
 
 impl Judge<'_> {
-    fn visit(&mut self, node: &Node, value: &mut Value, path: &str) {
-        match node {
-            Node::Group(known) => self.visit_group(known, value, path, false),
-            Node::Choice(known) => {
-                expand_choice(value);
-                self.visit_group(known, value, path, false);
-            }
-            Node::Gate(known) => {
-                expand_choice(value);
+    /// `in_gate`: something around this place is a gate.
+    fn visit(&mut self, node: &Node, value: &mut Value, path: &str, in_gate: bool) {
+        let is_gate = matches!(node, Node::Gate(_));
+        let in_gate = in_gate || is_gate;
+        match node.inner() {
+            Node::Group(known) | Node::Choice(known) => {
+                if matches!(node.inner(), Node::Choice(_)) {
+                    expand_choice(value);
+                }
                 // Somebody began to write it, and must not be taken for somebody who did not want it.
-                if value.is_null() {
+                if is_gate && value.is_null() {
                     *value = Value::Mapping(Mapping::new());
                 }
-                self.visit_group(known, value, path, true);
+                self.visit_group(known, value, path, in_gate);
             }
-            Node::List(item) => {
+            Node::List(item) | Node::TextOrList(item) => {
                 if let Value::Sequence(items) = value {
                     for (index, value) in items.iter_mut().enumerate() {
-                        self.visit(item, value, &format!("{path}.{index}"));
+                        self.visit(item, value, &format!("{path}.{index}"), in_gate);
                     }
                 } else {
                     // A header with one value may be written without the list.
-                    self.visit(item, value, path);
+                    self.visit(item, value, path, in_gate);
                 }
             }
             Node::Names(item) => {
                 if let Value::Mapping(entries) = value {
                     for (key, value) in entries.iter_mut() {
-                        self.visit(item, value, &join(path, &text_of(key)));
+                        self.visit(item, value, &join(path, &text_of(key)), in_gate);
                     }
                 }
             }
-            Node::Text => {
-                // YAML reads `realm: 1234` as a number; the author meant text.
-                if matches!(value, Value::Number(_) | Value::Bool(_)) {
-                    *value = Value::String(text_of(value));
-                }
-            }
-            Node::Value | Node::Silent | Node::Harmless | Node::Refused(_) | Node::RefusedKind(_) => {}
+            Node::Text
+            | Node::Flag
+            | Node::Number
+            | Node::Duration
+            | Node::Any
+            | Node::Silent
+            | Node::Harmless
+            | Node::Refused(_)
+            | Node::RefusedKind(_)
+            | Node::Gate(_)
+            | Node::Guarded(_) => {}
         }
     }
 
-    fn visit_group(&mut self, known: &[(&str, Node)], value: &mut Value, path: &str, is_gate: bool) {
+    fn visit_group(&mut self, known: &[(&str, Node)], value: &mut Value, path: &str, in_gate: bool) {
         let Value::Mapping(entries) = value else { return };
         entries.retain(|key, value| {
             let key = text_of(key);
             let path = join(path, &key);
-            match known.iter().find(|(name, _)| *name == key) {
-                None => {
-                    let unknown = unknown(known, path, &key);
-                    if is_gate {
-                        self.problems.push(Problem::Slip(unknown));
-                    } else {
-                        self.warnings.push(unknown);
-                    }
-                    false
-                }
-                Some((_, Node::Silent)) => false,
-                Some((_, Node::Harmless)) => {
+            let Some((_, node)) = known.iter().find(|(name, _)| *name == key) else {
+                self.unknown(known, path, &key, value, in_gate);
+                return false;
+            };
+            match node.inner() {
+                Node::Silent => false,
+                Node::Harmless => {
                     if !is_unset(value) {
                         self.without_effect.push(path);
                     }
                     false
                 }
-                Some((_, Node::Refused(way_out))) => {
+                Node::Refused(way_out) => {
                     if !is_unset(value) {
-                        self.problems.push(Problem::new(&path, *way_out));
+                        self.problem(&path, way_out);
                     }
                     false
                 }
-                Some((_, Node::RefusedKind(way_out))) => {
-                    self.problems.push(Problem::new(&path, *way_out));
+                Node::RefusedKind(way_out) => {
+                    self.problem(&path, way_out);
                     false
                 }
-                Some(_) if is_gate && value.is_null() => {
+                // Only `auth` may be left so: registry:2 lets everyone in then, and files have it.
+                _ if value.is_null() && (in_gate || matches!(node, Node::Gate(_)) && path.contains('.')) => {
                     let what = "nothing is given, and everyone might get in; write what belongs there, or remove the key";
-                    self.problems.push(Problem::new(&path, what));
+                    self.problem(&path, what);
                     false
                 }
-                Some((_, node)) => {
-                    self.visit(node, value, &path);
+                _ => {
+                    self.visit(node, value, &path, in_gate);
                     !value.is_null()
                 }
             }
         });
     }
+
+    fn unknown(&mut self, known: &[(&str, Node)], path: String, key: &str, value: &Value, in_gate: bool) {
+        let near = nearest(key, known.iter().map(|(name, _)| *name));
+        let is_guarded = known
+            .iter()
+            .any(|(name, node)| Some(*name) == near && node.is_guarded());
+        let parent = path.strip_suffix(key).unwrap_or_default();
+        let unknown = Warning::UnknownKey {
+            nearest: near.map(|name| format!("{parent}{name}")),
+            key: path.clone(),
+            at: None,
+        };
+        if in_gate || is_guarded || guards::is_out_of_place(key, value) {
+            self.findings.problems.push(Problem::Slip(unknown));
+        } else {
+            self.findings.warnings.push(unknown);
+        }
+    }
+
+    fn problem(&mut self, path: &str, what: &str) {
+        // A value that could not be read is told already, and is nothing since.
+        if self
+            .findings
+            .problems
+            .iter()
+            .any(|problem| problem.key() == Some(path))
+        {
+            return;
+        }
+        self.findings.problems.push(Problem::new(path, what));
+    }
 }
 
-fn unknown(known: &[(&str, Node)], path: String, key: &str) -> Warning {
-    let parent = path.strip_suffix(key).unwrap_or_default();
-    let nearest = nearest(key, known.iter().map(|(name, _)| *name)).map(|name| format!("{parent}{name}"));
-    Warning::UnknownKey { key: path, nearest }
-}
-
-fn join(path: &str, key: &str) -> String {
+pub(super) fn join(path: &str, key: &str) -> String {
     if path.is_empty() {
         key.to_owned()
     } else {
@@ -241,8 +255,9 @@ fn text_of(value: &Value) -> String {
 /// The known name that the author most likely meant: one that is a slip away, or one that begins the same and is much
 /// alike, as `adress` is `addr`.
 fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Option<&'a str> {
-    slip(key, known.clone()).or_else(|| {
-        let alike = known.map(|name| (strsim::jaro_winkler(key, name), name));
+    let key = key.to_lowercase();
+    slip(&key, known.clone()).or_else(|| {
+        let alike = known.map(|name| (strsim::jaro_winkler(&key, name), name));
         let alike =
             alike.filter(|(likeness, name)| *likeness > 0.79 && key.bytes().next() == name.bytes().next());
         alike
@@ -251,10 +266,11 @@ fn nearest<'a>(key: &str, known: impl Iterator<Item = &'a str> + Clone) -> Optio
     })
 }
 
-/// The known name that is a slip away.
+/// The known name that is a slip away: a letter or a few, or in capitals, or with dashes in it.
 pub(super) fn slip<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let key = key.to_lowercase().replace(['-', '_', ' '], "");
     known
-        .map(|name| (strsim::damerau_levenshtein(key, name), name))
+        .map(|name| (strsim::damerau_levenshtein(&key, name), name))
         .filter(|(distance, name)| *distance <= 1 + name.len() / 4)
         .min()
         .map(|(_, name)| name)

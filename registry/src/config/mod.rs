@@ -1,21 +1,26 @@
 //! registry:2's `config.yml` and its `REGISTRY_*` overrides, made into one valid [`Config`].
 //!
-//! The way is: YAML text → one tree → overrides → every key judged by the schema → raw fields → [`Config`].
+//! The way is: YAML text → one tree, typed by the schema → overrides → every key judged → raw fields → [`Config`]. What is
+//! wrong is gathered on the whole way, and told at once.
 //! What comes out is valid; nothing after this module asks whether a setting makes sense.
 //! It reads no file that the configuration names: whether a certificate is there is for `tls` to say.
 
 mod address;
 mod duration;
 mod environment;
+mod guards;
 mod judge;
 mod problem;
 mod raw;
 #[cfg(test)]
 mod reference_tests;
 mod schema;
+mod services;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod validate;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -30,6 +35,7 @@ pub use problem::{Problem, Problems, Warning};
 use crate::auth::access::Rules;
 use crate::notifications::Action;
 use crate::storage::DirectIo;
+use tree::Findings;
 
 /// Everything that the server is told, valid.
 #[derive(Clone, Debug)]
@@ -236,47 +242,105 @@ pub const CONFIGURATION_PATH: &str = "REGISTRY_CONFIGURATION_PATH";
 
 /// Reads the file and applies the `REGISTRY_*` variables of this process.
 pub fn load(path: &Path) -> Result<Loaded, Problems> {
-    let text = std::fs::read_to_string(path).map_err(|source| Problem::Unreadable {
+    let unreadable = |source| Problem::Unreadable {
         path: path.to_owned(),
         source,
-    })?;
+    };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    let text = text(bytes).map_err(|what| unreadable(std::io::Error::other(what)))?;
     let mut loaded = parse(&text, std::env::vars())?;
     loaded.warnings.append(&mut loaded.missing);
     Ok(loaded)
 }
 
+/// Windows writes UTF-16 too, with a mark in front; registry:2 reads it.
+fn text(bytes: Vec<u8>) -> Result<String, &'static str> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let units: Vec<u16> = bytes
+            .chunks_exact(2)
+            .map(|pair| unit([pair[0], pair[1]]))
+            .collect();
+        String::from_utf16(&units).map_err(|_| "it is not valid UTF-16")
+    };
+    match &bytes[..] {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        _ => String::from_utf8(bytes).map_err(|_| "it is not UTF-8 text"),
+    }
+}
+
 /// Makes a configuration of YAML text and environment variables.
 pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> Result<Loaded, Problems> {
-    let mut warnings = Vec::new();
-    match judged(text, variables, &mut warnings) {
+    let mut findings = Findings::default();
+    let outcome = judged(text, variables, &mut findings);
+    let Findings {
+        mut problems,
+        mut warnings,
+        origins,
+    } = findings;
+    for warning in &mut warnings {
+        warning.locate(&origins);
+    }
+    let outcome = outcome.map_err(|more| {
+        problems.extend(more);
+        for problem in &mut problems {
+            problem.locate(&origins);
+        }
+        problems
+    });
+    match outcome {
         Ok((config, missing)) => Ok(Loaded {
             config,
             warnings,
             missing,
         }),
-        Err(problems) => Err(problems.after_slips(warnings)),
+        Err(problems) => Err(Problems::of(problems, warnings)),
     }
 }
 
+/// The configuration and what its file lacks; or what is wrong beside the findings.
 fn judged(
     text: &str,
     variables: impl Iterator<Item = (String, String)>,
-    warnings: &mut Vec<Warning>,
-) -> Result<(Config, Vec<Warning>), Problems> {
-    let mut tree = judge::read(text)?;
-    let mut problems = environment::apply(&mut tree, variables, warnings);
+    findings: &mut Findings,
+) -> Result<(Config, Vec<Warning>), Vec<Problem>> {
+    let mut tree = tree::read(text, findings).map_err(|problem| vec![problem])?;
+    findings.problems.extend(judge::version(&tree));
+    environment::apply(&mut tree, variables, findings);
     let missing = judge::missing(&tree);
-    problems.extend(judge::keys(&mut tree, warnings));
-    // A refused key explains itself; what follows from it in the checks below would only hide it.
-    Problems::none_of(problems)?;
+    judge::keys(&mut tree, findings);
+    let told: Vec<String> = findings.problems.iter().filter_map(told).collect();
     let raw: raw::Root = serde_path_to_error::deserialize(tree).map_err(|error| {
-        Problem::new(
-            &error.path().to_string(),
-            without_value(&error.inner().to_string()),
-        )
+        let what = without_value(&error.inner().to_string());
+        vec![Problem::new(&error.path().to_string(), what)]
     })?;
-    let config = validate::config(raw, warnings)?;
-    Ok((config, missing))
+    let mut problems = Vec::new();
+    let config = validate::config(raw, &mut findings.warnings, &mut problems);
+    // What follows from something that is told already would only hide it.
+    problems.retain(|problem| !problem.key().is_some_and(|key| follows(key, &told)));
+    if findings.problems.is_empty() && problems.is_empty() {
+        Ok((config, missing))
+    } else {
+        Err(problems)
+    }
+}
+
+/// The key that a problem has told something about.
+fn told(problem: &Problem) -> Option<String> {
+    let key = problem.key()?;
+    Some(environment::key_of(key).unwrap_or_else(|| key.to_owned()))
+}
+
+fn follows(key: &str, told: &[String]) -> bool {
+    let is_below = |key: &str, other: &str| {
+        key.strip_prefix(other)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    told.iter().any(|told| {
+        // Users cannot be told apart where the way to log in is what is wrong.
+        let of_login = key == "access.rules" && (is_below(told, "auth") || is_below(told, "http.tls"));
+        is_below(key, told) || is_below(told, key) || of_login
+    })
 }
 
 /// What serde says of a value of the wrong type, without the value: it may be a password that stands one level too high.

@@ -32,7 +32,7 @@ pub(super) struct Log {
     pub(super) accesslog: AccessLog,
     pub(super) level: Option<String>,
     pub(super) formatter: Option<String>,
-    pub(super) fields: BTreeMap<String, String>,
+    pub(super) fields: BTreeMap<String, serde_yaml::Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -194,7 +194,7 @@ pub(super) struct Health {
 pub(super) struct StorageDriver {
     pub(super) enabled: Option<bool>,
     pub(super) interval: Option<String>,
-    pub(super) threshold: Option<u32>,
+    pub(super) threshold: Option<i64>,
 }
 
 #[derive(Debug, Default, Deserialize)]

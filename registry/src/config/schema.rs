@@ -9,15 +9,23 @@ pub(super) enum Node {
     Group(&'static [(&'static str, Node)]),
     /// Fixed keys, one of which may also stand alone as text: `auth: htpasswd`.
     Choice(&'static [(&'static str, Node)]),
-    /// As [`Node::Choice`], of what says who gets in: a key that is unknown or empty keeps the server from starting,
-    /// since without it everyone might.
-    Gate(&'static [(&'static str, Node)]),
+    /// What says who gets in, or keeps others out of the conversation: a key in it that is unknown or empty keeps the
+    /// server from starting, since without it everyone might. So does a slip in its own name.
+    Gate(&'static Node),
+    /// Something that holds a gate, or shuts one: a slip in its own name keeps the server from starting.
+    Guarded(&'static Node),
     List(&'static Node),
+    /// One, or a list of them.
+    TextOrList(&'static Node),
     /// Keys that the author makes up: header names, log fields.
     Names(&'static Node),
     Text,
-    /// Anything else that is implemented: a flag, a number.
-    Value,
+    Flag,
+    Number,
+    /// As Go writes them.
+    Duration,
+    /// Whatever is written, made text.
+    Any,
     /// Known, true here without being asked for, or without any meaning; not worth a word.
     Silent,
     /// Known to registry:2 and not needed here: one warning.
@@ -28,46 +36,64 @@ pub(super) enum Node {
     RefusedKind(&'static str),
 }
 
-use Node::{Choice, Gate, Group, Harmless, List, Names, Refused, RefusedKind, Silent, Text, Value};
+impl Node {
+    /// What it is, whatever its loss would mean.
+    pub(super) fn inner(&self) -> &Node {
+        match self {
+            Node::Gate(inner) | Node::Guarded(inner) => inner.inner(),
+            other => other,
+        }
+    }
+
+    /// Whether to lose it would let people in, or take encryption away.
+    pub(super) fn is_guarded(&self) -> bool {
+        matches!(self, Node::Gate(_) | Node::Guarded(_))
+    }
+}
+
+use Node::{
+    Any, Choice, Duration, Flag, Gate, Group, Guarded, Harmless, List, Names, Number, Refused, RefusedKind,
+    Silent, Text, TextOrList,
+};
 
 pub(super) const ROOT: Node = Group(&[
-    ("version", Silent),
+    ("version", Text),
     ("log", LOG),
     ("loglevel", Text),
-    ("storage", STORAGE),
-    ("auth", AUTH),
-    ("access", Gate(&[("rules", List(&ACCESS_RULE))])),
+    ("storage", Guarded(&STORAGE)),
+    ("auth", Gate(&AUTH)),
+    ("access", Gate(&Group(&[("rules", List(&ACCESS_RULE))]))),
     (
         "middleware",
         Refused("middleware is not supported; remove the section"),
     ),
     ("reporting", Harmless),
-    ("http", HTTP),
+    ("http", Guarded(&HTTP)),
     (
         "notifications",
         Group(&[
-            ("events", Group(&[("includereferences", Value)])),
+            ("events", Group(&[("includereferences", Flag)])),
             ("endpoints", List(&ENDPOINT)),
         ]),
     ),
     ("redis", Harmless),
     ("health", HEALTH),
-    ("proxy", PROXY),
+    ("proxy", Guarded(&PROXY)),
     ("compatibility", Harmless),
     ("validation", VALIDATION),
     (
         "policy",
         Group(&[("repository", Group(&[("classes", Refused(NO_CLASSES))]))]),
     ),
-    ("catalog", Group(&[("maxentries", Value)])),
+    ("catalog", Group(&[("maxentries", Number)])),
     ("opentelemetry", Harmless),
 ]);
 
 const LOG: Node = Group(&[
-    ("accesslog", Group(&[("disabled", Value), ("format", Text)])),
+    ("accesslog", Group(&[("disabled", Flag), ("format", Text)])),
     ("level", Text),
     ("formatter", Text),
-    ("fields", Names(&Text)),
+    ("fields", Names(&Any)),
     ("hooks", Harmless),
     ("reportcaller", Harmless),
 ]);
@@ -81,21 +107,22 @@ const STORAGE: Node = Choice(&[
             ("maxthreads", Harmless),
         ]),
     ),
-    ("delete", Group(&[("enabled", Value)])),
+    ("delete", Group(&[("enabled", Flag)])),
     (
         "maintenance",
-        Group(&[
+        Guarded(&Group(&[
             (
                 "uploadpurging",
                 Group(&[
-                    ("enabled", Value),
+                    ("enabled", Flag),
+                    // Text, as for registry:2: a bare number would be nanoseconds, and purge what is being pushed.
                     ("age", Text),
                     ("interval", Text),
-                    ("dryrun", Value),
+                    ("dryrun", Flag),
                 ]),
             ),
-            ("readonly", Group(&[("enabled", Value)])),
-        ]),
+            ("readonly", Gate(&Group(&[("enabled", Flag)]))),
+        ])),
     ),
     ("cache", Harmless),
     ("redirect", Harmless),
@@ -115,7 +142,7 @@ const STORAGE: Node = Choice(&[
 const OTHER_DRIVER: &str =
     "this storage driver is not supported; use storage.filesystem, or stay with registry:2 for this store";
 
-const AUTH: Node = Gate(&[
+const AUTH: Node = Choice(&[
     ("htpasswd", Group(&[("realm", Text), ("path", Text)])),
     ("none", Silent),
     (
@@ -133,7 +160,7 @@ const AUTH: Node = Gate(&[
             ("rootcertbundle", Text),
             ("jwks", Text),
             ("signingalgorithms", List(&Text)),
-            ("autoredirect", Value),
+            ("autoredirect", Flag),
             ("autoredirectpath", Text),
         ]),
     ),
@@ -141,12 +168,12 @@ const AUTH: Node = Gate(&[
 
 const ENDPOINT: Node = Group(&[
     ("name", Text),
-    ("disabled", Value),
+    ("disabled", Flag),
     ("url", Text),
-    ("headers", Names(&List(&Text))),
-    ("timeout", Text),
-    ("threshold", Value),
-    ("backoff", Text),
+    ("headers", Names(&TextOrList(&Text))),
+    ("timeout", Duration),
+    ("threshold", Number),
+    ("backoff", Duration),
     ("ignoredmediatypes", List(&Text)),
     (
         "ignore",
@@ -155,32 +182,33 @@ const ENDPOINT: Node = Group(&[
     ("rootcertbundle", Text),
 ]);
 
-const ACCESS_RULE: Node = Gate(&[
+const ACCESS_RULE: Node = Group(&[
     ("users", List(&Text)),
     ("repositories", List(&Text)),
     ("actions", List(&Text)),
 ]);
 
 const HTTP: Node = Group(&[
-    ("addr", Text),
-    ("net", Text),
+    // Lost, every address of the machine is served.
+    ("addr", Guarded(&Text)),
+    ("net", Guarded(&Text)),
     ("prefix", Text),
     ("host", Text),
     // Replicas share no secret: an upload is named by its id alone.
     ("secret", Harmless),
-    ("relativeurls", Value),
-    ("draintimeout", Text),
-    ("tls", TLS),
+    ("relativeurls", Flag),
+    ("draintimeout", Duration),
+    ("tls", Gate(&TLS)),
     (
         "debug",
         Group(&[
             ("addr", Text),
-            ("prometheus", Group(&[("enabled", Value), ("path", Text)])),
+            ("prometheus", Group(&[("enabled", Flag), ("path", Text)])),
         ]),
     ),
-    ("headers", Names(&List(&Text))),
+    ("headers", Names(&TextOrList(&Text))),
     ("trustedproxies", List(&Text)),
-    ("http2", Group(&[("disabled", Value)])),
+    ("http2", Group(&[("disabled", Flag)])),
     // HTTP/2 without TLS is always understood.
     ("h2c", Silent),
 ]);
@@ -193,7 +221,7 @@ const TLS: Node = Group(&[
         List(&Group(&[
             ("certificate", Text),
             ("key", Text),
-            ("optional", Value),
+            ("optional", Flag),
         ])),
     ),
     ("clientcas", List(&Text)),
@@ -217,7 +245,7 @@ const NO_ACME: &str = "certificates are not fetched here; obtain one with certbo
 const HEALTH: Node = Group(&[
     (
         "storagedriver",
-        Group(&[("enabled", Value), ("interval", Text), ("threshold", Value)]),
+        Group(&[("enabled", Flag), ("interval", Duration), ("threshold", Number)]),
     ),
     ("file", Refused(NO_CHECKS)),
     ("http", Refused(NO_CHECKS)),
@@ -229,7 +257,10 @@ const NO_CHECKS: &str = "checks of other things than the storage are not support
 const PROXY: Node = Group(&[
     (
         "remoteurl",
-        Refused("a pull-through cache is not supported; remove the proxy section to serve pushed images"),
+        // Lost, what was a mirror would take pushes.
+        Guarded(&Refused(
+            "a pull-through cache is not supported; remove the proxy section to serve pushed images",
+        )),
     ),
     ("username", Harmless),
     ("password", Harmless),

@@ -1,8 +1,10 @@
 //! Configurations as people write them, and what becomes of them.
 
 mod endpoints;
+mod guards;
 mod login;
 mod slips;
+mod values;
 
 use std::path::Path;
 use std::time::Duration;
@@ -178,24 +180,6 @@ fn a_shorter_variable_comes_before_a_longer_one_and_replaces_the_section() {
 }
 
 #[test]
-fn variables_that_kubernetes_sets_beside_a_service_called_registry_only_warn() {
-    let variables = [
-        ("REGISTRY_PORT", "tcp://10.0.0.1:5000"),
-        ("REGISTRY_SERVICE_HOST", "10.0.0.1"),
-        ("REGISTRY_PORT_5000_TCP_ADDR", "10.0.0.1"),
-        ("REGISTRY_HTTP_SERVICE_PORT", "5000"),
-        ("PATH", "/bin"),
-    ];
-    let warnings = warnings("version: 0.1", &variables);
-    assert_eq!(warnings.len(), 4, "{warnings:?}");
-    assert!(
-        warnings[0].contains("REGISTRY_HTTP_SERVICE_PORT"),
-        "{}",
-        warnings[0]
-    );
-}
-
-#[test]
 fn variables_that_cannot_be_meant_are_named() {
     let found = problems(
         "version: 0.1",
@@ -309,7 +293,7 @@ fn a_value_of_the_wrong_type_is_named_by_its_key() {
             "http: {tls: {certificates: {certificate: /c}}}",
             "http.tls.certificates",
         ),
-        ("access: {rules: [{users: 7}]}", "access.rules"),
+        ("access: {rules: [{users: 7}]}", "access.rules.0.users"),
         ("version: 0.2", "version"),
         ("[1, 2]", "configuration"),
     ] {

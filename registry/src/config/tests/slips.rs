@@ -6,8 +6,9 @@ use super::*;
 fn an_unknown_key_is_named_with_the_nearest_known_one() {
     let text = "
 storage: {filesystem: {rootdirektory: /data}}
-htpp: {addr: ':1'}
-http: {tls: {certifcate: /c}, quux: 1}
+http: {headrs: {X-A: [a]}, quux: 1}
+heath: {storagedriver: {enabled: true}}
+log: {Level: debug}
 ";
     let loaded = load(text, &[]).unwrap();
     assert!(loaded.warnings.iter().all(Warning::is_mistake));
@@ -20,17 +21,17 @@ fn a_misspelt_variable_is_told_the_nearest_one() {
     let found = warnings(
         "version: 0.1",
         &[
-            ("REGISTRY_HTPP_ADDR", ":1"),
+            ("REGISTRY_LOG_LEVLE", "debug"),
             ("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTROY", "/d"),
-            ("REGISTRY_SERVICE_PORT", "5000"),
+            ("REGISTRY_QUUX", "5000"),
         ],
     );
     assert!(
-        found[0].ends_with("did you mean REGISTRY_HTTP_ADDR?"),
+        found[0].ends_with("did you mean REGISTRY_LOG_LEVEL?"),
         "{}",
         found[0]
     );
-    assert!(found[1].ends_with("is ignored"), "Kubernetes' own: {}", found[1]);
+    assert!(found[1].ends_with("is ignored"), "{}", found[1]);
     assert!(
         found[2].ends_with("did you mean REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY?"),
         "{}",
@@ -40,10 +41,10 @@ fn a_misspelt_variable_is_told_the_nearest_one() {
 
 #[test]
 fn a_longer_word_for_a_key_is_told_the_key() {
-    let found = warnings("http: {adress: ':1', tls: {cert: /c}}", &[]);
-    assert!(found[0].ends_with("did you mean http.addr?"), "{}", found[0]);
+    let found = problems("http: {adress: ':1', tls: {cert: /c}}", &[]);
+    assert!(found[0].contains("did you mean http.addr?"), "{}", found[0]);
     assert!(
-        found[1].ends_with("did you mean http.tls.certificate?"),
+        found[1].contains("did you mean http.tls.certificate?"),
         "{}",
         found[1]
     );

@@ -7,19 +7,20 @@ mod notifications;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::problem::{Problem, Problems, Warning};
+use super::problem::{Problem, Warning};
 use super::{Config, Health, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
 use crate::storage::DirectIo;
 
 /// registry:2's.
 const CATALOG_PAGE: usize = 1000;
+const HEALTH_INTERVAL: Duration = Duration::from_secs(10);
+/// The disk has more to do than to be asked.
+const HEALTH_INTERVAL_LEAST: Duration = Duration::from_millis(100);
 const HOUR: Duration = Duration::from_secs(3600);
 
-pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Config, Problems> {
-    let mut check = Check {
-        problems: Vec::new(),
-        warnings,
-    };
+/// What is wrong goes to `problems`; then the configuration has stand-ins and is not to be used.
+pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>, problems: &mut Vec<Problem>) -> Config {
+    let mut check = Check { problems, warnings };
     let log = check.log(raw.log, raw.loglevel);
     let storage = check.storage(raw.storage);
     let http = check.http(raw.http);
@@ -36,8 +37,7 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
         .and_then(|n| usize::try_from(n).ok())
         .filter(|n| *n > 0);
     let catalog_page = catalog_page.unwrap_or(CATALOG_PAGE);
-    Problems::none_of(check.problems)?;
-    Ok(Config {
+    Config {
         log,
         storage,
         http,
@@ -47,12 +47,12 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>) -> Result<Conf
         health,
         notifications,
         catalog_page,
-    })
+    }
 }
 
 /// Collects what is wrong and goes on with a stand-in, so that one run names every problem.
 struct Check<'a> {
-    problems: Vec<Problem>,
+    problems: &'a mut Vec<Problem>,
     warnings: &'a mut Vec<Warning>,
 }
 
@@ -64,6 +64,7 @@ impl Check<'_> {
     fn note(&mut self, key: &str, what: &str) {
         self.warnings.push(Warning::Note {
             key: key.to_owned(),
+            at: None,
             what: what.to_owned(),
         });
     }
@@ -121,7 +122,11 @@ impl Check<'_> {
             format,
             access: !raw.accesslog.disabled,
             combined: combined && !raw.accesslog.disabled,
-            fields: raw.fields,
+            fields: raw
+                .fields
+                .into_iter()
+                .map(|(name, value)| (name, field(value)))
+                .collect(),
         }
     }
 
@@ -184,14 +189,29 @@ impl Check<'_> {
 
     fn health(&mut self, raw: raw::Health) -> Option<Health> {
         let key = "health.storagedriver.interval";
-        let interval = self.duration(key, raw.storagedriver.interval, Duration::from_secs(10));
-        if interval.is_zero() {
-            self.problem(key, "must be more than 0");
-        }
+        // As registry:2: nothing, or less than that, is the default.
+        let interval = self.duration(key, raw.storagedriver.interval, HEALTH_INTERVAL);
+        let interval = if interval.is_zero() {
+            HEALTH_INTERVAL
+        } else {
+            interval
+        };
+        let threshold = raw
+            .storagedriver
+            .threshold
+            .and_then(|count| u32::try_from(count).ok());
         let health = Health {
-            interval,
-            threshold: raw.storagedriver.threshold.unwrap_or(3).max(1),
+            interval: interval.max(HEALTH_INTERVAL_LEAST),
+            threshold: threshold.filter(|count| *count > 0).unwrap_or(3),
         };
         raw.storagedriver.enabled.unwrap_or(true).then_some(health)
+    }
+}
+
+/// A log's field is text, or a list or a section written as JSON.
+fn field(value: serde_yaml::Value) -> String {
+    match value {
+        serde_yaml::Value::String(text) => text,
+        other => serde_json::to_string(&other).unwrap_or_default(),
     }
 }
