@@ -2,13 +2,17 @@
 //!
 //! - `cache`: Nodes, NodeTrusts, TrustBundles and the agents' DaemonSet, stripped to what is read here
 //! - `sets`: the sets of bundles that agents may be carrying
-//! - `tally`: the count for the hosts of one Registry, a plain function
+//! - `agents`: the agents' pods, and since when a node has none that lives
+//! - `judge`: what the word of one node means for the hosts of one Registry
+//! - `tally`: the count over all nodes, a plain function
 //!
 //! It does not know how a node is made to trust, only what its agent says.
 
+mod agents;
 mod cache;
+mod judge;
 mod sets;
 mod tally;
 
 pub use cache::Nodes;
-pub use tally::{HostContent, NodeProblem, Tally};
+pub use tally::{HostContent, HostTally, NodeProblem, Silence, SilentNode, Tally};

@@ -25,7 +25,9 @@ pub fn node_trust(
         boot_id: identity.boot_id.clone(),
         set: set.to_owned(),
         runtime,
+        summary: String::new(),
         problems: bounded(problems),
+        further: Vec::new(),
     };
     let mut object = NodeTrust::new(&identity.node, spec);
     object.metadata.owner_references = Some(vec![OwnerReference {

@@ -10,6 +10,10 @@
 // Two printer columns may well have the same type and priority.
 #![allow(clippy::duplicated_attributes)]
 
+mod marks;
+
+pub use marks::{is_marked, marks};
+
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +21,7 @@ use sha2::{Digest, Sha256};
 
 /// The most bytes that the CA certificates of one host may have: every node and every agent carries those of all hosts.
 pub const MAX_CA: usize = 16 * 1024;
-/// The most problems that a [`NodeTrust`] carries.
+/// The most problems that a [`NodeTrust`] tells in words; [`FurtherHosts`] has the rest.
 pub const MAX_PROBLEMS: usize = 32;
 
 /// The CA and the address of one registry host, for every node of the cluster. Written by the operator, read by
@@ -136,7 +140,7 @@ pub struct RegistryReference {
     doc = "What is in force on one node, proved by a pull. Written by the agent of that node alone.",
     printcolumn(name = "Runtime", type_ = "string", json_path = ".spec.runtime.name"),
     printcolumn(name = "Version", type_ = "string", json_path = ".spec.runtime.version"),
-    printcolumn(name = "Problem", type_ = "string", json_path = ".spec.problems[0].reason"),
+    printcolumn(name = "Problems", type_ = "string", json_path = ".spec.summary"),
     printcolumn(
         name = "Message",
         type_ = "string",
@@ -173,10 +177,34 @@ pub struct NodeTrustSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime: Option<Runtime>,
 
-    /// What stands between this node and its registries. A host without a problem can be pulled from.
+    /// What is wrong, in short: first what concerns this node, then single hosts, each with how many there are.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 512))]
+    pub summary: String,
+
+    /// What stands between this node and its registries: what concerns the node itself first, then hosts of every
+    /// namespace in turn. A host that neither this list nor `further` names can be pulled from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
     pub problems: Vec<Problem>,
+
+    /// The hosts that `problems` has no room for, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    pub further: Vec<FurtherHosts>,
+}
+
+/// Hosts that have the same kind of problem, without words.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq, Eq, JsonSchema)]
+pub struct FurtherHosts {
+    pub reason: ProblemReason,
+    /// How many they are.
+    #[schemars(range(min = 1, max = 65_536))]
+    pub count: u32,
+    /// Which: bit `n` stands for the host at place `n` of `set` in alphabetical order, four bits in a hexadecimal
+    /// digit, the lowest first.
+    #[schemars(length(min = 1, max = 16_384), regex(pattern = "^[0-9a-f]+$"))]
+    pub hosts: String,
 }
 
 /// A container runtime as it names itself.
@@ -233,6 +261,7 @@ pub enum ProblemReason {
     WriteFailed,
     // The node belongs to another installation of Roadstead.
     InstallationConflict,
+    // Only of agents before `further`: it named no host and stood for those that had no room.
     TooManyProblems,
     // A reason of a newer agent.
     #[serde(other)]
@@ -264,7 +293,8 @@ impl ProblemReason {
 }
 
 impl TrustBundleSpec {
-    /// Names what a node has to carry for this host: it changes when, and only when, the node's files do.
+    /// Names what a node has to carry for this host, and whether it has to prove it: a host that was idle is not
+    /// acknowledged when it begins to serve.
     pub fn content_hash(&self) -> String {
         let mut hasher = Sha256::new();
         field(&mut hasher, &self.host);
@@ -276,6 +306,10 @@ impl TrustBundleSpec {
                 field(&mut hasher, server);
             }
             None => field(&mut hasher, ""),
+        }
+        match self.proof {
+            Proof::Required => {}
+            Proof::NotExpected => field(&mut hasher, "no proof expected"),
         }
         hex(hasher)
     }
@@ -341,6 +375,10 @@ mod tests {
             spec("a:5000", "pem2", Some("10.0.0.1:5000")),
             spec("a:5000", "pem", Some("10.0.0.2:5000")),
             spec("a:5000", "pem", None),
+            TrustBundleSpec {
+                proof: Proof::NotExpected,
+                ..base.clone()
+            },
         ] {
             assert_ne!(base.content_hash(), other.content_hash(), "{other:?}");
         }

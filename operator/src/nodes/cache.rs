@@ -1,8 +1,9 @@
 //! What is kept in memory about nodes: Nodes stripped to name, UID and readiness, what each agent says, the bundles
-//! that it says it about, and how many agents the cluster plans.
+//! that it says it about, the agents' pods, and how many agents the cluster plans.
 
+use super::agents::{Agent, AgentPod, Lapses};
 use super::sets::Sets;
-use super::tally::{HostContent, NodeState, Tally, tally};
+use super::tally::{GONE_AFTER, HostContent, NodeState, Tally, tally};
 use futures::{Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node};
@@ -13,7 +14,9 @@ use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, Resource, ResourceExt};
 use roadstead_api::trust::{NodeTrust, TrustBundle};
 use serde::Deserialize;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::settings::Settings;
@@ -58,6 +61,9 @@ struct Scheduled {
     desired_number_scheduled: i32,
 }
 
+/// How often it is looked whether time alone has changed something, as long as it may.
+const TICK: Duration = Duration::from_secs(10);
+
 /// Which nodes trust what, as far as the agents have said.
 #[derive(Clone)]
 pub struct Nodes {
@@ -66,7 +72,9 @@ pub struct Nodes {
     trusts: Store<NodeTrust>,
     bundles: Store<TrustBundle>,
     daemon_sets: Store<DaemonSetView>,
+    pods: Store<AgentPod>,
     sets: Arc<Mutex<Sets>>,
+    lapses: Arc<Mutex<Lapses>>,
     changed: watch::Receiver<()>,
 }
 
@@ -82,13 +90,16 @@ impl Nodes {
         let (trusts, trusts_writer) = reflector::store();
         let (bundles, bundles_writer) = reflector::store();
         let (daemon_sets, daemon_sets_writer) = reflector::store();
+        let (pods, pods_writer) = reflector::store();
         let this = Self {
             settings: settings.clone(),
             nodes,
             trusts,
             bundles,
             daemon_sets,
+            pods,
             sets: Arc::default(),
+            lapses: Arc::new(Mutex::new(Lapses::new(Timestamp::now()))),
             changed: receiver,
         };
         let all = watcher::Config::default;
@@ -101,6 +112,7 @@ impl Nodes {
             the_one,
             daemon_sets_writer,
         );
+        let pods = fill(Api::namespaced(client.clone(), agents), all(), pods_writer);
         let recorder = this.clone();
         let work = async move {
             let tell = || {
@@ -115,6 +127,18 @@ impl Nodes {
                     recorder.record();
                     tell()
                 }),
+                pods.for_each(|()| {
+                    recorder.note_agents(Timestamp::now());
+                    tell()
+                }),
+                async {
+                    loop {
+                        tokio::time::sleep(TICK).await;
+                        if recorder.is_pending(Timestamp::now()) {
+                            tell().await;
+                        }
+                    }
+                },
             );
         };
         (this, work)
@@ -129,7 +153,9 @@ impl Nodes {
             trusts: reflector::store().0,
             bundles: reflector::store().0,
             daemon_sets: reflector::store().0,
+            pods: reflector::store().0,
             sets: Arc::default(),
+            lapses: Arc::new(Mutex::new(Lapses::new(Timestamp::UNIX_EPOCH))),
             changed: watch::channel(()).1,
         }
     }
@@ -139,6 +165,7 @@ impl Nodes {
         self.nodes.wait_until_ready().await?;
         self.trusts.wait_until_ready().await?;
         self.bundles.wait_until_ready().await?;
+        self.pods.wait_until_ready().await?;
         self.daemon_sets.wait_until_ready().await
     }
 
@@ -147,18 +174,28 @@ impl Nodes {
         self.changed.changed().await.is_ok()
     }
 
-    /// How many nodes trust all of these hosts; `None` where the agents' DaemonSet is not there.
+    /// How many nodes trust each of these hosts; `None` where the agents' DaemonSet is not there.
     pub fn tally(&self, hosts: &[HostContent], now: Timestamp) -> Option<Tally> {
         let daemon_set = self.daemon_sets.state().into_iter().next()?;
         let nodes = self.nodes.state();
         let trusts: Vec<_> = nodes.iter().map(|node| self.trust(node.name())).collect();
+        let mut agents = self.agents();
+        let lapses = lock(&self.lapses);
         let mut states: Vec<_> = nodes
             .iter()
             .zip(&trusts)
-            .map(|(node, trust)| node.state(trust.as_deref().map(|trust| &trust.spec)))
+            .map(|(node, trust)| NodeState {
+                name: node.name(),
+                uid: node.metadata.uid.as_deref().unwrap_or_default(),
+                not_ready_since: node.not_ready_since(),
+                leaving: node.metadata.deletion_timestamp.is_some(),
+                agent: agents.remove(node.name()).unwrap_or(Agent::Absent),
+                lapsed: lapses.is_lapsed(node.name(), now),
+                trust: trust.as_deref().map(|trust| &trust.spec),
+            })
             .collect();
         states.sort_by_key(|state| state.name);
-        let sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        let sets = lock(&self.sets);
         Some(tally(
             &states,
             daemon_set.status.desired_number_scheduled,
@@ -193,10 +230,38 @@ impl Nodes {
             .iter()
             .map(|bundle| &bundle.spec)
             .filter(|spec| spec.installation == self.settings.installation);
-        self.sets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .record(ours);
+        lock(&self.sets).record(ours);
+    }
+
+    /// The agents by node; of two on one node, as while one is replaced, the one that runs.
+    fn agents(&self) -> BTreeMap<String, Agent> {
+        let mut agents: BTreeMap<String, Agent> = BTreeMap::new();
+        for pod in self.pods.state() {
+            if let Some((node, agent)) = pod.agent(&self.settings.agent_daemon_set) {
+                let known = agents.entry(node.to_owned()).or_insert(Agent::Absent);
+                *known = agent.min(known.clone());
+            }
+        }
+        agents
+    }
+
+    fn note_agents(&self, now: Timestamp) {
+        let running = self
+            .agents()
+            .into_iter()
+            .filter(|(_, agent)| *agent == Agent::Running);
+        lock(&self.lapses).note(running.map(|(node, _)| node).collect(), now);
+    }
+
+    /// Whether a node or an agent has been away for so short a time that this alone will soon change a count.
+    fn is_pending(&self, now: Timestamp) -> bool {
+        let recently = |since: Timestamp| now < since + GONE_AFTER * 2;
+        lock(&self.lapses).is_pending(now)
+            || self
+                .nodes
+                .state()
+                .iter()
+                .any(|node| node.not_ready_since().is_some_and(recently))
     }
 }
 
@@ -205,35 +270,24 @@ impl NodeView {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    fn state<'a>(&'a self, trust: Option<&'a roadstead_api::trust::NodeTrustSpec>) -> NodeState<'a> {
+    /// Since when it has not been ready; `None`: it is ready.
+    fn not_ready_since(&self) -> Option<Timestamp> {
         let ready = self
             .status
             .conditions
             .iter()
             .find(|condition| condition.kind == "Ready");
-        let not_ready_since = match ready {
-            Some(condition) if condition.status == "True" => None,
-            Some(condition) => Some(
-                condition
-                    .last_transition_time
-                    .as_ref()
-                    .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            ),
-            None => Some(
-                self.metadata
-                    .creation_timestamp
-                    .as_ref()
-                    .map_or(Timestamp::UNIX_EPOCH, |time| time.0),
-            ),
+        let since = match ready {
+            Some(condition) if condition.status == "True" => return None,
+            Some(condition) => &condition.last_transition_time,
+            None => &self.metadata.creation_timestamp,
         };
-        NodeState {
-            name: self.name(),
-            uid: self.metadata.uid.as_deref().unwrap_or_default(),
-            not_ready_since,
-            leaving: self.metadata.deletion_timestamp.is_some(),
-            trust,
-        }
+        Some(since.as_ref().map_or(Timestamp::UNIX_EPOCH, |time| time.0))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Fills a store; one item for each time that what is in the store may have changed.

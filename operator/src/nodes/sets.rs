@@ -1,18 +1,41 @@
 //! The sets of bundles that agents may be carrying.
 //!
-//! A node names all that it carries by one hash. To know what is behind the hash, the operator remembers the
-//! recent sets: a node that is one change behind still counts for every host that the change left alone.
+//! A node names all that it carries by one hash. To know what is behind the hash, the operator remembers the set as
+//! it is now and the changes that led to it: a node that is some changes behind still counts for every host that
+//! those left alone, however fast someone else changes theirs.
 
 use roadstead_api::trust::{TrustBundleSpec, set_hash};
 use std::collections::{BTreeMap, VecDeque};
 
-/// How many sets are remembered. An agent that is further behind counts again when it has caught up.
-const REMEMBERED: usize = 16;
+/// How many changes are remembered. An agent that is further behind counts again when it has caught up.
+const REMEMBERED: usize = 1024;
 
-/// Recent sets of bundles, the newest last.
+/// What a set has for one host; `None`: nothing.
+type Content = Option<String>;
+
+/// Recent sets of bundles.
 #[derive(Debug, Default)]
 pub(super) struct Sets {
-    recent: VecDeque<(String, BTreeMap<String, String>)>,
+    /// The newest one: hosts with their content, by host.
+    now: Vec<(String, String)>,
+    set: String,
+    /// Those before it, the newest last.
+    past: VecDeque<Past>,
+}
+
+/// A set that was, as the difference from the one after it.
+#[derive(Debug)]
+struct Past {
+    set: String,
+    /// What it had where the next one has something else.
+    had: BTreeMap<String, Content>,
+}
+
+/// One of the sets, to look into.
+#[derive(Debug)]
+pub(super) struct View<'a> {
+    sets: &'a Sets,
+    had: BTreeMap<&'a str, Option<&'a str>>,
 }
 
 impl Sets {
@@ -23,38 +46,104 @@ impl Sets {
             .map(|bundle| (bundle.host.clone(), bundle.content_hash()))
             .collect();
         let set = set_hash(&contents);
-        if self.recent.back().is_some_and(|(newest, _)| *newest == set) {
+        if self.set == set {
             return;
         }
-        self.recent.retain(|(known, _)| *known != set);
-        self.recent.push_back((set, contents));
-        if self.recent.len() > REMEMBERED {
-            self.recent.pop_front();
+        let before = Past {
+            set: std::mem::replace(&mut self.set, set),
+            had: difference(&self.now, &contents),
+        };
+        self.now = contents.into_iter().collect();
+        // Nothing was known before the first one.
+        if !before.set.is_empty() {
+            self.past.push_back(before);
+        }
+        if self.past.len() > REMEMBERED {
+            self.past.pop_front();
         }
     }
 
-    /// Whether a node that carries `set` has this content for the host.
-    pub(super) fn has(&self, set: &str, host: &str, content: &str) -> bool {
-        self.recent
-            .iter()
-            .find(|(known, _)| known == set)
-            .and_then(|(_, contents)| contents.get(host))
-            .is_some_and(|held| held == content)
+    /// The set of that name; `None`: it is not remembered.
+    pub(super) fn view(&self, set: &str) -> Option<View<'_>> {
+        let mut view = View {
+            sets: self,
+            had: BTreeMap::new(),
+        };
+        if self.set == set {
+            return Some(view);
+        }
+        for past in self.past.iter().rev() {
+            let had = past.had.iter();
+            view.had
+                .extend(had.map(|(host, content)| (host.as_str(), content.as_deref())));
+            if past.set == set {
+                return Some(view);
+            }
+        }
+        None
     }
+
+    fn content(&self, host: &str) -> Option<&str> {
+        let at = self
+            .now
+            .binary_search_by(|(known, _)| known.as_str().cmp(host))
+            .ok()?;
+        Some(&self.now[at].1)
+    }
+}
+
+impl View<'_> {
+    /// Whether the set has this content for the host.
+    pub(super) fn has(&self, host: &str, content: &str) -> bool {
+        let held = match self.had.get(host) {
+            Some(held) => *held,
+            None => self.sets.content(host),
+        };
+        held == Some(content)
+    }
+
+    /// At which place of the set the host stands, in alphabetical order.
+    pub(super) fn place(&self, host: &str) -> usize {
+        let place = self.sets.now.partition_point(|(known, _)| known.as_str() < host);
+        let earlier = self.had.iter().take_while(|(other, _)| **other < host);
+        let (mut more, mut fewer) = (0, 0);
+        for (other, held) in earlier {
+            match (held.is_some(), self.sets.content(other).is_some()) {
+                (true, false) => more += 1,
+                (false, true) => fewer += 1,
+                (true, true) | (false, false) => {}
+            }
+        }
+        place + more - fewer
+    }
+}
+
+/// What `before` has where `after` has something else.
+fn difference(before: &[(String, String)], after: &BTreeMap<String, String>) -> BTreeMap<String, Content> {
+    let before: BTreeMap<&String, &String> = before.iter().map(|(host, content)| (host, content)).collect();
+    let lost = before
+        .iter()
+        .filter(|(host, content)| after.get(**host) != Some(**content))
+        .map(|(host, content)| ((*host).clone(), Some((*content).clone())));
+    let new = after
+        .keys()
+        .filter(|host| !before.contains_key(*host))
+        .map(|host| (host.clone(), None));
+    lost.chain(new).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roadstead_api::trust::RegistryReference;
+    use roadstead_api::trust::{Proof, RegistryReference};
 
     fn bundle(host: &str, ca: &str) -> TrustBundleSpec {
         TrustBundleSpec {
-            proof: Default::default(),
             installation: "a/b".into(),
             host: host.into(),
             ca: ca.into(),
             server: None,
+            proof: Proof::default(),
             registry: RegistryReference {
                 namespace: "n".into(),
                 name: "r".into(),
@@ -71,6 +160,11 @@ mod tests {
         )
     }
 
+    fn has(sets: &Sets, set: &str, bundle: &TrustBundleSpec) -> bool {
+        sets.view(set)
+            .is_some_and(|view| view.has(&bundle.host, &bundle.content_hash()))
+    }
+
     #[test]
     fn a_node_one_change_behind_still_has_what_the_change_left_alone() {
         let (a, b, new_b) = (bundle("a", "1"), bundle("b", "1"), bundle("b", "2"));
@@ -78,27 +172,78 @@ mod tests {
         sets.record([&a, &b]);
         sets.record([&a, &new_b]);
         let old = hash(&[&a, &b]);
-        assert!(sets.has(&old, "a", &a.content_hash()));
-        assert!(!sets.has(&old, "b", &new_b.content_hash()));
-        assert!(sets.has(&hash(&[&a, &new_b]), "b", &new_b.content_hash()));
+        assert!(has(&sets, &old, &a));
+        assert!(has(&sets, &old, &b));
+        assert!(!has(&sets, &old, &new_b));
+        assert!(has(&sets, &hash(&[&a, &new_b]), &new_b));
     }
 
     #[test]
     fn a_set_that_was_never_seen_says_nothing() {
         let a = bundle("a", "1");
         let mut sets = Sets::default();
+        assert!(sets.view("").is_some_and(|view| !view.has("a", "1")));
         sets.record([&a]);
-        assert!(!sets.has("0000", "a", &a.content_hash()));
+        assert!(!has(&sets, "0000", &a));
     }
 
     #[test]
-    fn only_so_many_sets_are_remembered() {
+    fn a_tenant_that_changes_its_bundle_all_the_time_hides_no_other_host() {
+        let good = bundle("good", "1");
+        let mut sets = Sets::default();
+        let first = bundle("evil", "0");
+        sets.record([&first, &good]);
+        for round in 1..REMEMBERED {
+            sets.record([&bundle("evil", &round.to_string()), &good]);
+        }
+        assert!(has(&sets, &hash(&[&first, &good]), &good));
+    }
+
+    #[test]
+    fn only_so_many_changes_are_remembered() {
         let mut sets = Sets::default();
         let first = bundle("a", "0");
-        for round in 0..=REMEMBERED {
+        sets.record([&first]);
+        for round in 1..=REMEMBERED + 1 {
             sets.record([&bundle("a", &round.to_string())]);
         }
-        assert_eq!(sets.recent.len(), REMEMBERED);
-        assert!(!sets.has(&hash(&[&first]), "a", &first.content_hash()));
+        assert_eq!(sets.past.len(), REMEMBERED);
+        assert!(sets.view(&hash(&[&first])).is_none());
+    }
+
+    #[test]
+    fn every_remembered_set_keeps_its_contents_and_places() {
+        // A walk without chance: each round adds, changes or takes away other hosts.
+        let mut sets = Sets::default();
+        let mut all: Vec<BTreeMap<String, String>> = Vec::new();
+        let mut now = BTreeMap::new();
+        let mut state = 7_u64;
+        for _ in 0..200 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let (host, change) = (format!("h{}", (state >> 33) % 12), (state >> 50) % 3);
+            match change {
+                0 => drop(now.remove(&host)),
+                version => drop(now.insert(host, version.to_string())),
+            }
+            let bundles: Vec<_> = now.iter().map(|(host, ca)| bundle(host, ca)).collect();
+            sets.record(&bundles);
+            all.push(now.clone());
+        }
+        for contents in all {
+            let bundles: Vec<_> = contents.iter().map(|(host, ca)| bundle(host, ca)).collect();
+            let view = sets
+                .view(&hash(&bundles.iter().collect::<Vec<_>>()))
+                .expect("it is remembered");
+            for (place, bundle) in bundles.iter().enumerate() {
+                assert!(view.has(&bundle.host, &bundle.content_hash()));
+                assert_eq!(view.place(&bundle.host), place);
+            }
+            assert!((0..12).map(|host| format!("h{host}")).all(|host| {
+                contents.contains_key(&host)
+                    || !["1", "2"]
+                        .iter()
+                        .any(|ca| view.has(&host, &bundle(&host, ca).content_hash()))
+            }));
+        }
     }
 }

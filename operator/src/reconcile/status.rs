@@ -76,7 +76,7 @@ fn nodes(tally: &Tally) -> NodesStatus {
     NodesStatus {
         desired: tally.desired,
         trusted: tally.trusted,
-        unsupported: tally.unsupported,
+        unsupported: tally.unsupported + i32::try_from(tally.without_agent.len()).unwrap_or(i32::MAX),
         summary: format!("{}/{}", tally.trusted, tally.desired),
         hosts: Vec::new(),
     }

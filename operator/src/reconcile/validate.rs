@@ -11,7 +11,7 @@ mod storage;
 mod users;
 
 pub use certificates::{AuthorityState, Cas, Certificates, External, Previous, Serving};
-pub(super) use certificates::{PREVIOUS_CA, PREVIOUS_UNTIL, content};
+pub(super) use certificates::{PREVIOUS_CA, PREVIOUS_UNTIL, content, proof};
 pub use ownership::Refusal;
 pub(super) use ownership::{Ownership, ownership};
 pub use storage::{OwnClaim, Storage};

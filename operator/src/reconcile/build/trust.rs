@@ -1,10 +1,10 @@
 //! What clients need to know: the CAs for pods, and bundles for nodes.
 
 use crate::nodes::HostContent;
-use crate::reconcile::validate::{Cas, Validated, content};
+use crate::reconcile::validate::{Cas, Validated, content, proof};
 use crate::settings::Settings;
 use k8s_openapi::api::core::v1::ConfigMap;
-use roadstead_api::trust::{Proof, RegistryReference, TrustBundle, TrustBundleSpec};
+use roadstead_api::trust::{RegistryReference, TrustBundle, TrustBundleSpec};
 
 /// The CAs, for whoever mounts them. What people brought stands apart: who imports `ca.crt` into the store of a whole
 /// machine trusts a CA that signs nothing but the names of this Registry, and not one that a namespace chose.
@@ -34,7 +34,7 @@ pub(super) fn bundles(validated: &Validated, ca: &str, settings: &Settings) -> V
                 host: node_host.host.to_string(),
                 ca: ca.to_owned(),
                 server: node_host.server.clone(),
-                proof: proof(validated),
+                proof: proof(validated.replicas),
                 registry: RegistryReference {
                     namespace: id.namespace.clone(),
                     name: id.name.clone(),
@@ -43,13 +43,6 @@ pub(super) fn bundles(validated: &Validated, ca: &str, settings: &Settings) -> V
             },
         })
         .collect()
-}
-
-fn proof(validated: &Validated) -> Proof {
-    match validated.replicas {
-        0 => Proof::NotExpected,
-        _ => Proof::Required,
-    }
 }
 
 /// What nodes have to carry for all of its hosts; empty where there is nothing to carry yet.
@@ -65,6 +58,7 @@ pub fn node_contents(validated: &Validated) -> Vec<HostContent> {
                 &node_host.host.to_string(),
                 ca.all.clone(),
                 node_host.server.clone(),
+                proof(validated.replicas),
             )
         })
         .collect()

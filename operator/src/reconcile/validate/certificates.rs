@@ -60,10 +60,11 @@ pub(super) fn certificates(
         (!all.is_empty()).then(|| bundle(all))
     };
     // Nodes that carry the internal CA but not yet the people's new one would refuse the new certificate.
+    let proof = proof(observed.registry.spec.replicas);
     let behind = |own: &[Certificate]| {
         let host = observed.hosts.external.as_ref().filter(|_| hostname.on_nodes);
         match (host, bundle_of(own)) {
-            (Some(host), Some(ca)) => acknowledged(&[content(&host.to_string(), ca, None)])
+            (Some(host), Some(ca)) => acknowledged(&[content(&host.to_string(), ca, None, proof)])
                 .map(|tally| tally.behind)
                 .unwrap_or_default(),
             _ => Vec::new(),
@@ -91,15 +92,28 @@ pub(super) fn certificates(
     }
 }
 
+/// Where nothing serves there is nobody to prove it.
+pub(in crate::reconcile) fn proof(replicas: i32) -> Proof {
+    match replicas {
+        0 => Proof::NotExpected,
+        _ => Proof::Required,
+    }
+}
+
 /// What a node has to carry for a host. Who asks for it is no part of that.
-pub(in crate::reconcile) fn content(host: &str, ca: String, server: Option<String>) -> HostContent {
+pub(in crate::reconcile) fn content(
+    host: &str,
+    ca: String,
+    server: Option<String>,
+    proof: Proof,
+) -> HostContent {
     let nobody = RegistryReference {
         namespace: String::new(),
         name: String::new(),
         uid: String::new(),
     };
     let spec = TrustBundleSpec {
-        proof: Proof::default(),
+        proof,
         installation: String::new(),
         host: host.to_owned(),
         ca,
@@ -109,5 +123,6 @@ pub(in crate::reconcile) fn content(host: &str, ca: String, server: Option<Strin
     HostContent {
         host: spec.host.clone(),
         content: spec.content_hash(),
+        external: spec.server.is_none(),
     }
 }

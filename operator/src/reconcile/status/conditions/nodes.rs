@@ -32,24 +32,30 @@ pub(super) fn nodes(facts: &Facts<'_>) -> Told {
         desired,
         trusted,
         unsupported,
-        problems,
+        hosts: _,
+        without_agent,
+        problems: _,
+        silent: _,
         behind: _,
     } = tally;
+    let told = some_of(tally);
     if *desired == 0 {
         no("Pending", "no node has an agent yet")
     } else if trusted >= desired {
+        let beside = match without_agent.len() {
+            0 => String::new(),
+            _ => format!("; no agent can run on {}", without_agent.join(", ")),
+        };
         yes(
             "AllNodesTrust",
-            format!("{trusted} of {desired} nodes trust {hosts}"),
+            format!("{trusted} of {desired} nodes trust {hosts}{told}{beside}"),
         )
     } else if trusted + unsupported >= *desired {
-        let told = some_of(problems);
         no(
             "UnsupportedNodes",
             format!("{unsupported} of {desired} nodes need something done on them{told}"),
         )
     } else {
-        let told = some_of(problems);
         no(
             "Pending",
             format!("{trusted} of {desired} nodes trust {hosts}{told}"),
@@ -57,16 +63,20 @@ pub(super) fn nodes(facts: &Facts<'_>) -> Told {
     }
 }
 
-fn some_of(problems: &[crate::nodes::NodeProblem]) -> String {
-    let told = problems.iter().take(3).map(|problem| {
-        let crate::nodes::NodeProblem {
-            node,
-            reason,
-            message,
-        } = problem;
-        format!("; {node}: {}: {message}", reason.as_str())
+fn some_of(tally: &Tally) -> String {
+    let problems = tally.problems.iter().map(|problem| {
+        format!(
+            "; {}: {}: {}",
+            problem.node,
+            problem.reason.as_str(),
+            problem.message
+        )
     });
-    told.collect()
+    let silent = tally
+        .silent
+        .iter()
+        .map(|silent| format!("; {}: {}", silent.node, silent.why));
+    problems.chain(silent).take(3).collect()
 }
 
 /// What is refused to one name is told beside what is true of the others; the condition does not hold while anything is

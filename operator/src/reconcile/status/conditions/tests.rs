@@ -135,6 +135,7 @@ fn a_node_that_needs_somebody_is_named_with_what_to_do() {
         tally.unsupported = 1;
         tally.problems.push(NodeProblem {
             node: "node2".into(),
+            hosts: vec!["images.registry.svc:5000".into()],
             reason: ProblemReason::ConfigPathUnset,
             message: "add config_path".into(),
         });
