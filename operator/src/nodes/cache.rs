@@ -208,7 +208,7 @@ impl Nodes {
     /// Whether a node is known not to be ready.
     pub fn is_not_ready(&self, name: &str) -> bool {
         let node = self.nodes.get(&ObjectRef::new(name));
-        node.is_some_and(|node| node.state(None).not_ready_since.is_some())
+        node.is_some_and(|node| node.not_ready_since().is_some())
     }
 
     /// The bundles of a Registry.
