@@ -43,6 +43,12 @@ struct EventLabel {
     event: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct PortLabels {
+    port: &'static str,
+    reason: &'static str,
+}
+
 type Durations = Family<RouteLabel, Histogram, fn() -> Histogram>;
 
 /// What happened to an upload session.
@@ -63,6 +69,8 @@ pub struct Metrics {
     auth_failures: Family<ReasonLabel, Counter>,
     uploads: Family<EventLabel, Counter>,
     connections: Gauge,
+    turned_away: Family<PortLabels, Counter>,
+    cut_off: Family<PortLabels, Counter>,
     handshake_failures: Family<ReasonLabel, Counter>,
     storage_writable: Gauge,
 }
@@ -80,6 +88,8 @@ impl Metrics {
             auth_failures: Family::default(),
             uploads: Family::default(),
             connections: Gauge::default(),
+            turned_away: Family::default(),
+            cut_off: Family::default(),
             handshake_failures: Family::default(),
             storage_writable: Gauge::default(),
         };
@@ -114,6 +124,16 @@ impl Metrics {
             "connections",
             "Connections that are open",
             self.connections.clone(),
+        );
+        registry.register(
+            "connections_refused",
+            "Connections that were closed at once because too many are open, in all or from one address",
+            self.turned_away.clone(),
+        );
+        registry.register(
+            "connections_timed_out",
+            "Connections that were closed because a request's head was too slow, or because nothing moved",
+            self.cut_off.clone(),
         );
         registry.register(
             "tls_handshake_failures",
@@ -185,6 +205,14 @@ impl Metrics {
         self.handshake_failures
             .get_or_create(&ReasonLabel { reason })
             .inc();
+    }
+
+    pub(crate) fn turned_away(&self, port: &'static str, reason: &'static str) {
+        self.turned_away.get_or_create(&PortLabels { port, reason }).inc();
+    }
+
+    pub(crate) fn cut_off(&self, port: &'static str, reason: &'static str) {
+        self.cut_off.get_or_create(&PortLabels { port, reason }).inc();
     }
 
     pub(crate) fn storage_is_writable(&self, is_writable: bool) {

@@ -8,12 +8,16 @@ mod program;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
 use http::{Method, Request};
 use program::Program;
 use roadstead_pki::htpasswd::hash_line;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpSocket, TcpStream};
 use ureq::Agent;
 
 /// As many at once as make the queue for bcrypt run over.
@@ -21,6 +25,11 @@ const STRANGERS: usize = 100;
 /// More than the server has threads.
 const TRANSFERS: usize = 100;
 const LAYER: usize = 1 << 20;
+/// Connections of one stranger, and what each sends of a head: nearly as much as one may have.
+const UNFINISHED: usize = 2000;
+const HEAD: usize = 31 << 10;
+/// What the program may have in all meanwhile. The limits are what keeps it below: see docs/security.md.
+const MEMORY: usize = 96 << 20;
 /// Requests that have to succeed meanwhile.
 const ASKED: usize = 100;
 
@@ -77,8 +86,30 @@ impl Site {
     }
 
     fn readiness(&self) -> u16 {
-        let url = format!("http://127.0.0.1:{}/readyz", self.admin);
-        answer(Request::get(url).body(&b""[..]).unwrap()).0
+        self.admin("/readyz").0
+    }
+
+    fn admin(&self, path: &str) -> (u16, String) {
+        let url = format!("http://127.0.0.1:{}{path}", self.admin);
+        let (status, body) = answer(Request::get(url).body(&b""[..]).unwrap());
+        (status, String::from_utf8(body).unwrap())
+    }
+
+    /// The number of a line of the metrics.
+    fn metric(&self, name: &str) -> usize {
+        let (_, text) = self.admin("/metrics");
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |number| number.trim().parse().unwrap())
+    }
+
+    /// The most memory that the program ever had.
+    fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.program.process.id())).unwrap();
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap();
+        line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
     }
 
     /// What alice gets for a small pull, and a probe for its question, while these others keep it busy; and what the others
@@ -153,4 +184,59 @@ fn transfers_leave_room_for_small_requests_and_probes() {
     assert!(told.keys().eq([&(201, 200)]), "{told:?}");
     // On the whole they took less time than the transfers beside them.
     assert!(told[&(201, 200)] < ASKED * TRANSFERS, "{told:?}");
+}
+
+/// Connections of somebody at 127.0.0.2 who never comes to the end of a request's head.
+async fn unfinished_heads(port: u16, count: usize) -> Vec<TcpStream> {
+    let head = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx-long: {}", "a".repeat(HEAD));
+    let mut open = Vec::new();
+    for _ in 0..count {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let stream = socket.connect(([127, 0, 0, 1], port).into()).await;
+        // Whoever is turned away may be so before the end of the connecting, or of the writing.
+        let Ok(mut stream) = stream else { continue };
+        if stream.write_all(head.as_bytes()).await.is_ok() {
+            open.push(stream);
+        }
+    }
+    open
+}
+
+#[test]
+fn a_flood_of_unfinished_heads_from_one_address_takes_bounded_memory_and_harms_nobody_else() {
+    allow_many_files();
+    let site = Site::new();
+    assert_eq!(site.push(b"x"), 201);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let open = runtime.block_on(async {
+        let mut open = unfinished_heads(site.program.port, UNFINISHED).await;
+        open.extend(unfinished_heads(site.admin, UNFINISHED / 4).await);
+        open
+    });
+    // Neither those who pull nor those who probe have to wait for the flood to end.
+    for _ in 0..10 {
+        assert_eq!((site.pull(&digest_of(b"x")).0, site.readiness()), (200, 200));
+    }
+    let of_api =
+        site.metric(r#"roadstead_registry_connections_refused_total{port="api",reason="peraddress"}"#);
+    let of_admin =
+        site.metric(r#"roadstead_registry_connections_refused_total{port="admin",reason="peraddress"}"#);
+    assert_eq!((of_api, of_admin), (UNFINISHED - 1024, UNFINISHED / 4 - 64));
+    assert!(site.peak_memory() < MEMORY, "{} bytes", site.peak_memory());
+    // Who goes makes room.
+    drop(open);
+    while site.metric("roadstead_registry_connections ") > 2 {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(runtime.block_on(unfinished_heads(site.program.port, 1)).len(), 1);
+}
+
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    setrlimit(Resource::Nofile, all).unwrap();
 }

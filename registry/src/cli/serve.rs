@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use crate::auth::{self, Auth};
 use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
-use crate::http::server::{self, Admin, Readiness, Server};
+use crate::http::server::{self, Admin, Admission, Readiness, Server};
 use crate::http::{App, Settings, State};
 use crate::metrics::{Metrics, Sources};
 use crate::notifications::Notifications;
@@ -180,6 +180,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         app,
         metrics,
         tls: live,
+        admission: Admission::new(config.http.limits, config.http.trusted_proxies.clone()),
     };
     Ok(Parts {
         server,

@@ -103,9 +103,17 @@ pub struct Http {
     pub headers: http::HeaderMap,
     /// Whose `X-Forwarded-For` and `Forwarded` are believed.
     pub trusted_proxies: Vec<IpNet>,
+    pub limits: ConnectionLimits,
     pub drain_timeout: Duration,
     pub tls: Option<Tls>,
     pub admin: Option<Admin>,
+}
+
+/// How many connections may be open. Absent: as many as come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    pub in_all: Option<usize>,
+    pub per_address: Option<usize>,
 }
 
 #[derive(Clone, Debug)]

@@ -139,7 +139,15 @@ pub(super) struct Http {
     pub(super) debug: Debug,
     pub(super) headers: BTreeMap<String, OneOrMany>,
     pub(super) trustedproxies: Vec<String>,
+    pub(super) limits: Limits,
     pub(super) http2: Disabled,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "keys with values")]
+pub(super) struct Limits {
+    pub(super) connections: Option<u32>,
+    pub(super) peraddress: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -208,6 +208,10 @@ const HTTP: Node = Group(&[
     ),
     ("headers", Names(&TextOrList(&Text))),
     ("trustedproxies", List(&Text)),
+    (
+        "limits",
+        Group(&[("connections", Number), ("peraddress", Number)]),
+    ),
     ("http2", Group(&[("disabled", Flag)])),
     // HTTP/2 without TLS is always understood.
     ("h2c", Silent),

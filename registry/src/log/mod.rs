@@ -3,6 +3,7 @@
 //! It knows nothing of what is logged; that no secret is logged is for those who log.
 
 mod line;
+mod sparingly;
 mod writer;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::line::Line;
+pub use self::sparingly::Sparingly;
 use self::writer::Writer;
 use crate::config::{Log, LogFormat};
 

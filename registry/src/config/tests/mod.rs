@@ -380,3 +380,19 @@ fn the_access_line_of_apache_is_written_where_it_is_asked_for() {
     assert!(combined("{format: combined}") && !combined("{}"));
     assert!(!combined("{format: combined, disabled: true}"));
 }
+
+#[test]
+fn connections_are_limited_unless_zero_is_written() {
+    let limits = |text: &str| {
+        let limits = load(text, &[]).unwrap().config.http.limits;
+        (limits.in_all, limits.per_address)
+    };
+    assert_eq!(limits("version: 0.1"), (Some(16_384), Some(1024)));
+    assert_eq!(
+        limits("http: {limits: {connections: 100, peraddress: 0}}"),
+        (Some(100), None)
+    );
+    let variables = [("REGISTRY_HTTP_LIMITS_PERADDRESS", "20000")];
+    let loaded = load("version: 0.1", &variables).unwrap();
+    assert_eq!(loaded.config.http.limits.per_address, Some(20_000));
+}

@@ -14,7 +14,8 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Check;
 use crate::config::{
-    Address, Admin, CertificateFiles, ClientAuth, Http, Locations, OtherCertificate, Tls, raw,
+    Address, Admin, CertificateFiles, ClientAuth, ConnectionLimits, Http, Locations, OtherCertificate, Tls,
+    raw,
 };
 
 impl Check<'_> {
@@ -37,6 +38,7 @@ impl Check<'_> {
             locations: self.locations(raw.host.as_deref(), raw.relativeurls),
             headers: self.headers("http.headers", raw.headers),
             trusted_proxies: self.trusted_proxies(&raw.trustedproxies),
+            limits: connection_limits(&raw.limits),
             drain_timeout: self.duration("http.draintimeout", raw.draintimeout, Duration::from_secs(30)),
             tls: self.tls(raw.tls, http2),
             admin: self.admin(raw.debug),
@@ -303,6 +305,21 @@ impl Check<'_> {
             address: self.address("http.debug.addr", &address),
             metrics_path: metrics.then_some(path),
         })
+    }
+}
+
+/// Many clients behind one address of a NAT, or of a node that forwards for all, are no flood; so one address has a large
+/// share. Zero: no limit.
+fn connection_limits(raw: &raw::Limits) -> ConnectionLimits {
+    const IN_ALL: u32 = 16_384;
+    const PER_ADDRESS: u32 = 1024;
+    let limit = |given: Option<u32>, usual| {
+        let limit = usize::try_from(given.unwrap_or(usual)).unwrap_or(usize::MAX);
+        (limit > 0).then_some(limit)
+    };
+    ConnectionLimits {
+        in_all: limit(raw.connections, IN_ALL),
+        per_address: limit(raw.peraddress, PER_ADDRESS),
     }
 }
 

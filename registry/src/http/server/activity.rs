@@ -32,6 +32,23 @@ impl Limits {
     };
 }
 
+/// Why a connection should end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expired {
+    Head,
+    Idle,
+}
+
+impl Expired {
+    /// One word, for metrics.
+    pub(super) fn reason(self) -> &'static str {
+        match self {
+            Expired::Head => "head",
+            Expired::Idle => "idle",
+        }
+    }
+}
+
 /// What a connection is doing. Times are milliseconds since it began.
 #[derive(Debug)]
 pub(super) struct Activity {
@@ -67,25 +84,27 @@ impl Activity {
     }
 
     /// Returns when the connection should end.
-    pub(super) async fn expired(&self) {
+    pub(super) async fn expired(&self) -> Expired {
         let look = (self.limits.head / 2).max(Duration::from_millis(1));
         loop {
             tokio::time::sleep(look).await;
-            if self.is_expired() {
-                return;
+            if let Some(expired) = self.look() {
+                return expired;
             }
         }
     }
 
-    fn is_expired(&self) -> bool {
+    fn look(&self) -> Option<Expired> {
         if self.handling.load(Ordering::Relaxed) > 0 {
-            return false;
+            return None;
         }
         let now = self.now();
         let since = |then: u64| Duration::from_millis(now.saturating_sub(then));
         let head = self.head.load(Ordering::Relaxed);
-        since(self.moved.load(Ordering::Relaxed)) > self.limits.idle
-            || (head > 0 && since(head) > self.limits.head)
+        if head > 0 && since(head) > self.limits.head {
+            return Some(Expired::Head);
+        }
+        (since(self.moved.load(Ordering::Relaxed)) > self.limits.idle).then_some(Expired::Idle)
     }
 
     fn now(&self) -> u64 {

@@ -9,8 +9,10 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::admission::Admission;
 use super::connection::{self, Kind};
 use super::readiness::Readiness;
+use crate::config::ConnectionLimits;
 use crate::http::body::{RequestBody, ResponseBody};
 use crate::metrics::Metrics;
 
@@ -22,14 +24,23 @@ pub struct Admin {
     pub metrics_path: Option<String>,
 }
 
+/// What the port is called in metrics.
+const PORT: &str = "admin";
+/// Probes and scrapers are few.
+const LIMITS: ConnectionLimits = ConnectionLimits {
+    in_all: Some(256),
+    per_address: Some(64),
+};
+
 /// Serves until `stop` says so. It outlives the API: probes ask until the very end.
 pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Receiver<bool>) {
     let admin = Arc::new(admin);
+    let admission = Admission::new(LIMITS, Vec::new());
     let mut stopping = pin!(connection::begins(stop.clone()));
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(_) => {
                     tokio::time::sleep(super::PAUSE).await;
                     continue;
@@ -37,17 +48,26 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
             },
             () = &mut stopping => return,
         };
-        let admin = Arc::clone(&admin);
+        let admitted = match admission.admit(Some(peer.ip())) {
+            Ok(admitted) => admitted,
+            Err(excess) => {
+                admin.metrics.turned_away(PORT, excess.reason());
+                continue;
+            }
+        };
+        let asked = Arc::clone(&admin);
         let answer = move |request: Request<RequestBody>| {
-            let response = admin.answer(request.method(), request.uri().path());
+            let response = asked.answer(request.method(), request.uri().path());
             async move { response }
         };
-        tokio::spawn(connection::serve(
-            stream,
-            Kind::Http1,
-            answer,
-            connection::begins(stop.clone()),
-        ));
+        let serving = connection::serve(stream, Kind::Http1, answer, connection::begins(stop.clone()));
+        let admin = Arc::clone(&admin);
+        tokio::spawn(async move {
+            if let Some(expired) = serving.await {
+                admin.metrics.cut_off(PORT, expired.reason());
+            }
+            drop(admitted);
+        });
     }
 }
 

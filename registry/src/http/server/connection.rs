@@ -11,7 +11,7 @@ use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
-use super::activity::{Activity, Limits, Watched};
+use super::activity::{Activity, Expired, Limits, Watched};
 use super::poll_again::PollAgain;
 use crate::http::body::{RequestBody, ResponseBody};
 
@@ -44,8 +44,14 @@ const STREAMS: u32 = 128;
 /// The largest head of a request, and how much of a body HTTP/1.1 reads at once.
 const HEAD: u32 = 32 * 1024;
 
-/// Answers what comes, until either side has had enough, or it is the `end`: then what has begun is still answered.
-pub(super) fn serve<S, F, A, E>(stream: S, kind: Kind, answer: F, end: E) -> impl Future<Output = ()> + Send
+/// Answers what comes, until either side has had enough, or it is the `end`: then what has begun is still answered. Gives
+/// why it was cut off, if it was.
+pub(super) fn serve<S, F, A, E>(
+    stream: S,
+    kind: Kind,
+    answer: F,
+    end: E,
+) -> impl Future<Output = Option<Expired>> + Send
 where
     E: Future<Output = ()> + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -63,7 +69,7 @@ pub(super) fn serve_within<S, F, A, E>(
     kind: Kind,
     answer: F,
     end: E,
-) -> impl Future<Output = ()> + Send
+) -> impl Future<Output = Option<Expired>> + Send
 where
     E: Future<Output = ()> + Send,
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -89,18 +95,19 @@ where
     async move {
         let ended = tokio::select! {
             ended = &mut connection => ended,
-            () = activity.expired() => return,
+            expired = activity.expired() => return Some(expired),
             () = end => {
                 connection.get_mut().as_mut().graceful_shutdown();
                 tokio::select! {
                     ended = &mut connection => ended,
-                    () = activity.expired() => return,
+                    expired = activity.expired() => return Some(expired),
                 }
             }
         };
         if let Err(error) = ended {
             tracing::debug!(%error, "a connection ended early");
         }
+        None
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod activity;
 mod admin;
+mod admission;
 mod connection;
 mod listen;
 mod poll_again;
@@ -21,13 +22,19 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
+use self::activity::Expired;
 pub use self::admin::{Admin, serve_admin};
+pub use self::admission::Admission;
+use self::admission::Excess;
 pub use self::listen::bind;
 pub use self::readiness::Readiness;
 use super::app::{App, Caller};
+use crate::log::Sparingly;
 use crate::metrics::Metrics;
 use crate::tls;
 
+/// What the port is called in metrics.
+const PORT: &str = "api";
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long to wait when the system has no more connections to give.
@@ -39,6 +46,7 @@ pub struct Server {
     pub metrics: Arc<Metrics>,
     /// Absent: plain HTTP/1.1.
     pub tls: Option<Arc<tls::Live>>,
+    pub admission: Arc<Admission>,
 }
 
 impl Server {
@@ -46,13 +54,21 @@ impl Server {
     pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>, drain: Duration) {
         let server = Arc::new(self);
         let connections = TaskTracker::new();
+        let lines = Sparingly::default();
         let mut stopping = pin!(connection::begins(stop.clone()));
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => {
-                        connections.spawn(Arc::clone(&server).talk(stream, peer, connection::begins(stop.clone())));
-                    }
+                    Ok((stream, peer)) => match server.admission.admit(Some(peer.ip())) {
+                        Ok(admitted) => {
+                            let talk = Arc::clone(&server).talk(stream, peer, connection::begins(stop.clone()));
+                            connections.spawn(async move {
+                                talk.await;
+                                drop(admitted);
+                            });
+                        }
+                        Err(excess) => server.turn_away(excess, peer, &lines),
+                    },
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
                         tokio::time::sleep(PAUSE).await;
@@ -72,6 +88,19 @@ impl Server {
                 connections = connections.len(),
                 "the time to end is over; what still runs is cut off"
             );
+        }
+    }
+
+    fn turn_away(&self, excess: Excess, peer: SocketAddr, lines: &Sparingly) {
+        self.metrics.turned_away(PORT, excess.reason());
+        if let Some(left_out) = lines.may_write() {
+            let reason = match excess {
+                Excess::InAll => "too many connections are open: http.limits.connections",
+                Excess::FromAddress => {
+                    "too many connections are open from this address: http.limits.peraddress"
+                }
+            };
+            tracing::warn!(peer = %peer.ip().to_canonical(), left_out, reason, "a connection was refused");
         }
     }
 
@@ -125,7 +154,9 @@ impl Server {
                 }
             }
         };
-        serving.await;
+        if let Some(expired) = serving.await {
+            self.metrics.cut_off(PORT, expired.reason());
+        }
     }
 
     fn serve<S, E>(
@@ -134,7 +165,7 @@ impl Server {
         kind: connection::Kind,
         caller: Caller,
         end: E,
-    ) -> impl Future<Output = ()> + Send + use<S, E>
+    ) -> impl Future<Output = Option<Expired>> + Send + use<S, E>
     where
         E: Future<Output = ()> + Send,
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,

@@ -8,10 +8,11 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use super::activity::Limits;
+use super::activity::{Expired, Limits};
 use super::connection::{Kind, begins, serve_within};
 use super::*;
 use crate::auth::Auth;
+use crate::config::ConnectionLimits;
 use crate::content::{Content, Options, Probed};
 use crate::http::{RequestBody, ResponseBody, Settings, State};
 use crate::metrics::Sources;
@@ -21,6 +22,10 @@ const LIMITS: Limits = Limits {
     head: Duration::from_millis(300),
     idle: Duration::from_millis(900),
     linger: Duration::from_millis(300),
+};
+const LIMITS_OF_CONNECTIONS: ConnectionLimits = ConnectionLimits {
+    in_all: Some(100),
+    per_address: Some(8),
 };
 const SOON: Duration = Duration::from_secs(5);
 
@@ -78,6 +83,45 @@ async fn a_head_that_comes_byte_by_byte_is_not_waited_for() {
         "it took {:?}",
         started.elapsed()
     );
+}
+
+#[tokio::test]
+async fn why_a_connection_was_cut_off_is_known() {
+    for (sent, expected) in [(&b"GET / HT"[..], Expired::Head), (b"", Expired::Idle)] {
+        let (ours, mut theirs) = tokio::io::duplex(1024);
+        let answer = async |_: Request<RequestBody>| Response::new(ResponseBody::whole(Bytes::new()));
+        let (_keep, stop) = watch::channel(false);
+        let serving = serve_within(LIMITS, ours, Kind::Http1, answer, begins(stop));
+        theirs.write_all(sent).await.unwrap();
+        assert_eq!(serving.await, Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn one_address_opens_so_many_connections_and_no_more() {
+    let (address, _stop, _server, _folder) = start(SOON).await;
+    let mut open = Vec::new();
+    for _ in 0..8 {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(stream.read(&mut [0; 512]).await.unwrap() > 0);
+        open.push(stream);
+    }
+    let mut one_more = TcpStream::connect(address).await.unwrap();
+    // A reset is an end too.
+    assert_eq!(to_the_end(&mut one_more).await.unwrap_or_default(), "");
+    drop(open);
+    let mut answer = String::new();
+    while answer.is_empty() {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+        let _ = stream.write_all(request).await;
+        answer = to_the_end(&mut stream).await.unwrap_or_default();
+    }
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[tokio::test]
@@ -165,6 +209,7 @@ async fn start(
         app,
         metrics,
         tls: None,
+        admission: Admission::new(LIMITS_OF_CONNECTIONS, Vec::new()),
     };
     (
         address,

@@ -29,7 +29,8 @@ const OURS: Kind = Kind {
     name: ROADSTEAD,
     sections: "",
     storage: "",
-    http: "",
+    // All connections of the benchmark come from one address.
+    http: "limits: {peraddress: 0}, ",
     cost: 12,
 };
 
