@@ -1,13 +1,14 @@
 //! The command line.
 
+use crate::controller::{self, Clients};
 use crate::election::Election;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::{controller, crds, health, uninstall};
+use crate::{crds, health, uninstall};
 use anyhow::Context as _;
 use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use futures::FutureExt as _;
 use kube::{Client, Config};
 use std::net::SocketAddr;
@@ -17,12 +18,29 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// How long the API server may take to answer a request.
+const ANSWER: Duration = Duration::from_secs(15);
+/// How long a watch may be silent: the API server ends each one before.
+const SILENCE: Duration = Duration::from_secs(330);
+
 /// Makes Registry objects so.
 #[derive(Parser)]
 #[command(version, about)]
 pub struct Cli {
+    /// How much is logged of the operator's own work; of its libraries, warnings alone.
+    #[arg(long, global = true, env = "LOG_LEVEL", value_enum, default_value = "info")]
+    log_level: LogLevel,
     #[command(subcommand)]
     command: Command,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
 }
 
 #[derive(Subcommand)]
@@ -43,9 +61,12 @@ enum Command {
 struct Run {
     #[command(flatten)]
     installation: Installation,
-    /// Where probes and metrics are served.
+    /// Where probes are answered, which name nobody.
     #[arg(long, default_value = "0.0.0.0:8080")]
-    listen: SocketAddr,
+    probes: SocketAddr,
+    /// Where metrics are served, which name Registries and their namespaces.
+    #[arg(long, default_value = "0.0.0.0:8081")]
+    metrics: SocketAddr,
 }
 
 #[derive(Args)]
@@ -78,13 +99,13 @@ impl Cli {
     pub async fn run(self) -> anyhow::Result<()> {
         match self.command {
             Command::Run(run) => {
-                log();
+                log(self.log_level);
                 run.run().await
             }
             Command::Crds { output: None } => crds::print(std::io::stdout().lock()),
             Command::Crds { output: Some(folder) } => crds::write(&folder),
             Command::Uninstall(uninstall) => {
-                log();
+                log(self.log_level);
                 uninstall.run().await
             }
         }
@@ -93,11 +114,13 @@ impl Cli {
 
 impl Run {
     async fn run(self) -> anyhow::Result<()> {
-        let (settings, client) = self.installation.open().await?;
+        let (settings, clients) = self.installation.open().await?;
+        let client = &clients.requests;
         let metrics = Arc::new(Metrics::default());
         let election = Election::new(client.clone(), &settings.namespace, &self.installation.pod_name);
         let stop = stop_signal()?.shared();
-        let health = health::serve(self.listen, metrics.clone());
+        let probes = health::serve_probes(self.probes);
+        let telling = health::serve_metrics(self.metrics, metrics.clone());
         let work = async {
             tokio::select! {
                 () = election.win() => {}
@@ -106,7 +129,7 @@ impl Run {
             tracing::info!(pod = self.installation.pod_name, "leads");
             metrics.leads(true);
             let worked = tokio::select! {
-                worked = controller::run(client, settings, metrics.clone(), &self.installation.pod_name, stop) => worked,
+                worked = controller::run(clients.clone(), settings, metrics.clone(), &self.installation.pod_name, stop) => worked,
                 // Whoever leads now must not find this one at work.
                 lost = election.hold() => return Err(lost),
             };
@@ -117,7 +140,8 @@ impl Run {
         };
         tokio::select! {
             done = work => done,
-            broken = health => broken,
+            broken = probes => broken,
+            broken = telling => broken,
         }
     }
 }
@@ -126,7 +150,8 @@ impl Uninstall {
     /// Never fails: an uninstall that stops half-way helps nobody.
     async fn run(self) -> anyhow::Result<()> {
         let done = async {
-            let (settings, client) = self.installation.open().await?;
+            let (settings, clients) = self.installation.open().await?;
+            let client = clients.requests;
             uninstall::uninstall(client, &settings, self.timeout, self.keep).await
         };
         if let Err(error) = done.await {
@@ -137,18 +162,30 @@ impl Uninstall {
 }
 
 impl Installation {
-    async fn open(&self) -> anyhow::Result<(Arc<Settings>, Client)> {
+    async fn open(&self) -> anyhow::Result<(Arc<Settings>, Clients)> {
         let settings = Settings::read(&self.config, &self.pod_namespace)?;
         let mut config = Config::infer().await.context("no way to the API server")?;
         // Whose request it is, in the audit log.
         let agent = HeaderValue::from_static(concat!("roadstead-operator/", env!("CARGO_PKG_VERSION")));
         config.headers.push((USER_AGENT, agent));
-        Ok((Arc::new(settings), Client::try_from(config)?))
+        config.connect_timeout = Some(ANSWER);
+        config.write_timeout = Some(ANSWER);
+        config.reset_reader_on_write = true;
+        let with_limit = |limit| {
+            let mut config = config.clone();
+            config.read_timeout = Some(limit);
+            Client::try_from(config)
+        };
+        let clients = Clients {
+            requests: with_limit(ANSWER)?,
+            watches: with_limit(SILENCE)?,
+        };
+        Ok((Arc::new(settings), clients))
     }
 }
 
-fn log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+fn log(level: LogLevel) {
+    let filter = EnvFilter::new(directives(level));
     // Each line says what it is about; the controller's spans would say it twice more.
     tracing_subscriber::fmt()
         .json()
@@ -156,6 +193,18 @@ fn log() {
         .with_span_list(false)
         .with_env_filter(filter)
         .init();
+}
+
+/// The client library warns with the whole of an answer that it cannot read, which may hold what Secrets hold.
+fn directives(level: LogLevel) -> String {
+    let own = match level {
+        LogLevel::Error => "error",
+        LogLevel::Warn => "warn",
+        LogLevel::Info => "info",
+        LogLevel::Debug => "debug",
+        LogLevel::Trace => "trace",
+    };
+    format!("warn,kube_client::client=error,roadstead_operator={own}")
 }
 
 fn stop_signal() -> anyhow::Result<impl Future<Output = ()> + Send + Sync> {
@@ -182,6 +231,18 @@ mod tests {
     fn the_command_line_is_consistent() {
         use clap::CommandFactory as _;
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_level_of_the_log_is_ours_and_one_that_is_none_is_named() {
+        assert!(EnvFilter::try_new(directives(LogLevel::Debug)).is_ok());
+        let parse = |level| Cli::try_parse_from(["roadstead-operator", "--log-level", level, "crds"]);
+        assert!(parse("debug").is_ok());
+        let Err(refused) = parse("verbose") else {
+            panic!("it is no level");
+        };
+        let said = refused.to_string();
+        assert!(said.contains("verbose") && said.contains("debug"), "{said}");
     }
 
     #[test]

@@ -6,10 +6,11 @@ use crate::nodes::{HostContent, Nodes, Tally};
 use crate::settings::Settings;
 use crate::stores::Stores;
 use jiff::Timestamp;
-use kube::Client;
+use kube::api::ObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Client, Resource as _};
 use roadstead_api::registry::Registry;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,10 +59,35 @@ impl Context {
         Timestamp::now()
     }
 
-    /// A Registry that is gone.
+    /// Forgets what is remembered of a Registry that went.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.reports.forget(namespace, name);
         self.stores.forget(namespace, name);
+        self.metrics.forget(namespace, name);
+    }
+
+    /// A Registry as the cache has it, if it can be read.
+    pub fn registry(&self, namespace: &str, name: &str) -> Option<Registry> {
+        let cached = self.registries.get(&ObjectRef::new(name).within(namespace))?;
+        cached.0.as_ref().ok().cloned()
+    }
+
+    /// How many Registries were there before this one, those that cannot be read included.
+    pub fn older_than(&self, registry: &Registry) -> Older {
+        let rank = |metadata: &ObjectMeta| {
+            let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
+            (created, metadata.namespace.clone(), metadata.name.clone())
+        };
+        let own = rank(&registry.metadata);
+        let mut older = Older::default();
+        for other in self.registries.state() {
+            let metadata = other.meta();
+            if metadata.deletion_timestamp.is_none() && rank(metadata) < own {
+                older.in_all += 1;
+                older.in_namespace += usize::from(metadata.namespace == registry.metadata.namespace);
+            }
+        }
+        older
     }
 
     /// All Registries that can be read, as the cache has them.
@@ -72,6 +98,13 @@ impl Context {
             .filter_map(|guard| guard.0.as_ref().ok().cloned())
             .collect()
     }
+}
+
+/// How many Registries are older than one.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Older {
+    pub in_namespace: usize,
+    pub in_all: usize,
 }
 
 /// What was last said about nodes for each Registry, to notice when there is something new to say.

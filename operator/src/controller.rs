@@ -5,6 +5,10 @@
 
 mod backoff;
 mod triggers;
+mod turns;
+
+#[cfg(test)]
+mod tests;
 
 use crate::context::{Context, Registries};
 use crate::metrics::Metrics;
@@ -19,7 +23,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::{DeserializeGuard, PartialObjectMeta};
-use kube::runtime::controller::{Action, Config};
+use kube::runtime::controller::{self, Action, Config};
 use kube::runtime::{
     Controller, Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, reflector, watcher,
 };
@@ -30,9 +34,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 use triggers::{labelled, naming_claim, naming_secret, outdated, refusing, sharing_host};
+use turns::Turns;
 
-/// How many Registries are worked on at once.
-const CONCURRENCY: u16 = 4;
+/// Whose turn it is, is decided in [`turns`].
+const UNBOUNDED: u16 = 0;
+/// How long rounds that run may go on when the program is told to end.
+const LAST_ROUNDS: Duration = Duration::from_secs(10);
+/// While a watch is broken, what it would have told is looked for this often.
+const WITHOUT_WATCH: Duration = Duration::from_secs(60);
 /// Events come in bunches.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
@@ -41,27 +50,38 @@ type Guarded = DeserializeGuard<Registry>;
 struct Shared {
     context: Context,
     backoff: Backoff,
+    turns: Turns,
+}
+
+/// Two ways to the API server, with a time limit each.
+#[derive(Clone)]
+pub struct Clients {
+    /// For requests, whose answers come at once.
+    pub requests: Client,
+    /// For watches, which may be silent for minutes.
+    pub watches: Client,
 }
 
 /// Works until `stop` comes, then ends the rounds that run.
 pub async fn run(
-    client: Client,
+    clients: Clients,
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     instance: &str,
-    stop: impl Future<Output = ()> + Send + Sync + 'static,
+    stop: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
-    let (nodes, watching_nodes) = Nodes::watch(&client, settings.clone());
+    let Clients { requests, watches } = clients;
+    let (nodes, watching_nodes) = Nodes::watch(&watches, settings.clone());
     let watching_nodes = tokio::spawn(watching_nodes);
     nodes.ready().await.context("the watches of nodes ended")?;
 
     let (registries, writer) = reflector::store::<Guarded>();
     let gone = Arc::new(Notify::new());
-    let main = registries_stream(&client, writer, gone.clone());
+    let main = registries_stream(&watches, writer, gone.clone());
     let controller = Controller::for_stream(main, registries.clone())
-        .with_config(Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE));
+        .with_config(Config::default().concurrency(UNBOUNDED).debounce(DEBOUNCE));
     let context = Context::new(
-        client.clone(),
+        requests.clone(),
         settings.clone(),
         nodes.clone(),
         registries.clone(),
@@ -71,24 +91,46 @@ pub async fn run(
     let shared = Arc::new(Shared {
         context,
         backoff: Backoff::default(),
+        turns: Turns::default(),
     });
-    let rounds = with_triggers(controller, &client, &settings, &registries)
+    let broken = Arc::new(Notify::new());
+    let unwatched = after_each(broken.clone());
+    let rounds = with_triggers(controller, &watches, &settings, &registries)
         .reconcile_on(outdated(shared.clone(), nodes))
         .reconcile_on(refusing(&shared))
-        .graceful_shutdown_on(stop)
+        .reconcile_all_on(unwatched)
+        .graceful_shutdown_on(stop.clone())
         .run(reconcile, retry, shared)
         .for_each(|outcome| {
             if let Err(error) = outcome {
                 tracing::debug!(%error, "a round was not done");
+                if matches!(error, controller::Error::QueueError(_)) {
+                    broken.notify_one();
+                }
             }
             std::future::ready(())
         });
+    let late = async {
+        stop.await;
+        tokio::time::sleep(LAST_ROUNDS).await;
+    };
     tokio::select! {
         () = rounds => {}
-        () = sweep::run(&client, &settings, &gone) => {}
+        () = sweep::run(&requests, &settings, &gone) => {}
+        () = late => tracing::warn!("ends before all rounds are done: the next one does them anew"),
     }
     watching_nodes.abort();
     Ok(())
+}
+
+/// What a broken watch would have told, and why it is broken, comes out in rounds: one for every Registry, some time
+/// after each sign of it.
+fn after_each(broken: Arc<Notify>) -> impl Stream<Item = ()> + Send {
+    futures::stream::unfold(broken, |broken| async move {
+        broken.notified().await;
+        tokio::time::sleep(WITHOUT_WATCH).await;
+        Some(((), broken))
+    })
 }
 
 /// Registries as they change; what the operator itself writes into their status wakes nobody. `gone` is told of each
@@ -161,10 +203,18 @@ async fn reconcile(guarded: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action,
     if let Err(invalid) = &guarded.0 {
         tracing::error!(registry = %format_args!("{namespace}/{name}"), error = %invalid.error,
             "a Registry cannot be read: are the CRDs of this version installed?");
+        let told = reconcile::failure::tell_unreadable(context, namespace, name, &invalid.error);
+        shared.turns.take(namespace, told).await;
         return Ok(Action::await_change());
     }
-    let outcome = reconcile::reconcile(context, namespace, name).await;
-    context.metrics.reconciled(outcome.is_ok(), started.elapsed());
+    let round = reconcile::reconcile(context, namespace, name);
+    let outcome = shared.turns.take(namespace, round).await;
+    let result = match &outcome {
+        Ok(_) => "success",
+        Err(reconcile::Error::TimedOut) => "timeout",
+        Err(_) => "error",
+    };
+    context.metrics.reconciled(result, started.elapsed());
     let next = outcome?;
     shared.backoff.reset(namespace, name);
     Ok(match next {

@@ -9,7 +9,8 @@
 //! - [`settings`]: the installation's own settings; [`names`]: what objects of a Registry are called
 //! - [`reconcile`]: one Registry, from what it asks for to what is there
 //! - [`nodes`]: which nodes trust which hosts, counted from what the agents acknowledge
-//! - [`controller`]: what wakes a Registry up; [`election`]: only one operator acts; [`health`]: probes and metrics
+//! - [`controller`]: what wakes a Registry up; [`election`]: only one operator acts
+//! - [`health`]: probes and metrics, on ports with limits
 //! - [`stores`]: whether registries can write their volumes
 //! - [`sweep`]: what Registries that are gone left behind
 //! - [`uninstall`]: what has to go before the operator itself does; [`crds`]: the definitions as YAML
@@ -25,6 +26,7 @@ pub mod health;
 pub mod metrics;
 pub mod names;
 pub mod nodes;
+mod port;
 pub mod reconcile;
 pub mod settings;
 pub mod stores;

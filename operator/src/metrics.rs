@@ -5,7 +5,7 @@ use crate::reconcile::live::Key;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::Registry as Collection;
-use roadstead_api::registry::CertificateStatus;
+use roadstead_api::registry::{CertificatePurpose, CertificateStatus};
 use std::time::Duration;
 
 /// What the operator counts.
@@ -68,8 +68,8 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub fn reconciled(&self, succeeded: bool, took: Duration) {
-        let result = if succeeded { "success" } else { "error" };
+    /// `result`: `success`, `error` or `timeout`.
+    pub fn reconciled(&self, result: &'static str, took: Duration) {
         self.reconciles.get_or_create(&ResultLabel { result }).inc();
         self.seconds.observe(took.as_secs_f64());
     }
@@ -83,7 +83,9 @@ impl Metrics {
         self.leader.set(leads.into());
     }
 
+    /// Replaces what was known of this Registry's certificates.
     pub fn certificates(&self, id: &RegistryId, certificates: &[CertificateStatus]) {
+        self.forget(&id.namespace, &id.name);
         for certificate in certificates {
             let label = CertificateLabel {
                 namespace: id.namespace.clone(),
@@ -93,6 +95,17 @@ impl Metrics {
             self.certificates
                 .get_or_create(&label)
                 .set(certificate.not_after.0.as_second());
+        }
+    }
+
+    /// What is told of a Registry goes with it.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        for purpose in [CertificatePurpose::Internal, CertificatePurpose::External] {
+            self.certificates.remove(&CertificateLabel {
+                namespace: namespace.to_owned(),
+                registry: name.to_owned(),
+                purpose: format!("{purpose:?}"),
+            });
         }
     }
 
@@ -107,11 +120,13 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
     #[test]
     fn what_is_counted_can_be_read() {
         let metrics = Metrics::default();
-        metrics.reconciled(true, Duration::from_millis(20));
+        metrics.reconciled("success", Duration::from_millis(20));
         metrics.leads(true);
         let text = metrics.text();
         assert!(
@@ -119,5 +134,29 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("roadstead_operator_leader 1"), "{text}");
+    }
+
+    #[test]
+    fn a_registry_that_went_is_no_longer_named() {
+        let metrics = Metrics::default();
+        let id = RegistryId {
+            namespace: "team".into(),
+            name: "images".into(),
+            uid: String::new(),
+        };
+        let certificate = |purpose| CertificateStatus {
+            purpose,
+            not_after: Time(Timestamp::UNIX_EPOCH),
+            names: Vec::new(),
+            issuer: String::new(),
+        };
+        let both = [CertificatePurpose::Internal, CertificatePurpose::External].map(certificate);
+        metrics.certificates(&id, &both);
+        assert!(metrics.text().contains("External"));
+        metrics.certificates(&id, &both[..1]);
+        let text = metrics.text();
+        assert!(text.contains("Internal") && !text.contains("External"), "{text}");
+        metrics.forget("team", "images");
+        assert!(!metrics.text().contains("team"));
     }
 }

@@ -3,6 +3,7 @@
 //! Names are an interface: people and other tools rely on `images-pull`, `images-ca` and the rest.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use roadstead_api::names::ObjectName;
 use roadstead_api::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -202,7 +203,11 @@ impl Hosts {
             service: host(format!("{name}.{namespace}.svc")),
             qualified: host(format!("{name}.{namespace}.svc.{cluster_domain}")),
             short: host(format!("{name}.{namespace}")),
-            external: hostname.map(|name| host(name.to_ascii_lowercase())),
+            // It becomes part of a TrustBundle's name. One that cannot be is told where hostnames are judged.
+            external: hostname
+                .map(str::to_ascii_lowercase)
+                .filter(|name| ObjectName::from(name.as_str()).checked().is_ok())
+                .map(host),
         }
     }
 

@@ -3,6 +3,7 @@
 //! - `observe` reads the cluster; `validate` judges what people gave; `build` says what shall be
 //! - `apply` makes it so; `causes` asks why it does not work; `status` tells
 //! - `live`: objects by kind and name; `finalizer` and `delete`: a Registry that goes
+//! - `limits`: how many there may be; `failure`: what is told when a round fails
 //!
 //! It is told that something may have changed, never what: each round looks at everything and does what is left to
 //! do. A second round on the same cluster writes nothing.
@@ -11,8 +12,10 @@ pub mod apply;
 pub mod build;
 mod causes;
 mod delete;
+pub mod failure;
 mod finalizer;
 mod hash;
+mod limits;
 pub mod live;
 pub mod observe;
 mod quantity;
@@ -31,9 +34,10 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::Api;
 use live::Kind;
 use observe::{Observed, observe};
-use roadstead_api::registry::{Registry, RegistryStatus};
+use roadstead_api::registry::{ConditionStatus, Registry, RegistryStatus};
 use status::Facts;
 use std::time::Duration;
+use tokio::time::timeout;
 use validate::{Refusal, Validated, validate};
 
 /// New objects need an address and a CA, which come in one round each.
@@ -41,6 +45,10 @@ const ROUNDS: usize = 3;
 /// Nothing is missed for longer than this, whatever happens to watches.
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(6);
 const FLAG_RETRY: Duration = Duration::from_secs(5);
+/// The longest that a round may take. A usual one takes less than a second.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// As much of what the API server says as people are told.
+const LONGEST_ANSWER: usize = 500;
 
 /// Why a round ended early. It is tried again, later and later.
 #[derive(Debug, thiserror::Error)]
@@ -51,8 +59,44 @@ pub enum Error {
     Apply(#[from] ApplyError),
     #[error(transparent)]
     Build(#[from] BuildError),
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error("{0}")]
-    Refused(Refusal),
+    LimitReached(String),
+    #[error("the API server did not answer all requests within {} seconds", TIME_LIMIT.as_secs())]
+    TimedOut,
+    #[error("Roadstead itself failed over what this Registry has: see the operator's log, and report it")]
+    Panicked,
+}
+
+impl Error {
+    /// Somebody else wrote the same object meanwhile: the next round sees what they wrote.
+    fn is_lost_race(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.is_conflict())
+    }
+
+    /// Whether it is known that the Registry is not as it should be.
+    fn ready(&self) -> ConditionStatus {
+        match self {
+            Self::Api(_) | Self::TimedOut | Self::Panicked => ConditionStatus::Unknown,
+            Self::Apply(_) | Self::Build(_) | Self::Refused(_) | Self::LimitReached(_) => {
+                ConditionStatus::False
+            }
+        }
+    }
+
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Api(kube::Error::Api(status)) if status.is_forbidden() => "Forbidden",
+            Self::Api(_) => "RequestFailed",
+            Self::Apply(_) => "ApplyFailed",
+            Self::Build(_) => "BuildFailed",
+            Self::Refused(refusal) => refusal.reason(),
+            Self::LimitReached(_) => "LimitReached",
+            Self::TimedOut => "TimedOut",
+            Self::Panicked => "InternalError",
+        }
+    }
 }
 
 /// What the API server said, for people: its first line, without the objects and the differences that follow.
@@ -61,7 +105,8 @@ fn plain(error: &kube::Error) -> String {
         kube::Error::Api(status) => status.message.clone(),
         other => other.to_string(),
     };
-    text.lines().next().unwrap_or_default().to_owned()
+    let line = text.lines().next().unwrap_or_default();
+    line[..line.floor_char_boundary(LONGEST_ANSWER)].to_owned()
 }
 
 /// When to look again if nothing happens.
@@ -72,8 +117,19 @@ pub enum Next {
     OnChange,
 }
 
-/// Makes one Registry so.
+/// Makes one Registry so, and tells it if that fails.
 pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result<Next, Error> {
+    let outcome = match timeout(TIME_LIMIT, work(context, namespace, name)).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Error::TimedOut),
+    };
+    if let Err(error) = &outcome {
+        failure::tell(context, namespace, name, error).await;
+    }
+    outcome
+}
+
+async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Error> {
     if uninstalling(context).await? {
         return Ok(Next::After(FLAG_RETRY));
     }
@@ -87,6 +143,7 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
         delete::clean_up(context, &registry).await?;
         return Ok(Next::OnChange);
     }
+    limits::check(context, &registry).await?;
     // A paused one too: what it has on nodes would stay there for good.
     let mut registry = finalizer::with_finalizer(context, registry).await?;
     if registry.spec.paused {
@@ -112,21 +169,12 @@ enum Round {
 
 async fn round(context: &Context, registry: Registry) -> Result<Round, Error> {
     let observed = observe(context, registry).await?;
-    let validated = judged(context, &observed).await?;
-    let plan = with_prunings(
-        build::build(&validated, &context.settings, observed.now)?,
-        &observed,
-        &validated,
-    );
+    let (observed, validated) = judge(context, observed).await?;
+    let plan = build::build(&validated, &context.settings, observed.now)?;
+    let plan = with_prunings(plan, &observed, &validated);
     let complete = plan.complete;
     let mut live = observed.live.clone();
-    let applied = match apply::apply(context, &observed.id, &mut live, plan).await {
-        Ok(applied) => applied,
-        Err(error) => {
-            tell_refusal(context, &observed, "ApplyFailed", error.to_string()).await?;
-            return Err(error.into());
-        }
-    };
+    let applied = apply::apply(context, &observed.id, &mut live, plan).await?;
     tell_of_new_authority(context, &observed, &validated, &applied).await;
     if !complete && !applied.writes.is_empty() {
         return Ok(Round::Again(Box::new(observed.registry)));
@@ -143,7 +191,7 @@ async fn round(context: &Context, registry: Registry) -> Result<Round, Error> {
 /// What there is to tell of a Registry for which nothing is done.
 async fn look(context: &Context, registry: Registry) -> Result<Next, Error> {
     let observed = observe(context, registry).await?;
-    let validated = judged(context, &observed).await?;
+    let (observed, validated) = judge(context, observed).await?;
     let done = Done {
         live: &observed.live,
         complete: observed.live.contains(&validated.keys.deployment),
@@ -153,15 +201,16 @@ async fn look(context: &Context, registry: Registry) -> Result<Next, Error> {
     Ok(next(&validated, &status, observed.now))
 }
 
-async fn judged(context: &Context, observed: &Observed) -> Result<Validated, Error> {
-    let tally = |hosts: &[_]| context.nodes.tally(hosts, observed.now);
-    match validate(observed, &context.settings, &tally) {
-        Ok(validated) => Ok(validated),
-        Err(refusal) => {
-            tell_refusal(context, observed, refusal.reason(), refusal.to_string()).await?;
-            Err(Error::Refused(refusal))
-        }
-    }
+/// Validates off the threads that all other Registries and the probes wait for: how long it takes lies with what people
+/// put into their Secrets.
+async fn judge(context: &Context, observed: Observed) -> Result<(Observed, Validated), Error> {
+    let (nodes, settings) = (context.nodes.clone(), context.settings.clone());
+    let judging = tokio::task::spawn_blocking(move || {
+        let tally = |hosts: &[_]| nodes.tally(hosts, observed.now);
+        let validated = validate(&observed, &settings, &tally)?;
+        Ok((observed, validated))
+    });
+    judging.await.unwrap_or(Err(Error::Panicked))
 }
 
 /// Bundles for hosts that it no longer has.
@@ -257,17 +306,6 @@ async fn tell_of_new_authority(
         format!("a CA was made: ConfigMap {bundle} has it for clients")
     };
     status::tell(context, &observed.registry, "AuthorityCreated", had_one, note).await;
-}
-
-async fn tell_refusal(
-    context: &Context,
-    observed: &Observed,
-    reason: &'static str,
-    message: String,
-) -> Result<(), kube::Error> {
-    let status = status::refused(&observed.registry, reason, message, observed.now);
-    status::write(context, &observed.registry, status).await?;
-    Ok(())
 }
 
 fn next(validated: &Validated, status: &RegistryStatus, now: Timestamp) -> Next {

@@ -23,6 +23,26 @@ pub struct Settings {
     /// The Deployment of the operator itself, which owns the flag.
     pub operator_deployment: String,
     pub allowed_hostnames: Vec<AllowedHostnames>,
+    pub limits: Limits,
+}
+
+/// How much this installation bears.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Limits {
+    /// Registries of one namespace.
+    pub registries_per_namespace: usize,
+    /// Registries in all.
+    pub registries: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            registries_per_namespace: 20,
+            registries: 1000,
+        }
+    }
 }
 
 /// The external names that Registries of one namespace may bring to nodes.
@@ -50,6 +70,8 @@ struct Raw {
     operator_deployment: String,
     #[serde(default)]
     node_trust: RawNodeTrust,
+    #[serde(default)]
+    limits: Limits,
 }
 
 #[derive(Default, Deserialize)]
@@ -99,6 +121,7 @@ impl Settings {
             uninstall_flag: raw.uninstall_flag,
             operator_deployment: raw.operator_deployment,
             allowed_hostnames: raw.node_trust.allowed_hostnames,
+            limits: raw.limits,
         })
     }
 
@@ -152,6 +175,14 @@ nodeTrust:
         assert_eq!(settings.cluster_domain, "cluster.local");
         assert_eq!(settings.registry_image_pull_policy, "IfNotPresent");
         assert_eq!(settings.uninstall_flag, "roadstead-uninstall");
+        assert_eq!(settings.limits, Limits::default());
+    }
+
+    #[test]
+    fn limits_are_read() {
+        let text = format!("{EXAMPLE}limits: {{registriesPerNamespace: 3}}\n");
+        let limits = Settings::parse(&text, "ns").expect("it is valid").limits;
+        assert_eq!((limits.registries_per_namespace, limits.registries), (3, 1000));
     }
 
     #[test]

@@ -50,6 +50,7 @@ registryImagePullPolicy: {{ .Values.image.pullPolicy }}
 clusterDomain: {{ .Values.clusterDomain }}
 uninstallFlag: roadstead-uninstall
 nodeTrust: {{ .Values.nodeTrust | toJson }}
+limits: {{ .Values.limits | toJson }}
 {{- end }}
 
 {{/* Where pods of the operator's image may run: the uninstall hook has to run wherever the operator does. */}}

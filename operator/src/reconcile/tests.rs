@@ -1,6 +1,7 @@
 //! Whole rounds over an API server in this process.
 
 pub(crate) mod fake;
+mod hostile;
 mod traps;
 
 use super::examples::{own_certificate, secret};
@@ -59,17 +60,7 @@ async fn settled(fake: &Fake) {
 }
 
 fn condition(fake: &Fake, kind: &str) -> (String, String, String) {
-    let registry = fake.get(REGISTRY).expect("it is there");
-    let conditions = registry["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let condition = conditions
-        .iter()
-        .find(|condition| condition["type"] == kind)
-        .expect("every condition is told");
-    let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
-    (text("status"), text("reason"), text("message"))
+    fake.condition(REGISTRY, kind)
 }
 
 #[tokio::test]

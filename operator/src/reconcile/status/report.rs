@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition as StoredCondition, Time};
 use kube::Resource;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use roadstead_api::registry::{ConditionStatus, ConditionType, Registry, RegistryStatus};
 use serde_json::json;
@@ -52,23 +52,35 @@ pub fn with_conditions(
     status
 }
 
-/// The status where nothing could be done: what was known stays, and Ready says why.
-pub fn refused(registry: &Registry, reason: &'static str, message: String, now: Timestamp) -> RegistryStatus {
-    let old = registry.status.clone().unwrap_or_default();
-    let kept = old.conditions.clone();
-    let condition = Condition {
-        kind: ConditionType::Ready,
-        status: ConditionStatus::False,
-        reason,
-        message,
+/// The status where a round failed: Ready says why, and whatever else held before was not seen this time.
+pub fn failed(
+    registry: &Registry,
+    ready: ConditionStatus,
+    reason: &'static str,
+    message: String,
+    now: Timestamp,
+) -> RegistryStatus {
+    let condition = |kind| match kind {
+        ConditionType::Ready => Condition {
+            kind,
+            status: ready,
+            reason,
+            message: message.clone(),
+        },
+        kind => Condition {
+            kind,
+            status: ConditionStatus::Unknown,
+            reason,
+            message: format!("not looked at, because of what Ready says: {message}"),
+        },
     };
-    let mut status = with_conditions(old, &[condition], registry, now);
-    status.conditions.extend(
-        kept.into_iter()
-            .filter(|kept| kept.type_ != ConditionType::Ready.as_str()),
-    );
-    status.summary = Some(summary(&status.conditions));
-    status
+    let old = registry.status.clone().unwrap_or_default();
+    with_conditions(
+        RegistryStatus { nodes: None, ..old },
+        &ConditionType::ALL.map(condition),
+        registry,
+        now,
+    )
 }
 
 /// Writes the status if it differs, and an Event for each condition that does.
@@ -81,7 +93,9 @@ pub async fn write(
         return Ok(false);
     }
     let id = RegistryId::of(registry);
-    let api: Api<Registry> = Api::namespaced(context.client.clone(), &id.namespace);
+    // The answer is not read as a Registry: it may be one that cannot be.
+    let resource = ApiResource::erase::<Registry>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &id.namespace, &resource);
     let patch = json!({
         "apiVersion": Registry::api_version(&()),
         "kind": Registry::kind(&()),
@@ -125,7 +139,13 @@ fn events(old: Option<&RegistryStatus>, new: &RegistryStatus) -> Vec<Event> {
     let old = old.map(|status| status.conditions.as_slice()).unwrap_or_default();
     let is_new = |condition: &&StoredCondition| {
         let before = old.iter().find(|before| before.type_ == condition.type_);
-        before.is_none_or(|before| (&before.status, &before.reason) != (&condition.status, &condition.reason))
+        // Where a round failed, Ready says why, and the others know nothing.
+        let is_news = condition.type_ == ConditionType::Ready.as_str()
+            || condition.status != ConditionStatus::Unknown.as_str();
+        is_news
+            && before.is_none_or(|before| {
+                (&before.status, &before.reason) != (&condition.status, &condition.reason)
+            })
     };
     let event = |condition: &StoredCondition| {
         let note = format!("{}={}: {}", condition.type_, condition.status, condition.message);
@@ -215,20 +235,29 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_leaves_the_other_conditions_as_they_were() {
+    fn a_round_that_failed_leaves_nothing_true() {
         let mut registry = registry();
         let kept = Condition {
             kind: ConditionType::AuthReady,
             ..condition(ConditionStatus::True, "fine")
         };
         registry.status = Some(status_of(kept, &registry, at(10)));
-        let status = refused(&registry, "NameConflict", "in the way".into(), at(20));
-        let told: Vec<_> = status
-            .conditions
-            .iter()
-            .map(|condition| (condition.type_.as_str(), condition.reason.as_str()))
-            .collect();
-        assert_eq!(told, [("Ready", "NameConflict"), ("AuthReady", "Serving")]);
+        let status = failed(
+            &registry,
+            ConditionStatus::False,
+            "NameConflict",
+            "in the way".into(),
+            at(20),
+        );
+        assert_eq!(status.conditions.len(), ConditionType::ALL.len());
+        for told in &status.conditions {
+            let expected = if told.type_ == "Ready" { "False" } else { "Unknown" };
+            assert_eq!(
+                (told.status.as_str(), told.reason.as_str()),
+                (expected, "NameConflict")
+            );
+            assert!(told.message.contains("in the way"), "{}", told.message);
+        }
     }
 
     #[test]

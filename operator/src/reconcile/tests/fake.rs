@@ -2,11 +2,11 @@
 //!
 //! It does what these tests lean on and no more: a Service gets an address, server-side apply replaces what it names.
 
-use crate::context::Context;
+use crate::context::{Context, Registries};
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::settings::tests::settings;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
@@ -21,6 +21,9 @@ pub(crate) struct Fake(Arc<Mutex<State>>);
 struct State {
     objects: BTreeMap<String, Value>,
     writes: Vec<String>,
+    requests: Vec<String>,
+    hanging: Option<String>,
+    forbidden: Option<String>,
     version: u64,
     refusal: Option<Refusal>,
 }
@@ -36,13 +39,17 @@ pub(crate) struct Refusal {
 
 impl Fake {
     pub(crate) fn context(&self) -> Context {
+        self.context_with(kube::runtime::reflector::store().0)
+    }
+
+    /// With Registries that have been seen already.
+    pub(crate) fn context_with(&self, registries: Registries) -> Context {
         let fake = self.clone();
         let service = tower::service_fn(move |request| {
             let fake = fake.clone();
             async move { Ok::<_, Infallible>(fake.answer(request).await) }
         });
         let settings = Arc::new(settings());
-        let registries = kube::runtime::reflector::store().0;
         Context::new(
             Client::new(service, "default"),
             settings.clone(),
@@ -79,8 +86,57 @@ impl Fake {
         std::mem::take(&mut self.state().writes)
     }
 
+    /// The requests since the last call: path and query.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().requests)
+    }
+
+    /// Requests for what stands below this path are not answered any longer.
+    pub(crate) fn hang(&self, path: &str) {
+        self.state().hanging = Some(path.to_owned());
+    }
+
+    /// Requests for what stands below this path are refused.
+    pub(crate) fn forbid(&self, path: &str) {
+        self.state().forbidden = Some(path.to_owned());
+    }
+
+    /// Status, reason and message of a condition.
+    pub(crate) fn condition(&self, registry: &str, kind: &str) -> (String, String, String) {
+        let registry = self.get(registry).expect("it is there");
+        let conditions = registry["status"]["conditions"].as_array();
+        let condition = conditions
+            .into_iter()
+            .flatten()
+            .find(|condition| condition["type"] == kind)
+            .expect("every condition is told");
+        let text = |key: &str| condition[key].as_str().unwrap_or_default().to_owned();
+        (text("status"), text("reason"), text("message"))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics while it holds the lock")
+    }
+
+    /// Notes a request; what comes of it, where it is not answered as usual.
+    fn note(&self, uri: &Uri) -> Option<impl Future<Output = Response<Body>> + use<>> {
+        let mut state = self.state();
+        state
+            .requests
+            .push(uri.path_and_query().map(ToString::to_string).unwrap_or_default());
+        let is_below = |path: &Option<String>| path.as_ref().is_some_and(|path| uri.path().starts_with(path));
+        let hangs = is_below(&state.hanging);
+        (hangs || is_below(&state.forbidden)).then_some(async move {
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            let body = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                "message": "you may not", "reason": "Forbidden", "code": 403});
+            Response::builder()
+                .status(StatusCode::FORBIDDEN)
+                .body(Body::from(body.to_string().into_bytes()))
+                .expect("the parts are valid")
+        })
     }
 
     async fn answer(&self, request: Request<Body>) -> Response<Body> {
@@ -88,6 +144,9 @@ impl Fake {
         let body = body.collect_bytes().await.expect("the body is in memory");
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let path = parts.uri.path().to_owned();
+        if let Some(refused) = self.note(&parts.uri) {
+            return refused.await;
+        }
         let mut state = self.state();
         if parts.method != Method::GET {
             state.writes.push(format!("{} {path}", parts.method));

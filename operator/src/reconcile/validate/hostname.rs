@@ -49,6 +49,16 @@ pub(super) struct Hostname {
 
 /// What may become of the external host; where that is less than was asked for, findings say why.
 pub(super) fn hostname(observed: &Observed, settings: &Settings, findings: &mut Vec<Finding>) -> Hostname {
+    if let (Some(name), None) = (&observed.registry.spec.hostname, &observed.hosts.external) {
+        findings.push(Finding::failure(
+            ConditionType::CertificateValid,
+            "InvalidName",
+            format!(
+                "spec.hostname {:.80?} is no DNS name: nothing is done for it",
+                name
+            ),
+        ));
+    }
     Hostname {
         is_signed: is_signed(observed, settings, findings),
         on_nodes: on_nodes(observed, settings, findings),
