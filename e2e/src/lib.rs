@@ -11,6 +11,7 @@
 mod api;
 mod command;
 mod docker;
+mod documents;
 mod installation;
 mod openssl;
 mod parts;
@@ -22,6 +23,7 @@ mod wire;
 pub use api::{Answer, Api, sha256, sha512};
 pub use command::{Finished, wait_until};
 pub use docker::DockerHost;
+pub use documents::commands;
 pub use installation::Cluster;
 pub use openssl::{Authority, Pair};
 pub use parts::part;

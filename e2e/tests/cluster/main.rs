@@ -14,4 +14,5 @@ mod nodes;
 mod pods;
 mod pulls;
 mod remains;
+mod readme;
 mod tenants;

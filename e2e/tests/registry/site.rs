@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::sync::{Mutex, OnceLock};
 
-use roadstead_e2e::{Authority, Finished, Pair, REGISTRY, Sandbox, Server, Wire, checkout, stock_config};
+use roadstead_e2e::{Authority, Finished, Pair, REGISTRY, Sandbox, Server, Wire, commands, stock_config};
 use tempfile::TempDir;
 
 const USER: &str = "ann";
@@ -127,19 +127,5 @@ pub(crate) fn make_layer(bytes: u64) -> String {
 
 /// The commands that docs/clients.md shows under a heading, as a script.
 pub(crate) fn documented(heading: &str) -> String {
-    let path = checkout().join("docs/clients.md");
-    let page = std::fs::read_to_string(&path)
-        .unwrap_or_else(|error| panic!("{} cannot be read: {error}", path.display()));
-    let section = page
-        .split("\n## ")
-        .find(|section| section.lines().next() == Some(heading))
-        .unwrap_or_else(|| panic!("{} has no heading {heading}", path.display()));
-    let script: String = section
-        .split("\n```sh\n")
-        .skip(1)
-        .filter_map(|block| block.split("\n```").next())
-        .map(|block| format!("{block}\n"))
-        .collect();
-    assert!(!script.is_empty(), "{heading} shows no commands");
-    script
+    commands("docs/clients.md", &format!("\n## {heading}\n"), "\n## ")
 }
