@@ -4,6 +4,7 @@
 # The cluster stays up afterwards, to look around in.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. scripts/lib/progress.sh
 
 cluster=target/cluster/cluster
 logs=target/demo
@@ -11,20 +12,50 @@ host=images.registry.svc:5000
 step_number=0
 steps=9
 
-# Runs one step with its output in a file: a person sees its name and its time, and the output where it failed.
+# Runs one step with its output in a file: a person sees its name and its time, and the output where it failed. One that takes
+# longer says what it is at: the last line of that file.
 step() { # NAME COMMAND…
-	local name=$1 started=$SECONDS log
+	local name=$1 started=$SECONDS status=0
 	shift
 	step_number=$((step_number + 1))
-	log=$logs/$step_number.log
-	printf '[%d/%d] %-58s ' "$step_number" "$steps" "$name"
-	if "$@" >"$log" 2>&1 </dev/null; then
-		echo "$((SECONDS - started)) s"
-	else
+	step_log=$logs/$step_number.log
+	set +e
+	speaking "$(printf '[%d/%d] %-58s ' "$step_number" "$steps" "$name")" "${progress:-last_step_line}" logged "$@"
+	status=$?
+	set -e
+	if ((status)); then
 		echo "FAILED after $((SECONDS - started)) s"
-		explain "$log" "$@"
+		explain "$step_log" "$@"
 		exit 1
 	fi
+	echo "$((SECONDS - started)) s"
+}
+
+logged() { # COMMAND…
+	(
+		set -e
+		"$@"
+	) >"$step_log" 2>&1 </dev/null
+}
+
+last_step_line() {
+	last_line "$step_log"
+}
+
+crates() {
+	echo "$(count '^ *Compiling ' "$step_log") crates; $(last_step_line)"
+}
+
+# Prints what changes of some objects while a command that prints nothing waits for them.
+watching() { # KUBECTL-GET-ARGUMENTS COMMAND…
+	local arguments=$1 watcher status=0
+	shift
+	# shellcheck disable=SC2086 # a list of words
+	timeout 10m "$cluster" kubectl get $arguments --watch &
+	watcher=$!
+	"$@" || status=$?
+	kill "$watcher" 2>/dev/null || true
+	return "$status"
 }
 
 # What a person needs to see of a failure: the end of the step's own output, then what the cluster says.
@@ -61,17 +92,21 @@ load_images() {
 }
 
 install() {
-	"$cluster" run -- helm install roadstead charts/roadstead --namespace roadstead-system --create-namespace \
-		--wait --timeout 2m
+	watching "pods --all-namespaces" "$cluster" run -- helm install roadstead charts/roadstead \
+		--namespace roadstead-system --create-namespace --wait --timeout 2m
 }
 
 make_registry() {
 	"$cluster" kubectl apply -f examples/registry.yaml
-	"$cluster" kubectl -n registry wait registry/images --for=condition=Ready --timeout=2m
+	await Ready
 }
 
 await_trust() {
-	"$cluster" kubectl -n registry wait registry/images --for=condition=NodesTrusted --timeout=2m
+	await NodesTrusted
+}
+
+await() { # CONDITION
+	watching "registries --namespace registry" "$cluster" kubectl -n registry wait registry/images --for=condition="$1" --timeout=2m
 }
 
 # The commands that the summary prints, and nothing else.
@@ -95,7 +130,7 @@ push() {
 
 pull_on_every_node() {
 	"$cluster" kubectl apply -f examples/hello.yaml
-	"$cluster" kubectl -n registry rollout status deployment/hello --timeout=2m
+	watching "pods --namespace registry" "$cluster" kubectl -n registry rollout status deployment/hello --timeout=2m
 }
 
 summary() {
@@ -126,7 +161,7 @@ rm -rf "$logs" && mkdir -p "$logs"
 started=$SECONDS
 echo "Roadstead's demo. The first time it builds a Kubernetes and Roadstead itself: up to 20 minutes on two cores."
 step "set-up: a Kubernetes, helm and a client" set_up
-step "build the registry, the operator and the agent" make --no-print-directory images
+progress=crates step "build the registry, the operator and the agent" make --no-print-directory images
 step "start a cluster of two nodes" start_cluster
 step "load the three images into the nodes" load_images
 step "helm install roadstead" install

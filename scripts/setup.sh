@@ -2,7 +2,9 @@
 # Puts the parts that the test cluster, the demo and the tests need into a
 # cache folder: builds the Go programs, unpacks the Debian packages.
 #
-#   scripts/setup.sh [demo|bench|test]      (test, the default, is all of it)
+#   scripts/setup.sh [demo|bench|test|soak]
+#
+# test, the default, is all but the virtual machine of the soak tests.
 #
 # Nothing on the machine changes but ${XDG_CACHE_HOME:-~/.cache}/roadstead and
 # Go's own caches: nothing is installed or removed, no service, no port, no
@@ -11,8 +13,8 @@
 set -euo pipefail
 
 wanted=${1:-test}
-case $wanted in demo | bench | test) ;; *)
-	echo "usage: scripts/setup.sh [demo|bench|test]" >&2
+case $wanted in demo | bench | test | soak) ;; *)
+	echo "usage: scripts/setup.sh [demo|bench|test|soak]" >&2
 	exit 2
 	;;
 esac
@@ -22,43 +24,56 @@ parts=$root/e2e/cluster/parts.txt
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/roadstead
 log=$cache/log
 . "$root/scripts/lib/machine.sh"
+. "$root/scripts/lib/progress.sh"
 . "$root/scripts/lib/go-parts.sh"
 . "$root/scripts/lib/cargo-parts.sh"
 . "$root/scripts/lib/debian-parts.sh"
+
+wants() { # SET
+	case $wanted in
+	soak) true ;;
+	test) [[ $1 != soak ]] ;;
+	*) [[ $1 == "$wanted" ]] ;;
+	esac
+}
 
 # A part is there when its folder is: it is renamed into place when whole.
 missing_parts() {
 	local name set kind version what
 	while read -r name set kind version what; do
 		[[ -z $name || $name == \#* ]] && continue
-		[[ $wanted == test || $wanted == "$set" ]] || continue
+		wants "$set" || continue
 		[[ -d $cache/$name/$version ]] || echo "$name $kind $version $what"
 	done <"$parts"
 }
 
-make_part() { # NAME KIND VERSION WHAT...
-	local name=$1 kind=$2 version=$3 started=$SECONDS
+make_part() { # COUNT NAME KIND VERSION WHAT...
+	local count=$1 name=$2 kind=$3 version=$4 started=$SECONDS status=0
+	shift
 	local new=$cache/$name/.$version.new.$$
 	rm -rf "$cache/$name/.$version.new."* # a set-up that was killed leaves one
 	mkdir -p "$new"
-	printf '  %-10s %-9s ' "$name" "$version"
-	# Not `if ! …_part`: bash ignores set -e in all that runs inside a condition.
-	local status=0
+	part_log=$log/$name.log part_folder=$new
 	set +e
-	(
-		set -e
-		"${kind}_part" "$new" "$@"
-	) >"$log/$name.log" 2>&1
+	speaking "$(printf '  %-10s %-9.9s (%s) ' "$name" "$version" "$count")" "${kind}_progress" logged "${kind}_part" "$new" "$@"
 	status=$?
 	set -e
 	if ((status)); then
-		echo "failed after $((SECONDS - started)) s; the end of $log/$name.log says:"
-		tail -n 15 "$log/$name.log" | sed 's/^/    /'
+		echo "failed after $((SECONDS - started)) s; the end of $part_log says:"
+		tail -n 15 "$part_log" | sed 's/^/    /'
 		rm -rf "$new"
 		exit 1
 	fi
 	mv -T "$new" "$cache/$name/$version"
 	echo "$((SECONDS - started)) s"
+}
+
+# Not called as a condition: bash ignores set -e in all that runs inside one.
+logged() { # COMMAND…
+	(
+		set -e
+		"$@"
+	) >"$part_log" 2>&1 </dev/null
 }
 
 main() {
@@ -78,10 +93,13 @@ main() {
 	todo=$(missing_parts)
 	show_needs "$(echo "$todo" | awk '{print $1}')"
 	echo "set-up ($wanted) into $cache:"
+	local done=0 all
+	all=$(grep -c . <<<"$todo")
 	while read -r name kind version what; do
 		[[ -z $name ]] && continue
+		done=$((done + 1))
 		# shellcheck disable=SC2086 # WHAT is a list of words
-		make_part "$name" "$kind" "$version" $what </dev/null
+		make_part "$done of $all" "$name" "$kind" "$version" $what
 	done <<<"$todo"
 	echo "set-up ($wanted): done in $SECONDS s"
 }

@@ -8,7 +8,11 @@ cargo_part() { # FOLDER NAME KIND VERSION CRATE
 	trap "rm -rf '$target'" EXIT
 	(
 		cd "$target" # away from the checkout, whose settings are not the part's
-		CARGO_TARGET_DIR=$target nice cargo install --quiet --locked --no-default-features --root "$target/root" "$crate@$version"
+		CARGO_TARGET_DIR=$target nice cargo install --locked --no-default-features --root "$target/root" "$crate@$version"
 	)
 	mv "$target/root/bin/$name" "$into/$name"
+}
+
+cargo_progress() {
+	echo "$(count '^ *Downloaded ' "$part_log") crates downloaded, $(count '^ *Compiling ' "$part_log") compiled"
 }

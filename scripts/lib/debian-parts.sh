@@ -50,6 +50,10 @@ debian_part() { # FOLDER NAME KIND VERSION PACKAGE...
 	rm -rf "${into:?}/usr/share/doc" "${into:?}/usr/share/man"
 }
 
+debian_progress() {
+	echo "$(du -sm "$cache/apt" | cut -f1) MB downloaded, $(du -sm "$part_folder" | cut -f1) MB unpacked"
+}
+
 # On a merged-/usr machine /lib is a link; a real folder /lib laid over it
 # would hide every library.
 fold_into_usr() { # FOLDER

@@ -9,7 +9,7 @@ module_part() { # FOLDER NAME KIND VERSION SOURCE
 	[[ -e $source/main.go ]] || out=$into/ programs=tool
 	(
 		cd "$source"
-		CGO_ENABLED=0 nice go build -buildvcs=false -trimpath -ldflags "-s -w $(link_flags "$name" "$version")" -o "$out" "$programs"
+		CGO_ENABLED=0 nice go build -v -buildvcs=false -trimpath -ldflags "-s -w $(link_flags "$name" "$version")" -o "$out" "$programs"
 	)
 	[[ $name != kube ]] || link_kubernetes "$into"
 }
@@ -18,9 +18,16 @@ go_part() { # FOLDER NAME KIND VERSION PACKAGE...
 	local into=$1 version=$4 package
 	shift 4
 	for package in "$@"; do
-		GOBIN=$into CGO_ENABLED=0 nice go install -trimpath -ldflags "-s -w" "$package@$version"
+		GOBIN=$into CGO_ENABLED=0 nice go install -v -trimpath -ldflags "-s -w" "$package@$version"
 	done
 }
+
+# With -v go names each package that it builds, and each module that it downloads always.
+module_progress() {
+	echo "$(count '^go: downloading' "$part_log") modules downloaded, $(count '^[^ ]+$' "$part_log") packages built"
+}
+
+go_progress() { module_progress; }
 
 # Programs learn their own version from the linker.
 link_flags() { # NAME VERSION

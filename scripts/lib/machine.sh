@@ -5,7 +5,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # Prints one line per need; stops, with all that lacks, before anything is made.
 show_needs() { # NAMES OF MISSING PARTS
 	local lacking=() notes=() disk=10
-	[[ $wanted == test ]] || disk=6
+	[[ $wanted == test || $wanted == soak ]] || disk=6
 
 	echo "Roadstead's set-up makes these parts, once (all of them: about 18 minutes on two idle cores, 10 GB of disk with Go's caches):"
 	echo "  $(echo "$1" | tr '\n' ' ')"
