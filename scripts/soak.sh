@@ -5,6 +5,7 @@
 #   ROADSTEAD_KILLS=N           how often the server is killed           (1000)
 #   ROADSTEAD_CRASH_STATES=N    how many states of a power cut are tried (20000)
 #   ROADSTEAD_SOAK_ROUNDS=N     how often registry:2, registry:3 and ours take turns on a volume (300)
+#   ROADSTEAD_VM_CLOCK=N        how fast the clock of the virtual machine goes (0.1)
 #   ROADSTEAD_FUZZ_SECONDS=N    how long each target is fuzzed           (60)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -20,8 +21,10 @@ durability() { # ARGUMENTS OF THE TEST PROGRAM…
 
 step "kills ($ROADSTEAD_KILLS)" durability kill::
 step "power cuts ($ROADSTEAD_CRASH_STATES)" durability --ignored power_cut::
-step "set-up" scripts/setup.sh test
-step "build" make --no-print-directory build
+step "set-up" scripts/setup.sh soak
+step "images" make --no-print-directory images
+step "cluster program" make --no-print-directory cluster
 step "turns of three registries ($ROADSTEAD_SOAK_ROUNDS)" \
 	cargo test --locked -p roadstead-e2e --test registry random_turns -- --nocapture
+step "a machine with cgroup v2, and a container on it" scripts/vm/run.sh
 step "fuzzing" scripts/fuzz.sh

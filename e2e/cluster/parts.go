@@ -93,7 +93,7 @@ func (p Parts) path() []string {
 	for _, part := range p.list {
 		folder := p.dir(part.Name)
 		switch part.Name {
-		case "debian", "containerd", "pause", "bench", "docker": // of use only on a node, to the benchmark, or to tests that ask for it
+		case "debian", "containerd", "pause", "bench", "docker", "vm": // of use only on a node, to the benchmark, to tests that ask for it, or to a virtual machine
 			continue
 		case "clients":
 			folder += "/bin"

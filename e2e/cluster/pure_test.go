@@ -128,7 +128,7 @@ func TestEveryPartOfTheTableIsWellFormed(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, part := range parts.list {
-		if !slices.Contains([]string{"demo", "test", "bench"}, part.Set) {
+		if !slices.Contains([]string{"demo", "test", "bench", "soak"}, part.Set) {
 			t.Errorf("%s: set %q", part.Name, part.Set)
 		}
 		if !slices.Contains([]string{"module", "go", "debian", "cargo"}, part.Kind) {
