@@ -38,6 +38,8 @@ use turns::Turns;
 
 /// Whose turn it is, is decided in [`turns`].
 const UNBOUNDED: u16 = 0;
+/// How long nodes are waited for at the start.
+const FIRST_LOOK: Duration = Duration::from_secs(20);
 /// How long rounds that run may go on when the program is told to end.
 const LAST_ROUNDS: Duration = Duration::from_secs(10);
 /// While a watch is broken, what it would have told is looked for this often.
@@ -73,7 +75,11 @@ pub async fn run(
     let Clients { requests, watches } = clients;
     let (nodes, watching_nodes) = Nodes::watch(&watches, settings.clone());
     let watching_nodes = tokio::spawn(watching_nodes);
-    nodes.ready().await.context("the watches of nodes ended")?;
+    // What stands in their way is told in the conditions of every Registry, so the rounds begin all the same.
+    match tokio::time::timeout(FIRST_LOOK, nodes.ready()).await {
+        Ok(seen) => seen.context("the watches of nodes ended")?,
+        Err(_) => tracing::warn!("begins without having seen the nodes and their agents"),
+    }
 
     let (registries, writer) = reflector::store::<Guarded>();
     let gone = Arc::new(Notify::new());

@@ -2,9 +2,10 @@
 //! that it says it about, the agents' pods, and how many agents the cluster plans.
 
 use super::agents::{Agent, AgentPod, Lapses};
+use super::broken::Broken;
 use super::sets::Sets;
 use super::tally::{GONE_AFTER, HostContent, NodeState, Tally, tally};
-use futures::{Stream, StreamExt, TryStreamExt};
+use futures::{FutureExt as _, Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -75,6 +76,7 @@ pub struct Nodes {
     pods: Store<AgentPod>,
     sets: Arc<Mutex<Sets>>,
     lapses: Arc<Mutex<Lapses>>,
+    broken: Broken,
     changed: watch::Receiver<()>,
 }
 
@@ -100,19 +102,37 @@ impl Nodes {
             pods,
             sets: Arc::default(),
             lapses: Arc::new(Mutex::new(Lapses::new(Timestamp::now()))),
+            broken: Broken::default(),
             changed: receiver,
         };
         let all = watcher::Config::default;
         let the_one = all().fields(&format!("metadata.name={}", settings.agent_daemon_set));
-        let nodes = fill(Api::all(client.clone()), all(), nodes_writer);
-        let trusts = fill(Api::namespaced(client.clone(), agents), all(), trusts_writer);
-        let bundles = fill(Api::namespaced(client.clone(), agents), all(), bundles_writer);
+        let broken = || this.broken.clone();
+        let nodes = fill(Api::all(client.clone()), all(), nodes_writer, broken());
+        let trusts = fill(
+            Api::namespaced(client.clone(), agents),
+            all(),
+            trusts_writer,
+            broken(),
+        );
+        let bundles = fill(
+            Api::namespaced(client.clone(), agents),
+            all(),
+            bundles_writer,
+            broken(),
+        );
         let daemon_sets = fill(
             Api::namespaced(client.clone(), agents),
             the_one,
             daemon_sets_writer,
+            broken(),
         );
-        let pods = fill(Api::namespaced(client.clone(), agents), all(), pods_writer);
+        let pods = fill(
+            Api::namespaced(client.clone(), agents),
+            all(),
+            pods_writer,
+            broken(),
+        );
         let recorder = this.clone();
         let work = async move {
             let tell = || {
@@ -134,7 +154,7 @@ impl Nodes {
                 async {
                     loop {
                         tokio::time::sleep(TICK).await;
-                        if recorder.is_pending(Timestamp::now()) {
+                        if recorder.is_pending(Timestamp::now()) || recorder.broken.told(true).is_some() {
                             tell().await;
                         }
                     }
@@ -156,6 +176,7 @@ impl Nodes {
             pods: reflector::store().0,
             sets: Arc::default(),
             lapses: Arc::new(Mutex::new(Lapses::new(Timestamp::UNIX_EPOCH))),
+            broken: Broken::default(),
             changed: watch::channel(()).1,
         }
     }
@@ -169,6 +190,13 @@ impl Nodes {
         self.daemon_sets.wait_until_ready().await
     }
 
+    /// Why what is known of nodes may not be how they are; `None`: it is.
+    pub fn unseen(&self) -> Option<String> {
+        let is_complete = self.ready().now_or_never().is_some();
+        let told = self.broken.told(!is_complete);
+        told.or_else(|| (!is_complete).then(|| "the operator has not seen the nodes yet".to_owned()))
+    }
+
     /// Waits for the next change after the last call.
     pub async fn changed(&mut self) -> bool {
         self.changed.changed().await.is_ok()
@@ -176,6 +204,21 @@ impl Nodes {
 
     /// How many nodes trust each of these hosts; `None` where the agents' DaemonSet is not there.
     pub fn tally(&self, hosts: &[HostContent], now: Timestamp) -> Option<Tally> {
+        let Some(why) = self.unseen() else {
+            return self.seen(hosts, now);
+        };
+        let mut tally = self.seen(hosts, now).unwrap_or_default();
+        // A change of certificates must not pass by nodes that nobody sees.
+        if tally.behind.is_empty() {
+            tally
+                .behind
+                .push("all of them, as far as the operator can see".to_owned());
+        }
+        tally.unseen = Some(why);
+        Some(tally)
+    }
+
+    fn seen(&self, hosts: &[HostContent], now: Timestamp) -> Option<Tally> {
         let daemon_set = self.daemon_sets.state().into_iter().next()?;
         let nodes = self.nodes.state();
         let trusts: Vec<_> = nodes.iter().map(|node| self.trust(node.name())).collect();
@@ -291,7 +334,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Fills a store; one item for each time that what is in the store may have changed.
-fn fill<K>(api: Api<K>, config: watcher::Config, mut writer: Writer<K>) -> impl Stream<Item = ()> + Send
+fn fill<K>(
+    api: Api<K>,
+    config: watcher::Config,
+    mut writer: Writer<K>,
+    broken: Broken,
+) -> impl Stream<Item = ()> + Send
 where
     K: Resource<DynamicType = ()>
         + Clone
@@ -307,10 +355,21 @@ where
             |error| tracing::warn!(%error, kind = %K::kind(&()), "a watch broke off and is taken up again"),
         )
         .filter_map(move |event| {
-            let changed = event.ok().map(|event| {
-                let event = event.modify(strip);
-                writer.apply_watcher_event(&event);
-            });
+            let kind = K::kind(&());
+            let changed = match event {
+                Ok(event) => {
+                    // A list that begins may still be refused.
+                    if !matches!(event, watcher::Event::Init) {
+                        broken.mend(&kind);
+                    }
+                    writer.apply_watcher_event(&event.modify(strip));
+                    Some(())
+                }
+                Err(error) => {
+                    broken.note(&kind, &error.to_string());
+                    None
+                }
+            };
             std::future::ready(changed)
         })
 }

@@ -92,6 +92,8 @@ pub struct Tally {
     pub silent: Vec<SilentNode>,
     /// Live nodes that do not carry the content yet, and hold up a change of certificates until they do.
     pub behind: Vec<String>,
+    /// Why all of this may not be how the nodes are now.
+    pub unseen: Option<String>,
 }
 
 impl fmt::Display for Silence {

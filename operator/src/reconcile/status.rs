@@ -60,7 +60,7 @@ pub fn status(facts: &Facts<'_>) -> RegistryStatus {
             .map(|certificate| certificate.not_after.clone())
             .min(),
         certificates,
-        nodes: facts.tally.map(nodes),
+        nodes: facts.tally.filter(|tally| tally.unseen.is_none()).map(nodes),
         replicas: deployment
             .and_then(|deployment| deployment.status?.ready_replicas)
             .unwrap_or_default(),

@@ -16,6 +16,7 @@ pub use ownership::Refusal;
 pub(super) use ownership::{Ownership, ownership};
 pub use storage::{OwnClaim, Storage};
 pub use users::{Account, Users};
+pub(super) use users::{SEAL, seal};
 
 use super::live::Key;
 use super::observe::{Keys, Observed};

@@ -31,6 +31,9 @@ fn hide(object: &mut Value) {
             .flatten()
             .for_each(|(key, value)| *value = json!(format!("<{key}>")));
     }
+    if object["metadata"]["annotations"]["roadstead.dev/generated-users"].is_string() {
+        object["metadata"]["annotations"]["roadstead.dev/generated-users"] = json!("<hash>");
+    }
     if object["spec"]["ca"].is_string() {
         object["spec"]["ca"] = json!("<ca>");
     }
@@ -197,4 +200,71 @@ fn the_ca_that_people_bring_stands_apart_from_the_operators() {
     let ca = validated.certificates.ca.expect("there is one");
     assert!(!ca.internal.contains(&root) && ca.all.contains(&root));
     assert_eq!(ca.external.as_deref(), Some(root.as_str()));
+}
+
+fn text_of(object: &Value, key: &str) -> String {
+    let bytes: k8s_openapi::ByteString =
+        serde_json::from_value(object["data"][key].clone()).expect("it is data");
+    String::from_utf8(bytes.0).expect("it is text")
+}
+
+#[test]
+fn a_line_that_the_operator_did_not_make_is_made_anew_without_looking_into_it() {
+    let mut cluster = Cluster::prepared(MINIMAL).built();
+    let key = cluster.keys.htpasswd.clone();
+    let mut secret = cluster.observed.live.value(&key).expect("it was built").clone();
+    // Verifying this one would take days.
+    let dear = "roadstead-push:$2y$31$AAAAAAAAAAAAAAAAAAAAA.n0h/mIMCzQV5sAcS2EkWlrP7Nqjmb2m\n";
+    let text = dear.to_owned() + &text_of(&secret, "htpasswd");
+    secret["data"]["htpasswd"] = json!(k8s_openapi::ByteString(text.into_bytes()));
+    cluster.put(&key, &secret);
+    let plan = cluster.build();
+    let again = plan
+        .desired
+        .iter()
+        .find(|desired| desired.key == key)
+        .expect("it is built");
+    let text = text_of(&again.object, "htpasswd");
+    assert!(!text.contains("$31$") && text.lines().count() == 2, "{text}");
+
+    secret["metadata"]["annotations"]["roadstead.dev/generated-users"] = json!("something else");
+    secret["data"]["htpasswd"] = json!(k8s_openapi::ByteString(
+        "roadstead-push:$2y$05$AAAAAAAAAAAAAAAAAAAAA.n0h/mIMCzQV5sAcS2EkWlrP7Nqjmb2m\n".into()
+    ));
+    cluster.put(&key, &secret);
+    let plan = cluster.build();
+    let again = plan
+        .desired
+        .iter()
+        .find(|desired| desired.key == key)
+        .expect("it is built");
+    assert!(!text_of(&again.object, "htpasswd").contains("AAAAAAAAAA"));
+}
+
+#[test]
+fn kubelets_get_no_password_for_a_name_that_may_be_somebodys() {
+    let plan = Cluster::prepared(MINIMAL).build();
+    let hosts = |name: &str| {
+        let secret = plan
+            .desired
+            .iter()
+            .find(|desired| desired.key.name == name)
+            .expect("it is built");
+        let config: Value =
+            serde_json::from_str(&text_of(&secret.object, ".dockerconfigjson")).expect("it is JSON");
+        config["auths"]
+            .as_object()
+            .expect("it has hosts")
+            .keys()
+            .cloned()
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        hosts("images-pull"),
+        [
+            "images.registry.svc.cluster.local:5000",
+            "images.registry.svc:5000"
+        ]
+    );
+    assert_eq!(hosts("images-push").len(), 3);
 }

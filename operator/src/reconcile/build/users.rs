@@ -1,8 +1,8 @@
 //! The htpasswd file, and the Secrets of the two users that the operator makes.
 
 use super::BuildError;
-use crate::names::{PULL_USER, PUSH_USER};
-use crate::reconcile::validate::{Account, Validated};
+use crate::names::{Host, PULL_USER, PUSH_USER};
+use crate::reconcile::validate::{Account, SEAL, Validated, seal};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use roadstead_pki::{htpasswd, password};
@@ -19,15 +19,25 @@ pub(super) struct Secrets {
 
 pub(super) fn users(validated: &Validated) -> Result<Secrets, BuildError> {
     let id = &validated.id;
-    let (push_password, push_line) = credentials(PUSH_USER, &validated.users.push)?;
-    let (pull_password, pull_line) = credentials(PULL_USER, &validated.users.pull)?;
+    let hosts = &validated.hosts;
+    let push = credentials(PUSH_USER, &validated.users.push)?;
+    let pull = credentials(PULL_USER, &validated.users.pull)?;
     let mut lines = validated.users.people.clone();
-    lines.extend([push_line, pull_line]);
+    lines.extend(
+        [&push, &pull]
+            .into_iter()
+            .filter_map(|account| account.line.clone()),
+    );
+    let mut metadata = id.owned(&id.htpasswd());
+    metadata.annotations = Some([(SEAL.to_owned(), seal(&push, &pull))].into());
+    // Kubelets send the password to whatever a node resolves a name to, and outside the cluster `images.dev` may be
+    // somebody's: the short name, which nodes do not trust anyway, is for pods that push.
+    let on_nodes = [&hosts.service, &hosts.qualified];
     Ok(Secrets {
-        push: login(validated, &id.push(), PUSH_USER, &push_password),
-        pull: login(validated, &id.pull(), PULL_USER, &pull_password),
+        push: login(validated, &id.push(), PUSH_USER, &push, &hosts.derived()),
+        pull: login(validated, &id.pull(), PULL_USER, &pull, &on_nodes),
         htpasswd: Secret {
-            metadata: id.owned(&id.htpasswd()),
+            metadata,
             data: Some([bytes("htpasswd", &(lines.join("\n") + "\n"))].into()),
             type_: Some("Opaque".to_owned()),
             ..Secret::default()
@@ -35,27 +45,30 @@ pub(super) fn users(validated: &Validated) -> Result<Secrets, BuildError> {
     })
 }
 
-fn credentials(user: &str, account: &Account) -> Result<(String, String), BuildError> {
+fn credentials(user: &str, account: &Account) -> Result<Account, BuildError> {
     let password = account.password.clone().unwrap_or_else(password::generate);
     let line = match &account.line {
         Some(line) => line.clone(),
         None => htpasswd::hash_line(user, &password, COST)?,
     };
-    Ok((password, line))
+    Ok(Account {
+        password: Some(password),
+        line: Some(line),
+    })
 }
 
 /// A Secret that serves as `imagePullSecrets` and, by its other keys, for everything else.
-fn login(validated: &Validated, name: &str, user: &str, password: &str) -> Secret {
-    let hosts = &validated.hosts;
+fn login(validated: &Validated, name: &str, user: &str, account: &Account, hosts: &[&Host]) -> Secret {
+    let password = account.password.as_deref().unwrap_or_default();
     let auth = json!({
         "username": user,
         "password": password,
         "auth": base64(format!("{user}:{password}").as_bytes()),
     });
     let auths: Map<String, Value> = hosts
-        .derived()
-        .into_iter()
-        .chain(&hosts.external)
+        .iter()
+        .copied()
+        .chain(&validated.hosts.external)
         .map(|host| (host.to_string(), auth.clone()))
         .collect();
     let config = json!({ "auths": auths }).to_string();

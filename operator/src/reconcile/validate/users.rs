@@ -2,6 +2,7 @@
 
 use super::{Finding, some_of};
 use crate::names::{PULL_USER, PUSH_USER};
+use crate::reconcile::hash::hash;
 use crate::reconcile::live::Key;
 use crate::reconcile::observe::{Keys, Observed, Source};
 use k8s_openapi::api::core::v1::Secret;
@@ -10,6 +11,8 @@ use roadstead_pki::htpasswd::{Htpasswd, check_line};
 
 /// The shortest password of a generated user that is left as it is.
 const SHORTEST: usize = 16;
+/// On the htpasswd Secret: [`seal`].
+pub(in crate::reconcile) const SEAL: &str = "roadstead.dev/generated-users";
 
 /// Everything that the htpasswd file is made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -34,17 +37,33 @@ pub(super) fn users(observed: &Observed, keys: &Keys, findings: &mut Vec<Finding
         None => Vec::new(),
         Some(source) => people(source, &observed.id.namespace).unwrap_or_else(|(reason, message)| {
             // What runs keeps running.
-            let people: Vec<_> = merged.iter().filter(|line| !is_ours(line)).cloned().collect();
+            let people: Vec<_> = merged.iter().filter(|line| is_theirs(line)).cloned().collect();
             let message = format!("{message}; {}", still_in(&people));
             findings.push(Finding::failure(ConditionType::AuthReady, reason, message));
             people
         }),
     };
-    Users {
-        people,
-        push: account(observed, &keys.push, PUSH_USER, &merged),
-        pull: account(observed, &keys.pull, PULL_USER, &merged),
+    let mut push = account(observed, &keys.push, PUSH_USER, &merged);
+    let mut pull = account(observed, &keys.pull, PULL_USER, &merged);
+    if !is_sealed(observed, keys, &push, &pull) {
+        push.line = None;
+        pull.line = None;
     }
+    Users { people, push, pull }
+}
+
+/// Shows that these lines were made for these passwords, without a verification, which takes as long as whoever wrote a
+/// line wants it to. It tells nobody a password: each line has random salt.
+pub(in crate::reconcile) fn seal(push: &Account, pull: &Account) -> String {
+    hash(&[&push.password, &push.line, &pull.password, &pull.line])
+}
+
+fn is_sealed(observed: &Observed, keys: &Keys, push: &Account, pull: &Account) -> bool {
+    let annotations = observed
+        .live
+        .value(&keys.htpasswd)
+        .map(|secret| &secret["metadata"]["annotations"]);
+    annotations.is_some_and(|annotations| annotations[SEAL] == *seal(push, pull))
 }
 
 fn merged_lines(observed: &Observed, keys: &Keys) -> Vec<String> {
@@ -125,12 +144,12 @@ fn account(observed: &Observed, key: &Key, user: &str, merged: &[String]) -> Acc
         .filter(|secret| text(secret, "username").as_deref() == Some(user))
         .and_then(|secret| text(&secret, "password"))
         .filter(|password| password.len() >= SHORTEST && !password.contains(char::is_control));
-    let line = password.as_ref().and_then(|password| {
-        let line = merged.iter().find(|line| user_of(line) == Some(user))?;
-        let fits = Htpasswd::parse(line).is_ok_and(|htpasswd| htpasswd.verify(user, password));
-        fits.then(|| line.clone())
-    });
+    let line = merged.iter().find(|line| user_of(line) == Some(user)).cloned();
     Account { password, line }
+}
+
+fn is_theirs(line: &str) -> bool {
+    user_of(line).is_some() && !is_ours(line)
 }
 
 fn is_ours(line: &str) -> bool {

@@ -19,6 +19,10 @@ pub(super) fn nodes(facts: &Facts<'_>) -> Told {
             "the DaemonSet of the node agents is not there: is Roadstead installed completely?",
         );
     };
+    if let Some(why) = &tally.unseen {
+        let message = format!("which nodes trust it is not known: {why}");
+        return (ConditionStatus::Unknown, "NodesUnseen", message);
+    }
     let hosts: Vec<_> = validated
         .node_hosts
         .iter()
@@ -37,6 +41,7 @@ pub(super) fn nodes(facts: &Facts<'_>) -> Told {
         problems: _,
         silent: _,
         behind: _,
+        unseen: _,
     } = tally;
     let told = some_of(tally);
     if *desired == 0 {

@@ -231,3 +231,13 @@ fn a_refused_name_does_not_hide_what_is_true_of_the_others() {
     let (_, reason, _) = with(no("Pending", "1 of 2 nodes trust y"));
     assert_eq!(reason, "Pending");
 }
+
+#[test]
+fn nodes_that_cannot_be_seen_are_not_said_to_trust_anything() {
+    let mut scene = scene();
+    let tally = scene.tally.as_mut().expect("there are agents");
+    tally.unseen = Some("the operator cannot watch NodeTrusts: forbidden".into());
+    let (status, reason, message) = scene.told(ConditionType::NodesTrusted);
+    assert_eq!((status, reason), (ConditionStatus::Unknown, "NodesUnseen"));
+    assert!(message.contains("NodeTrusts: forbidden"), "{message}");
+}

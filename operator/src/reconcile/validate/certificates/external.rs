@@ -9,7 +9,8 @@ use crate::reconcile::observe::{Observed, Source};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Secret;
 use roadstead_api::registry::{ConditionStatus, ConditionType};
-use roadstead_pki::certificate::Certificate;
+use roadstead_api::trust::MAX_CA;
+use roadstead_pki::certificate::{Certificate, bundle};
 use roadstead_pki::problem::Problem;
 use roadstead_pki::server::ServerCertificate;
 
@@ -19,6 +20,8 @@ mod tests;
 
 /// How long the CA before stays trusted. The kubelet brings a changed Secret to a pod within two minutes.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(10);
+/// What nodes carry for one Registry, less the operator's own CAs.
+const ROOM: usize = MAX_CA - 2048;
 /// How often nodes that hold up a change are looked at again without a word from them.
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// On the copy: until when the CA before stays trusted.
@@ -71,7 +74,7 @@ pub(super) fn external(
         };
     };
     let now = observed.now;
-    let current = copy.as_ref().and_then(read::copy);
+    let current = copy.as_ref().and_then(|copy| read::copy(copy, now));
     let candidate = match read::read(source, &observed.id.namespace) {
         Ok(candidate) => candidate,
         Err((reason, message)) => {
@@ -86,6 +89,19 @@ pub(super) fn external(
     findings.extend(problems);
     if refused {
         return keep(current, now);
+    }
+    let (candidate, unrelated) = read::without_unrelated(candidate);
+    if !unrelated.is_empty() {
+        findings.push(Finding {
+            condition: ConditionType::CertificateValid,
+            status: ConditionStatus::True,
+            reason: "UnrelatedCA",
+            message: format!(
+                "Secret {}, key ca.crt: these CAs do not vouch for tls.crt and are left out: {}",
+                source.name,
+                some_of(&unrelated)
+            ),
+        });
     }
     take_effect(source, candidate, current, now, behind, findings)
 }
@@ -138,6 +154,17 @@ fn take_effect(
     let known: Vec<Certificate> = current.iter().flat_map(Serving::trusted).cloned().collect();
     let mut both = known.clone();
     both.extend(candidate.ca.iter().filter(|ca| !known.contains(ca)).cloned());
+    if bundle(&both).len() > ROOM {
+        findings.push(failure(
+            "TooLarge",
+            format!(
+                "Secret {}: its CA and those served until now are more than the {ROOM} bytes that every node carries for \
+                 one Registry: leave only the root that vouches for tls.crt",
+                source.name
+            ),
+        ));
+        return keep(current, now);
+    }
     if both.len() > known.len() {
         let behind = behind(&both);
         let forced = current.as_ref().is_some_and(|current| now > current.last_call());

@@ -1,10 +1,12 @@
 //! From Secrets to certificates: the one that a person names, and the operator's copy of it.
 
-use super::{PREVIOUS_CA, PREVIOUS_UNTIL, Previous, Serving};
+use super::{OVERLAP, PREVIOUS_CA, PREVIOUS_UNTIL, Previous, ROOM, Serving};
 use crate::reconcile::observe::Source;
 use crate::reconcile::validate::users::text;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
-use roadstead_pki::certificate::parse_certificates;
+use roadstead_api::trust::MAX_CA;
+use roadstead_pki::certificate::{Certificate, bundle, parse_certificates};
 use roadstead_pki::problem::Problem;
 use roadstead_pki::server::ServerCertificate;
 
@@ -39,20 +41,24 @@ pub(super) fn read(source: &Source<Secret>, namespace: &str) -> Result<Serving, 
     };
     let refused = |problem: Problem| (problem.reason(), format!("Secret {name}: {problem}"));
     let (chain, private_key) = (key("tls.crt")?, key("tls.key")?);
+    bounded(name, "tls.crt", &chain)?;
+    bounded(name, "tls.key", &private_key)?;
     let certificate = ServerCertificate::parse(chain.as_bytes(), private_key.as_bytes()).map_err(refused)?;
     let mut ca = match text(secret, "ca.crt").filter(|pem| !pem.trim().is_empty()) {
-        Some(pem) => parse_certificates(pem.as_bytes())
-            .map_err(|problem| (problem.reason(), format!("Secret {name}, key ca.crt: {problem}")))?,
+        Some(pem) => {
+            bounded(name, "ca.crt", &pem)?;
+            authorities(&pem)
+                .map_err(|problem| (problem.reason(), format!("Secret {name}, key ca.crt: {problem}")))?
+        }
         None => Vec::new(),
     };
     // A root at the end of the chain is the CA that its owner means.
-    let roots = certificate.chain().iter().filter(|one| one.is_issued_by(one));
-    ca.extend(
-        roots
-            .filter(|root| !ca.contains(root))
-            .cloned()
-            .collect::<Vec<_>>(),
-    );
+    let roots = certificate
+        .chain()
+        .iter()
+        .filter(|one| one.is_ca() && one.is_issued_by(one));
+    let roots: Vec<_> = roots.filter(|root| !ca.contains(root)).cloned().collect();
+    ca.extend(roots);
     Ok(Serving {
         certificate,
         ca,
@@ -60,26 +66,90 @@ pub(super) fn read(source: &Source<Secret>, namespace: &str) -> Result<Serving, 
     })
 }
 
-/// What the operator put into its copy.
-pub(super) fn copy(secret: &Secret) -> Option<Serving> {
+/// Leaves out the CAs that have nothing to do with the certificate; whose they are.
+pub(super) fn without_unrelated(serving: Serving) -> (Serving, Vec<String>) {
+    let vouching = vouching(&serving.certificate, &serving.ca);
+    let unrelated = serving.ca.iter().filter(|one| !vouching.contains(one));
+    let unrelated = unrelated.map(|one| one.subject().to_owned()).collect();
+    let ca = vouching;
+    (Serving { ca, ..serving }, unrelated)
+}
+
+fn bounded(secret: &str, key: &str, pem: &str) -> Result<(), Refused> {
+    if pem.len() <= MAX_CA {
+        return Ok(());
+    }
+    let message = format!(
+        "Secret {secret}, key {key}: it has {} bytes, and {MAX_CA} are the most that are taken, because every node carries \
+         the CAs: leave only what belongs to this certificate",
+        pem.len()
+    );
+    Err(("TooLarge", message))
+}
+
+fn authorities(pem: &str) -> Result<Vec<Certificate>, Problem> {
+    let certificates = parse_certificates(pem.as_bytes())?;
+    match certificates.iter().find(|certificate| !certificate.is_ca()) {
+        Some(certificate) => Err(Problem::NotAnAuthority {
+            subject: certificate.subject().to_owned(),
+        }),
+        None => Ok(certificates),
+    }
+}
+
+/// The CAs that vouch for this certificate, directly or over others: nodes carry no others.
+fn vouching(certificate: &ServerCertificate, ca: &[Certificate]) -> Vec<Certificate> {
+    let mut vouching: Vec<Certificate> = Vec::new();
+    loop {
+        let issued = |one: &Certificate| {
+            certificate
+                .chain()
+                .iter()
+                .chain(&vouching)
+                .any(|child| child.is_issued_by(one))
+        };
+        let more: Vec<_> = ca
+            .iter()
+            .filter(|one| !vouching.contains(one) && issued(one))
+            .cloned()
+            .collect();
+        if more.is_empty() {
+            return vouching;
+        }
+        vouching.extend(more);
+    }
+}
+
+/// What the operator put into its copy, which lies where others can write it: what they may have put there is bounded
+/// like a source.
+pub(super) fn copy(secret: &Secret, now: Timestamp) -> Option<Serving> {
     let certificates = |key: &str| {
         text(secret, key)
-            .and_then(|pem| parse_certificates(pem.as_bytes()).ok())
+            .filter(|pem| pem.len() <= MAX_CA)
+            .and_then(|pem| authorities(&pem).ok())
             .unwrap_or_default()
     };
     let annotations = secret.metadata.annotations.as_ref();
     let until = annotations.and_then(|annotations| annotations.get(PREVIOUS_UNTIL));
-    let previous = until.and_then(|until| until.parse().ok()).map(|until| Previous {
-        ca: certificates(PREVIOUS_CA),
-        until,
-    });
+    let until = until.and_then(|until| until.parse().ok());
+    let previous = until
+        .filter(|until| *until <= now + OVERLAP)
+        .map(|until| Previous {
+            ca: certificates(PREVIOUS_CA),
+            until,
+        });
+    let pem = |key: &str| text(secret, key).filter(|pem| pem.len() <= MAX_CA);
+    let certificate =
+        ServerCertificate::parse(pem("tls.crt")?.as_bytes(), pem("tls.key")?.as_bytes()).ok()?;
+    let fits = |all: &mut dyn Iterator<Item = &Certificate>| bundle(all).len() <= ROOM;
+    let mut ca = vouching(&certificate, &certificates("ca.crt"));
+    if !fits(&mut ca.iter()) {
+        ca.clear();
+    }
+    let previous = previous.filter(|previous| fits(&mut ca.iter().chain(&previous.ca)));
     Some(Serving {
-        certificate: ServerCertificate::parse(
-            text(secret, "tls.crt")?.as_bytes(),
-            text(secret, "tls.key")?.as_bytes(),
-        )
-        .ok()?,
-        ca: certificates("ca.crt"),
+        certificate,
+        ca,
         previous,
     })
 }

@@ -191,3 +191,47 @@ fn taking_the_certificate_away_takes_the_copy_away() {
         "the internal one covers the name then"
     );
 }
+
+#[test]
+fn nodes_carry_only_cas_that_vouch_for_the_certificate() {
+    let first = own(&[NAME]);
+    let stranger = own(&[NAME]);
+    let both = [
+        first[0].clone(),
+        first[1].clone(),
+        first[2].clone() + &stranger[2],
+    ];
+    let cluster = cluster(&both);
+    let validated = validated(&cluster, ready);
+    assert!(serves(&validated, &first) && carries(&validated, &first));
+    assert!(!carries(&validated, &stranger));
+    assert_eq!(told(&validated), [("UnrelatedCA", ConditionStatus::True)]);
+}
+
+#[test]
+fn what_is_no_ca_and_what_is_too_much_is_refused() {
+    let first = own(&[NAME]);
+    let no_ca = [first[0].clone(), first[1].clone(), first[0].clone()];
+    let much = [first[0].clone(), first[1].clone(), first[2].repeat(400)];
+    for (source, reason) in [(no_ca, "NotAnAuthority"), (much, "TooLarge")] {
+        let validated = validated(&cluster(&source), ready);
+        assert_eq!(told(&validated), [(reason, ConditionStatus::False)]);
+        let ca = validated.certificates.ca.expect("there is the operator's own");
+        assert!(ca.all.len() < 2048 && ca.external.is_none(), "{}", ca.all.len());
+    }
+}
+
+#[test]
+fn a_copy_that_somebody_wrote_into_makes_nobody_carry_more() {
+    let (first, stranger) = (own(&[NAME]), own(&[NAME]));
+    let mut cluster = cluster(&first).built();
+    let key = cluster.keys.external_tls.clone();
+    let mut copy = cluster.observed.live.value(&key).expect("it was built").clone();
+    let text = |text: &str| serde_json::json!(k8s_openapi::ByteString(text.as_bytes().to_vec()));
+    copy["data"]["ca.crt"] = text(&(first[2].clone() + &stranger[2]));
+    copy["data"][PREVIOUS_CA] = text(&stranger[2]);
+    copy["metadata"]["annotations"][PREVIOUS_UNTIL] = serde_json::json!("2099-01-01T00:00:00Z");
+    cluster.put(&key, &copy);
+    let validated = validated(&cluster, ready);
+    assert!(carries(&validated, &first) && !carries(&validated, &stranger));
+}
