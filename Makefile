@@ -44,6 +44,10 @@ crds: ## Regenerate crds/ and the chart's copy from the types in operator/api
 	cargo run --locked -q -p roadstead-operator -- crds --output crds
 	@mkdir -p charts/roadstead/files/crds && cp crds/*.yaml charts/roadstead/files/crds/
 
+.PHONY: golden
+golden: ## Render the chart's golden files anew (e2e/tests/chart)
+	ROADSTEAD_UPDATE_GOLDEN=1 cargo test --locked -q -p roadstead-e2e --test chart
+
 .PHONY: check
 check: ## Format, lints, docs and the tests that need neither root nor a cluster
 	@scripts/check.sh

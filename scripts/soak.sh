@@ -5,6 +5,7 @@
 #   ROADSTEAD_KILLS=N           how often the server is killed           (1000)
 #   ROADSTEAD_CRASH_STATES=N    how many states of a power cut are tried (20000)
 #   ROADSTEAD_SOAK_ROUNDS=N     how often registry:2, registry:3 and ours take turns on a volume (300)
+#   ROADSTEAD_SEQUENCES=N       how often installs and uninstalls are mixed on a cluster (20)
 #   ROADSTEAD_VM_CLOCK=N        how fast the clock of the virtual machine goes (0.1)
 #   ROADSTEAD_FUZZ_SECONDS=N    how long each target is fuzzed           (60)
 set -euo pipefail
@@ -14,9 +15,19 @@ cd "$(dirname "$0")/.."
 export ROADSTEAD_KILLS=${ROADSTEAD_KILLS:-1000}
 export ROADSTEAD_CRASH_STATES=${ROADSTEAD_CRASH_STATES:-20000}
 export ROADSTEAD_SOAK_ROUNDS=${ROADSTEAD_SOAK_ROUNDS:-300}
+export ROADSTEAD_SEQUENCES=${ROADSTEAD_SEQUENCES:-20}
 
 durability() { # ARGUMENTS OF THE TEST PROGRAM…
 	cargo test --locked -p roadstead-registry --test durability -- --nocapture "$@"
+}
+
+on_a_cluster() { # COMMAND…
+	local cluster=target/cluster/cluster
+	export ROADSTEAD_CLUSTER_STATE=$PWD/target/cluster/soak
+	"$cluster" down --state "$ROADSTEAD_CLUSTER_STATE"
+	"$cluster" up --nodes 2 --state "$ROADSTEAD_CLUSTER_STATE"
+	"$@"
+	"$cluster" down --state "$ROADSTEAD_CLUSTER_STATE"
 }
 
 step "kills ($ROADSTEAD_KILLS)" durability kill::
@@ -26,5 +37,6 @@ step "images" make --no-print-directory images
 step "cluster program" make --no-print-directory cluster
 step "turns of three registries ($ROADSTEAD_SOAK_ROUNDS)" \
 	cargo test --locked -p roadstead-e2e --test registry random_turns -- --nocapture
+step "installs and uninstalls ($ROADSTEAD_SEQUENCES)" on_a_cluster cargo test --locked -p roadstead-e2e --test uninstall -- --nocapture
 step "a machine with cgroup v2, and a container on it" scripts/vm/run.sh
 step "fuzzing" scripts/fuzz.sh

@@ -144,19 +144,26 @@ impl Cluster {
             .each_ref()
             .map(|path| path.to_str().expect("the checkout's path is text"));
         self.command("load", &[], &images, "").ok();
-        let chart = root.join("charts/roadstead");
-        self.run(&format!(
-            "helm upgrade --install roadstead {} --namespace roadstead-system --create-namespace \
-             --set-json 'nodeTrust.allowedHostnames=[{{\"namespace\":\"registry\",\"hostnames\":[\"registry.example.com\"]}}]' \
-             --wait --timeout 2m",
-            chart.display()
-        ))
-        .ok();
+        self.run(&format!("{} --wait --timeout 2m", self.install_command()))
+            .ok();
         let example =
             std::fs::read_to_string(root.join("examples/registry.yaml")).expect("examples/registry.yaml");
         self.apply(&example).ok();
         self.wait_for("registry", "images", "Ready", "True");
         self.wait_for("registry", "images", "NodesTrusted", "True");
+    }
+
+    /// The command that installs the chart, with what the tests need of it.
+    pub fn install_command(&self) -> String {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent();
+        let chart = root
+            .expect("e2e stands in the repository")
+            .join("charts/roadstead");
+        format!(
+            "helm upgrade --install roadstead {} --namespace roadstead-system --create-namespace \
+             --set-json 'nodeTrust.allowedHostnames=[{{\"namespace\":\"registry\",\"hostnames\":[\"registry.example.com\"]}}]'",
+            chart.display()
+        )
     }
 
     /// Where the picture of a node's /etc from before the installation is kept.

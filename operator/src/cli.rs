@@ -4,7 +4,7 @@ use crate::controller::{self, Clients};
 use crate::election::Election;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::{crds, health, uninstall};
+use crate::{check, crds, health, uninstall};
 use anyhow::Context as _;
 use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
@@ -55,6 +55,10 @@ enum Command {
     },
     /// Take back what nodes and Registries would be left with; before Roadstead itself is deleted.
     Uninstall(Uninstall),
+    /// Look whether this installation works: the definitions are there, an operator leads, agents run.
+    Check(Patient),
+    /// Wait until the agents' namespace of an earlier installation is gone.
+    AwaitNamespace(Patient),
 }
 
 #[derive(Args)]
@@ -73,6 +77,12 @@ struct Run {
 struct Uninstall {
     #[command(flatten)]
     installation: Installation,
+    /// The Job that this runs as: it is for the installation that was there when the Job was made.
+    #[arg(long, default_value = "roadstead-uninstall")]
+    job: String,
+    /// The revision of the release that is uninstalled.
+    #[arg(long, default_value = "")]
+    revision: String,
     /// How long to wait for nodes, such as 60s.
     #[arg(long, default_value = "60s", value_parser = duration)]
     timeout: Duration,
@@ -82,10 +92,22 @@ struct Uninstall {
 }
 
 #[derive(Args)]
+struct Patient {
+    #[command(flatten)]
+    installation: Installation,
+    /// How long to wait, such as 2m.
+    #[arg(long, default_value = "2m", value_parser = duration)]
+    timeout: Duration,
+}
+
+#[derive(Args)]
 struct Installation {
-    /// The settings of this installation.
-    #[arg(long)]
-    config: PathBuf,
+    /// The file of this installation's settings.
+    #[arg(long, required_unless_present = "settings")]
+    config: Option<PathBuf>,
+    /// The settings themselves, where there is no file.
+    #[arg(long, env = "SETTINGS", hide_env_values = true)]
+    settings: Option<String>,
     /// The name of this pod: who it is among several.
     #[arg(long, env = "POD_NAME")]
     pod_name: String,
@@ -107,6 +129,16 @@ impl Cli {
             Command::Uninstall(uninstall) => {
                 log(self.log_level);
                 uninstall.run().await
+            }
+            Command::Check(check) => {
+                log(self.log_level);
+                let (settings, clients) = check.installation.open().await?;
+                check::check(clients.requests, &settings, check.timeout).await
+            }
+            Command::AwaitNamespace(wait) => {
+                log(self.log_level);
+                let (settings, clients) = wait.installation.open().await?;
+                check::await_namespace(clients.requests, &settings, wait.timeout).await
             }
         }
     }
@@ -151,8 +183,13 @@ impl Uninstall {
     async fn run(self) -> anyhow::Result<()> {
         let done = async {
             let (settings, clients) = self.installation.open().await?;
-            let client = clients.requests;
-            uninstall::uninstall(client, &settings, self.timeout, self.keep).await
+            let order = uninstall::Order {
+                job: self.job,
+                revision: self.revision,
+                patience: self.timeout,
+                keep: self.keep,
+            };
+            uninstall::uninstall(clients.requests, &settings, &order).await
         };
         if let Err(error) = done.await {
             tracing::error!(error = format!("{error:#}"), "could not take everything back");
@@ -163,7 +200,13 @@ impl Uninstall {
 
 impl Installation {
     async fn open(&self) -> anyhow::Result<(Arc<Settings>, Clients)> {
-        let settings = Settings::read(&self.config, &self.pod_namespace)?;
+        let settings = match (&self.config, &self.settings) {
+            (Some(file), _) => Settings::read(file, &self.pod_namespace)?,
+            (None, settings) => {
+                let text = settings.as_deref().unwrap_or_default();
+                Settings::parse(text, &self.pod_namespace).context("in the settings of the environment")?
+            }
+        };
         let mut config = Config::infer().await.context("no way to the API server")?;
         // Whose request it is, in the audit log.
         let agent = HeaderValue::from_static(concat!("roadstead-operator/", env!("CARGO_PKG_VERSION")));

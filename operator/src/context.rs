@@ -1,5 +1,6 @@
 //! What every round of every Registry shares.
 
+use crate::leaving::Leaving;
 use crate::metrics::Metrics;
 use crate::names::{FIELD_MANAGER, RegistryId};
 use crate::nodes::{HostContent, Nodes, Tally};
@@ -27,6 +28,7 @@ pub struct Context {
     pub stores: Arc<Stores>,
     pub recorder: Recorder,
     pub metrics: Arc<Metrics>,
+    pub leaving: Arc<Leaving>,
     registries: Registries,
 }
 
@@ -51,6 +53,7 @@ impl Context {
             reports: Reports::default(),
             stores: Arc::default(),
             metrics,
+            leaving: Arc::default(),
             registries,
         }
     }

@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::reconcile::{self, Next};
 use crate::settings::Settings;
-use crate::sweep;
+use crate::{leaving, sweep};
 use anyhow::Context as _;
 use backoff::Backoff;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -33,7 +33,7 @@ use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
-use triggers::{labelled, naming_claim, naming_secret, outdated, refusing, sharing_host};
+use triggers::{labelled, marks, naming_claim, naming_secret, outdated, refusing, sharing_host};
 use turns::Turns;
 
 /// Whose turn it is, is decided in [`turns`].
@@ -94,6 +94,7 @@ pub async fn run(
         metrics,
         instance,
     );
+    let is_leaving = context.leaving.clone();
     let shared = Arc::new(Shared {
         context,
         backoff: Backoff::default(),
@@ -105,6 +106,7 @@ pub async fn run(
         .reconcile_on(outdated(shared.clone(), nodes))
         .reconcile_on(refusing(&shared))
         .reconcile_all_on(unwatched)
+        .reconcile_all_on(marks(&requests, &watches, &settings))
         .graceful_shutdown_on(stop.clone())
         .run(reconcile, retry, shared)
         .for_each(|outcome| {
@@ -124,6 +126,7 @@ pub async fn run(
         () = rounds => {}
         () = sweep::run(&requests, &settings, &gone) => {}
         () = late => tracing::warn!("ends before all rounds are done: the next one does them anew"),
+        () = leaving::run(&requests, &watches, &settings, &is_leaving) => {}
     }
     watching_nodes.abort();
     Ok(())

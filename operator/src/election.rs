@@ -157,6 +157,19 @@ enum Renewal {
     Failed(kube::Error),
 }
 
+/// Who leads now: holds the Lease and renewed it lately.
+pub async fn leader(client: &Client, namespace: &str) -> Result<Option<String>, kube::Error> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    let Some(lease) = leases.get_opt(NAME).await? else {
+        return Ok(None);
+    };
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+    // Clocks need not agree to the second.
+    let lately = renewed
+        .is_some_and(|renewed| Timestamp::now().duration_since(renewed.0).abs().unsigned_abs() < 4 * TERM);
+    Ok(holder(&lease).filter(|_| lately).map(str::to_owned))
+}
+
 /// An empty holder is none: that is how client-go lets go.
 fn holder(lease: &Lease) -> Option<&str> {
     let holder = lease.spec.as_ref()?.holder_identity.as_deref();

@@ -13,16 +13,21 @@
 //! - [`health`]: probes and metrics, on ports with limits
 //! - [`stores`]: whether registries can write their volumes
 //! - [`sweep`]: what Registries that are gone left behind
-//! - [`uninstall`]: what has to go before the operator itself does; [`crds`]: the definitions as YAML
+//! - [`uninstall`]: what has to go before the operator itself does; [`mark`]: by what it stands still meanwhile;
+//!   [`leaving`]: when it goes without that
+//! - [`check`]: whether an installation works; [`crds`]: the definitions as YAML
 //!
 //! It knows nothing of blobs, and nothing of how a node is made to trust: it writes objects and reads answers.
 
+pub mod check;
 pub mod cli;
 pub mod context;
 pub mod controller;
 pub mod crds;
 pub mod election;
 pub mod health;
+pub mod leaving;
+pub mod mark;
 pub mod metrics;
 pub mod names;
 pub mod nodes;

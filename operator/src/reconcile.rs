@@ -28,6 +28,7 @@ mod examples;
 pub(crate) mod tests;
 
 use crate::context::Context;
+use crate::mark;
 use apply::{Applied, ApplyError};
 use build::{BuildError, Plan};
 use jiff::{SignedDuration, Timestamp};
@@ -44,7 +45,7 @@ use validate::{Refusal, Validated, validate};
 const ROUNDS: usize = 3;
 /// Nothing is missed for longer than this, whatever happens to watches.
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(6);
-const FLAG_RETRY: Duration = Duration::from_secs(5);
+const MARK_RETRY: Duration = Duration::from_secs(5);
 /// The longest that a round may take. A usual one takes less than a second.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// As much of what the API server says as people are told.
@@ -130,8 +131,13 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
 }
 
 async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Error> {
-    if uninstalling(context).await? {
-        return Ok(Next::After(FLAG_RETRY));
+    // What is written while somebody takes Roadstead away would be left behind.
+    let why = match context.leaving.why() {
+        Some(why) => Some(why),
+        None => mark::standing(&context.client, &context.settings).await?,
+    };
+    if let Some(why) = why {
+        return stand_still(context, namespace, name, why).await;
     }
     // Not from the cache: a status compared with a stale one is written twice.
     let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
@@ -159,6 +165,16 @@ async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Er
         Round::Done(next) => Ok(next),
         Round::Again(_) => Ok(Next::After(Duration::from_secs(1))),
     }
+}
+
+/// Says on the Registry that nothing is done for it, and does nothing.
+async fn stand_still(context: &Context, namespace: &str, name: &str, why: String) -> Result<Next, Error> {
+    let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
+    if let Some(registry) = api.get_opt(name).await? {
+        let status = status::standing_still(&registry, why, context.now());
+        status::write(context, &registry, status).await?;
+    }
+    Ok(Next::After(MARK_RETRY))
 }
 
 enum Round {
@@ -317,12 +333,4 @@ fn next(validated: &Validated, status: &RegistryStatus, now: Timestamp) -> Next 
         .min(status::look_again(status, now).unwrap_or(AT_LEAST))
         .clamp(SignedDuration::from_secs(1), AT_LEAST);
     Next::After(due.unsigned_abs())
-}
-
-/// While the flag is there, somebody is taking Roadstead away: what is written now would be left behind.
-async fn uninstalling(context: &Context) -> Result<bool, kube::Error> {
-    let settings = &context.settings;
-    let key = live::Key::new(Kind::ConfigMap, &settings.namespace, &settings.uninstall_flag);
-    let flag = key.api(&context.client).get_opt(&key.name).await?;
-    Ok(flag.is_some())
 }

@@ -4,6 +4,7 @@
 
 use anyhow::{Context as _, bail};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The settings of one installation.
@@ -17,11 +18,15 @@ pub struct Settings {
     pub agent_daemon_set: String,
     pub registry_image: String,
     pub registry_image_pull_policy: String,
+    /// Secrets to pull the registry image with, in the namespace of every Registry.
+    pub registry_image_pull_secrets: Vec<String>,
     pub cluster_domain: String,
-    /// While a ConfigMap of this name exists in the operator's namespace, the operator writes nothing.
+    /// The mark of an uninstall ([`crate::mark`]), in the operator's namespace.
     pub uninstall_flag: String,
     /// The Deployment of the operator itself, which owns the flag.
     pub operator_deployment: String,
+    /// Labels of everything that is made for Registries.
+    pub common_labels: BTreeMap<String, String>,
     pub allowed_hostnames: Vec<AllowedHostnames>,
     pub limits: Limits,
 }
@@ -62,12 +67,16 @@ struct Raw {
     registry_image: String,
     #[serde(default = "if_not_present")]
     registry_image_pull_policy: String,
+    #[serde(default)]
+    registry_image_pull_secrets: Vec<String>,
     #[serde(default = "cluster_local")]
     cluster_domain: String,
     #[serde(default = "uninstall_flag")]
     uninstall_flag: String,
     #[serde(default = "operator_deployment")]
     operator_deployment: String,
+    #[serde(default)]
+    common_labels: BTreeMap<String, String>,
     #[serde(default)]
     node_trust: RawNodeTrust,
     #[serde(default)]
@@ -117,9 +126,11 @@ impl Settings {
             agent_daemon_set: raw.agent_daemon_set,
             registry_image: raw.registry_image,
             registry_image_pull_policy: raw.registry_image_pull_policy,
+            registry_image_pull_secrets: raw.registry_image_pull_secrets,
             cluster_domain: raw.cluster_domain.trim_matches('.').to_owned(),
             uninstall_flag: raw.uninstall_flag,
             operator_deployment: raw.operator_deployment,
+            common_labels: raw.common_labels,
             allowed_hostnames: raw.node_trust.allowed_hostnames,
             limits: raw.limits,
         })
@@ -160,6 +171,8 @@ installation: roadstead-system/roadstead
 agentNamespace: roadstead-system-nodes
 agentDaemonSet: roadstead-agent
 registryImage: localhost/roadstead/registry:dev
+registryImagePullSecrets: [mirror, platform]
+commonLabels: {cost-center: platform}
 nodeTrust:
   allowedHostnames:
   - {namespace: registry, hostnames: [registry.example.com]}

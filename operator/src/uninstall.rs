@@ -1,66 +1,112 @@
 //! What has to go before the operator itself does: bundles, so that nodes clean up while their agents still run, and
 //! finalizers that nobody would serve any more.
 //!
-//! It raises the flag first, so that no operator puts back what is removed here. It says which nodes are not clean
-//! and how to clean them, and gives up waiting rather than holding up the uninstall.
+//! It raises the mark first, so that no operator puts back what is removed here. It says which nodes are not clean
+//! and how to clean them, and gives up waiting rather than holding up the uninstall. It is for one installation, and
+//! stops where that is not the one that is there any longer ([`target`]).
 
-use crate::names::{FIELD_MANAGER, FINALIZER};
+mod target;
+
+use crate::names::FINALIZER;
 use crate::settings::Settings;
 use anyhow::Context as _;
 use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, OwnerReference, Time};
-use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams};
+use k8s_openapi::api::apps::v1::DaemonSet;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Client, ResourceExt as _};
 use roadstead_api::registry::{ConditionType, Registry};
 use roadstead_api::trust::{NodeTrust, TrustBundle, set_hash};
 use serde_json::json;
 use std::time::{Duration, Instant};
+use target::Target;
 use tokio::time::sleep;
 
 /// Why `NodesTrusted` is unknown once the operator is gone.
 const UNINSTALLED: &str = "Uninstalled";
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// An operator that was in the middle of a round writes for this long at most after the flag is up.
+/// An operator that was in the middle of a round writes for this long at most after the mark is up.
 const ROUND_IN_FLIGHT: Duration = Duration::from_secs(2);
 
-/// Takes everything back; with `keep`, nodes are left as they are.
-pub async fn uninstall(
-    client: Client,
-    settings: &Settings,
-    patience: Duration,
-    keep: bool,
-) -> anyhow::Result<()> {
-    let deadline = Instant::now() + patience;
+/// What is asked for.
+pub struct Order {
+    /// The Job that this runs as.
+    pub job: String,
+    /// The revision of the release.
+    pub revision: String,
+    /// How long nodes are waited for.
+    pub patience: Duration,
+    /// Leave the nodes as they are.
+    pub keep: bool,
+}
+
+/// Takes everything back that the installation of `order` would leave.
+pub async fn uninstall(client: Client, settings: &Settings, order: &Order) -> anyhow::Result<()> {
+    let deadline = Instant::now() + order.patience;
+    let mut target = Target::of(&client, settings, &order.job).await?;
+    if let Some(neighbour) = &target.neighbour {
+        tracing::warn!(
+            operator = neighbour,
+            "there is another installation: its Registries are left alone"
+        );
+    }
     // A step that fails does not keep the next from being tried: a finalizer that stays holds its namespace for good.
-    tried(raise_flag(&client, settings).await);
-    if !keep {
+    tried(target.stop_operator(&client, settings, &order.revision).await);
+    if !order.keep {
         tried(remove_bundles(&client, settings).await);
     }
     sleep(ROUND_IN_FLIGHT).await;
     loop {
-        let mut is_done = tried(strip_finalizers(&client).await).is_some();
-        let mut unclean_nodes = Vec::new();
-        if !keep {
-            is_done &= tried(remove_bundles(&client, settings).await).is_some();
-            let nodes = tried(unclean(&client, settings).await);
-            is_done &= nodes.is_some();
-            unclean_nodes = nodes.unwrap_or_default();
-            is_done &= tried(withdraw_trust(&client).await).is_some();
-        }
-        if is_done && unclean_nodes.is_empty() {
+        target.confirm(&client, settings).await?;
+        let round = take_back(&client, settings, &target, order.keep).await;
+        if round.is_done && round.unclean_nodes.is_empty() {
             tracing::info!(
                 "finalizers are off, and nodes {}",
-                if keep { "keep what they have" } else { "are clean" }
+                if order.keep {
+                    "keep what they have"
+                } else {
+                    "are clean"
+                }
             );
             return Ok(());
         }
         if Instant::now() >= deadline {
-            return tell(&client, settings, &unclean_nodes).await;
+            return tell(&client, settings, &round.unclean_nodes).await;
         }
         sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// What can be done in the moment that an operator has whose Deployment is deleted; of its namespace, with `bundles`.
+pub(crate) async fn without_the_hook(client: &Client, settings: &Settings, bundles: bool) {
+    tried(strip_finalizers(client).await);
+    if bundles {
+        tried(remove_bundles(client, settings).await);
+    }
+    tried(strip_finalizers(client).await);
+}
+
+struct TakenBack {
+    is_done: bool,
+    unclean_nodes: Vec<String>,
+}
+
+/// Everything once.
+async fn take_back(client: &Client, settings: &Settings, target: &Target, keep: bool) -> TakenBack {
+    let alone = target.neighbour.is_none();
+    let mut is_done = !alone || tried(strip_finalizers(client).await).is_some();
+    let mut unclean_nodes = Vec::new();
+    if !keep {
+        is_done &= tried(remove_bundles(client, settings).await).is_some();
+        let nodes = tried(unclean(client, settings).await);
+        is_done &= nodes.is_some();
+        unclean_nodes = nodes.unwrap_or_default();
+        is_done &= !alone || tried(withdraw_trust(client).await).is_some();
+    }
+    TakenBack {
+        is_done,
+        unclean_nodes,
     }
 }
 
@@ -69,37 +115,6 @@ fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
     result
         .inspect_err(|error| tracing::warn!(error = format!("{error:#}"), "a step of the uninstall failed"))
         .ok()
-}
-
-/// The flag belongs to the operator's Deployment and goes with it, or the next installation would find it.
-async fn raise_flag(client: &Client, settings: &Settings) -> anyhow::Result<()> {
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), &settings.namespace);
-    let name = &settings.operator_deployment;
-    let Some(deployment) = deployments.get_opt(name).await? else {
-        tracing::warn!(deployment = name, "there is no operator to stop");
-        return Ok(());
-    };
-    let flag = ConfigMap {
-        metadata: ObjectMeta {
-            name: Some(settings.uninstall_flag.clone()),
-            owner_references: Some(vec![OwnerReference {
-                api_version: "apps/v1".to_owned(),
-                kind: "Deployment".to_owned(),
-                name: name.clone(),
-                uid: deployment.uid().unwrap_or_default(),
-                ..OwnerReference::default()
-            }]),
-            ..ObjectMeta::default()
-        },
-        ..ConfigMap::default()
-    };
-    let flags: Api<ConfigMap> = Api::namespaced(client.clone(), &settings.namespace);
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    flags
-        .patch(&settings.uninstall_flag, &parameters, &Patch::Apply(flag))
-        .await
-        .with_context(|| format!("cannot make the ConfigMap {}", settings.uninstall_flag))?;
-    Ok(())
 }
 
 async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<()> {

@@ -1,3 +1,13 @@
+{{/* The name of the application, in labels. */}}
+{{- define "roadstead.name" -}}
+{{ .Values.nameOverride | default "roadstead" }}
+{{- end }}
+
+{{/* What the names of the chart's objects begin with. There is one installation per cluster, so it needs no release name. */}}
+{{- define "roadstead.fullname" -}}
+{{ .Values.fullnameOverride | default (include "roadstead.name" .) }}
+{{- end }}
+
 {{/* The namespace of the agents and of what they read: hostPath needs Pod Security "privileged", so it stands apart. */}}
 {{- define "roadstead.agentNamespace" -}}
 {{ .Release.Namespace }}-nodes
@@ -8,12 +18,6 @@
 {{ .Release.Namespace }}/{{ .Release.Name }}
 {{- end }}
 
-{{/* An image: include "roadstead.image" (list . "operator"). */}}
-{{- define "roadstead.image" -}}
-{{- $root := index . 0 -}}
-{{ $root.Values.image.prefix }}/{{ index . 1 }}:{{ $root.Values.image.tag | default $root.Chart.AppVersion }}
-{{- end }}
-
 {{/* Labels of everything; include "roadstead.labels" (list . "operator"). */}}
 {{- define "roadstead.labels" -}}
 {{- $root := index . 0 -}}
@@ -21,47 +25,37 @@ helm.sh/chart: {{ $root.Chart.Name }}-{{ $root.Chart.Version }}
 app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ $root.Release.Service }}
 {{ include "roadstead.selector" . }}
+{{- with $root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}
 
 {{/* The labels that select pods; they never change from version to version. */}}
 {{- define "roadstead.selector" -}}
 {{- $root := index . 0 -}}
-app.kubernetes.io/name: roadstead
+app.kubernetes.io/name: {{ include "roadstead.name" $root }}
 app.kubernetes.io/instance: {{ $root.Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
-{{- define "roadstead.pullSecrets" -}}
-{{- with .Values.image.pullSecrets }}
-imagePullSecrets:
-{{- range . }}
-  - name: {{ . }}
-{{- end }}
+{{/* Labels, and the common annotations where there are any: what stands in every object's metadata. */}}
+{{- define "roadstead.metadata" -}}
+labels: {{- include "roadstead.labels" . | nindent 2 }}
+{{- with (index . 0).Values.commonAnnotations }}
+annotations: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
-{{/* The operator's settings file. */}}
-{{- define "roadstead.settings" -}}
-installation: {{ include "roadstead.installation" . }}
-agentNamespace: {{ include "roadstead.agentNamespace" . }}
-agentDaemonSet: roadstead-agent
-registryImage: {{ include "roadstead.image" (list . "registry") }}
-registryImagePullPolicy: {{ .Values.image.pullPolicy }}
-clusterDomain: {{ .Values.clusterDomain }}
-uninstallFlag: roadstead-uninstall
-nodeTrust: {{ .Values.nodeTrust | toJson }}
-limits: {{ .Values.limits | toJson }}
+{{/* Metadata of a hook: include "roadstead.hookMetadata" (list . "uninstall" (dict "helm.sh/hook" "pre-delete")). */}}
+{{- define "roadstead.hookMetadata" -}}
+labels: {{- include "roadstead.labels" . | nindent 2 }}
+annotations: {{- merge (index . 2) (index . 0).Values.commonAnnotations | toYaml | nindent 2 }}
 {{- end }}
 
-{{/* Where pods of the operator's image may run: the uninstall hook has to run wherever the operator does. */}}
-{{- define "roadstead.operatorPlacement" -}}
-{{- with .Values.operator.nodeSelector }}
-nodeSelector: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.operator.tolerations }}
-tolerations: {{- toYaml . | nindent 2 }}
-{{- end }}
-{{- with .Values.operator.affinity }}
-affinity: {{- toYaml . | nindent 2 }}
+{{/* Labels of the pods of a component: include "roadstead.podLabels" (list . "operator" .Values.operator.podLabels). */}}
+{{- define "roadstead.podLabels" -}}
+{{ include "roadstead.labels" . }}
+{{- with index . 2 }}
+{{ toYaml . }}
 {{- end }}
 {{- end }}

@@ -2,13 +2,17 @@
 
 use super::{Guarded, Shared};
 use crate::context::Registries;
+use crate::mark;
 use crate::names::{Host, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL};
 use crate::nodes::Nodes;
+use crate::settings::Settings;
 use futures::{Stream, StreamExt, stream};
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
-use kube::Resource;
+use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret};
 use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, Resource};
 use roadstead_api::registry::Registry;
 use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
@@ -90,6 +94,36 @@ pub(super) fn refusing(shared: &Shared) -> impl Stream<Item = ObjectRef<Guarded>
     changes.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
 }
 
+/// Each time the mark of an uninstall comes or goes: then every Registry has something to tell.
+pub(super) fn marks(
+    client: &Client,
+    watches: &Client,
+    settings: &Arc<Settings>,
+) -> impl Stream<Item = ()> + Send + use<> {
+    let this_one = format!("metadata.name={}", settings.uninstall_flag);
+    let marks = Api::<PartialObjectMeta<ConfigMap>>::namespaced(watches.clone(), &settings.namespace);
+    let changes = watcher(marks, watcher::Config::default().fields(&this_one)).default_backoff();
+    let (client, settings) = (client.clone(), settings.clone());
+    changes
+        .filter_map(async |event| {
+            matches!(
+                event,
+                Ok(Event::Apply(_) | Event::InitApply(_) | Event::Delete(_))
+            )
+            .then_some(())
+        })
+        .then(move |()| {
+            let (client, settings) = (client.clone(), settings.clone());
+            async move {
+                match mark::standing(&client, &settings).await {
+                    Ok(Some(why)) => tracing::warn!("{why}"),
+                    Ok(None) => tracing::info!("no uninstall is under way: the operator works"),
+                    Err(error) => tracing::warn!(%error, "cannot read the mark of an uninstall"),
+                }
+            }
+        })
+}
+
 fn naming<K: Resource>(
     registries: &Registries,
     object: &PartialObjectMeta<K>,
@@ -118,7 +152,7 @@ fn owner<K: Resource>(object: &PartialObjectMeta<K>) -> Option<ObjectRef<Guarded
 mod tests {
     use super::*;
     use kube::core::DeserializeGuard;
-    use kube::runtime::{reflector, watcher};
+    use kube::runtime::reflector;
     use serde_json::json;
 
     fn registries() -> Registries {

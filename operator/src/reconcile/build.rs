@@ -24,6 +24,7 @@ use roadstead_pki::authority::IssueError;
 use roadstead_pki::htpasswd::HashError;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// What shall be, and what shall not.
 #[derive(Debug, Default)]
@@ -31,6 +32,8 @@ pub struct Plan {
     /// In the order in which it is written.
     pub desired: Vec<Desired>,
     pub absent: Vec<Key>,
+    /// Labels of the installation, on everything.
+    pub common_labels: BTreeMap<String, String>,
     /// Whether this is all: the rest needs what is written now (an address, a CA).
     pub complete: bool,
 }
@@ -78,7 +81,10 @@ pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Resu
 
 fn everything(validated: &Validated, settings: &Settings, now: Timestamp) -> Result<Plan, BuildError> {
     let keys = &validated.keys;
-    let mut plan = Plan::default();
+    let mut plan = Plan {
+        common_labels: settings.common_labels.clone(),
+        ..Plan::default()
+    };
     plan.apply(&keys.service_account, &network::service_account(validated));
     plan.apply(&keys.service, &network::service(validated));
     if let Storage::Own(claim) = &validated.storage {
@@ -158,9 +164,16 @@ impl Plan {
     }
 
     fn push<T: Serialize>(&mut self, key: &Key, object: &T, how: How, mounted: bool) {
+        let mut object = serde_json::to_value(object).expect("objects of Kubernetes are JSON");
+        for (label, value) in &self.common_labels {
+            let labels = &mut object["metadata"]["labels"];
+            if labels[label].is_null() {
+                labels[label] = Value::from(value.as_str());
+            }
+        }
         self.desired.push(Desired {
             key: key.clone(),
-            object: serde_json::to_value(object).expect("objects of Kubernetes are JSON"),
+            object,
             how,
             mounted,
             after_trust: false,

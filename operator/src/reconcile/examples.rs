@@ -34,6 +34,7 @@ spec:
     nodeSelector: {disk: ssd}
     tolerations: [{key: storage, operator: Exists}]
     annotations: {example.com/team: images}
+    labels: {example.com/owner: images}
     imagePullSecrets: [{name: mirror}]
     priorityClassName: important
   deletionPolicy: Delete

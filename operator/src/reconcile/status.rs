@@ -6,7 +6,7 @@ mod summary;
 mod url;
 
 pub use conditions::{Condition, conditions};
-pub use report::{failed, tell, with_conditions, write};
+pub use report::{failed, standing_still, tell, with_conditions, write};
 pub use summary::{look_again, summary};
 
 use super::apply::ApplyError;

@@ -11,9 +11,9 @@ use fake::Fake;
 use serde_json::{Value, json};
 
 const REGISTRY: &str = "/apis/roadstead.dev/v1alpha1/namespaces/registry/registries/images";
+const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/registry/deployments/images";
 const SECRETS: &str = "/api/v1/namespaces/registry/secrets";
 const AUTHORITY: &str = "/api/v1/namespaces/roadstead-system/secrets/ca.registry.images";
-const DEPLOYMENT: &str = "/apis/apps/v1/namespaces/registry/deployments/images";
 const POD: &str = "/api/v1/namespaces/registry/pods/images-0";
 const BUNDLES: &str = "/apis/roadstead.dev/v1alpha1/namespaces/roadstead-system-nodes/trustbundles";
 
@@ -293,12 +293,43 @@ async fn a_paused_registry_goes_on_saying_what_is_true() {
 #[tokio::test]
 async fn nothing_is_written_while_roadstead_is_taken_away() {
     let fake = minimal();
-    fake.put(
-        "/api/v1/namespaces/roadstead-system/configmaps/roadstead-uninstall",
-        json!({"metadata": {"name": "roadstead-uninstall"}}),
-    );
+    fake.put(OPERATOR, operator("this-one", "2"));
+    fake.put(MARK, mark("this-one", "2"));
+    round(&fake).await.expect("nothing stands in the way");
+    let told = [
+        format!("PATCH {REGISTRY}/status"),
+        "POST /apis/events.k8s.io/v1/namespaces/registry/events".to_owned(),
+    ];
+    assert_eq!(fake.writes(), told, "the condition and its Event alone");
+    assert_eq!(condition(&fake, "Reconciled").1, "Uninstalling");
     round(&fake).await.expect("nothing stands in the way");
     assert_eq!(fake.writes(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_mark_that_an_earlier_installation_left_is_removed_and_holds_nothing_up() {
+    for (uid, revision) in [("this-one", "1"), ("an-earlier-one", "2")] {
+        let fake = minimal();
+        fake.put(OPERATOR, operator("this-one", "2"));
+        fake.put(MARK, mark(uid, revision));
+        round(&fake).await.expect("nothing stands in the way");
+        assert_eq!(fake.get(MARK), None, "{uid} {revision}");
+        assert!(fake.get(DEPLOYMENT).is_some(), "{uid} {revision}");
+    }
+}
+
+const OPERATOR: &str = "/apis/apps/v1/namespaces/roadstead-system/deployments/roadstead-operator";
+const MARK: &str = "/api/v1/namespaces/roadstead-system/configmaps/roadstead-uninstall";
+
+fn operator(uid: &str, revision: &str) -> Value {
+    json!({"metadata": {"name": "roadstead-operator", "uid": uid,
+        "annotations": {"roadstead.dev/release-revision": revision}}})
+}
+
+fn mark(uid: &str, revision: &str) -> Value {
+    json!({"metadata": {"name": "roadstead-uninstall", "ownerReferences": [
+        {"apiVersion": "apps/v1", "kind": "Deployment", "name": "roadstead-operator", "uid": uid}]},
+        "data": {"revision": revision}})
 }
 
 #[tokio::test]

@@ -37,6 +37,15 @@ pub struct Pod {
     )]
     pub annotations: BTreeMap<String, String>,
 
+    /// Labels for the pods and their Deployment, such as policies of the cluster ask for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "label_map")]
+    #[x_kube(
+        validation = Rule::new("self.all(key, !key.startsWith('roadstead.dev/') && !(key in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', 'app.kubernetes.io/managed-by']))")
+            .message("labels that begin with roadstead.dev/, and app.kubernetes.io/name, instance and managed-by, are the operator's own")
+    )]
+    pub labels: BTreeMap<String, String>,
+
     /// Secrets to pull the registry's own image with. They cannot be this Registry's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub image_pull_secrets: Vec<SecretReference>,
@@ -67,6 +76,18 @@ pub struct Resources {
     )]
     #[schemars(schema_with = "quantity_map")]
     pub limits: BTreeMap<String, Quantity>,
+}
+
+fn label_map(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "maxProperties": 32,
+        "additionalProperties": {
+            "type": "string",
+            "maxLength": 63,
+            "pattern": "^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$",
+        },
+    })
 }
 
 fn quantity_map(_: &mut SchemaGenerator) -> Schema {

@@ -28,15 +28,17 @@ const CONFIG_HASH: &str = "roadstead.dev/config-hash";
 
 pub(super) fn deployment(validated: &Validated, settings: &Settings, config: &ConfigMap) -> Deployment {
     let id = &validated.id;
+    let mut metadata = id.owned(&id.name);
+    metadata.labels = Some(labels(validated, &BTreeMap::new()));
     Deployment {
-        metadata: id.owned(&id.name),
+        metadata,
         spec: Some(DeploymentSpec {
             replicas: Some(validated.replicas),
             revision_history_limit: Some(3),
             selector: selector(validated),
             strategy: Some(strategy(&validated.storage)),
             template: PodTemplateSpec {
-                metadata: Some(pod_metadata(validated, config)),
+                metadata: Some(pod_metadata(validated, settings, config)),
                 spec: Some(pod(validated, settings)),
             },
             ..DeploymentSpec::default()
@@ -70,11 +72,19 @@ fn strategy(storage: &Storage) -> DeploymentStrategy {
     }
 }
 
-fn pod_metadata(validated: &Validated, config: &ConfigMap) -> ObjectMeta {
+/// The people's labels, which policies ask for, under our own: those select.
+fn labels(validated: &Validated, common: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let mut labels = common.clone();
+    labels.extend(validated.pod.labels.clone());
+    labels.extend(validated.id.labels());
+    labels
+}
+
+fn pod_metadata(validated: &Validated, settings: &Settings, config: &ConfigMap) -> ObjectMeta {
     let mut annotations = validated.pod.annotations.clone();
     annotations.insert(CONFIG_HASH.to_owned(), short_hash(&config.data));
     ObjectMeta {
-        labels: Some(validated.id.labels()),
+        labels: Some(labels(validated, &settings.common_labels)),
         annotations: Some(annotations),
         ..ObjectMeta::default()
     }
@@ -110,16 +120,26 @@ fn pod(validated: &Validated, settings: &Settings) -> PodSpec {
             .priority_class_name
             .as_ref()
             .map(|name| name.as_written().to_owned()),
-        image_pull_secrets: (!pod.image_pull_secrets.is_empty()).then(|| {
-            pod.image_pull_secrets
-                .iter()
-                .map(|secret| LocalObjectReference {
-                    name: secret.name.as_written().to_owned(),
-                })
-                .collect()
-        }),
+        image_pull_secrets: pull_secrets(validated, settings),
         ..PodSpec::default()
     }
+}
+
+/// The Registry's own, and those of the installation that it does not name itself.
+fn pull_secrets(validated: &Validated, settings: &Settings) -> Option<Vec<LocalObjectReference>> {
+    let own = validated
+        .pod
+        .image_pull_secrets
+        .iter()
+        .map(|secret| secret.name.as_written().to_owned());
+    let mut names: Vec<String> = own.collect();
+    for name in &settings.registry_image_pull_secrets {
+        if !names.contains(name) {
+            names.push(name.clone());
+        }
+    }
+    let secrets = names.into_iter().map(|name| LocalObjectReference { name });
+    Some(secrets.collect()).filter(|secrets: &Vec<_>| !secrets.is_empty())
 }
 
 fn container(validated: &Validated, settings: &Settings) -> Container {

@@ -83,6 +83,25 @@ pub fn failed(
     )
 }
 
+/// The status where nothing is done on purpose: Reconciled says why, and all else is as it was.
+pub fn standing_still(registry: &Registry, message: String, now: Timestamp) -> RegistryStatus {
+    let old = registry.status.clone().unwrap_or_default();
+    let kept = old.conditions.clone();
+    let condition = Condition {
+        kind: ConditionType::Reconciled,
+        status: ConditionStatus::False,
+        reason: "Uninstalling",
+        message,
+    };
+    let mut status = with_conditions(old, &[condition], registry, now);
+    let others = kept
+        .into_iter()
+        .filter(|kept| kept.type_ != ConditionType::Reconciled.as_str());
+    status.conditions.extend(others);
+    status.summary = Some(summary(&status.conditions));
+    status
+}
+
 /// Writes the status if it differs, and an Event for each condition that does.
 pub async fn write(
     context: &Context,

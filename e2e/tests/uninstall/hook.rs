@@ -19,11 +19,8 @@ fn nodes_are_as_before(cluster: &Cluster) -> Result<(), String> {
     Ok(())
 }
 
-/// One test, for each part needs what the one before it left.
-#[test]
-fn everything_goes_and_the_nodes_are_as_before() {
-    let cluster = Cluster::installed();
-
+/// Each part needs what the one before it left.
+pub(super) fn everything_goes_and_the_nodes_are_as_before(cluster: &Cluster) {
     // A Registry deleted takes its trust with it.
     cluster
         .kubectl(&["delete", "registries", "--all", "-A", "--timeout=60s"])

@@ -1,0 +1,19 @@
+//! Leaving and coming back: by helm, by a hurried helm, and without it. The last of the tests on the cluster.
+
+// What a run did is for the person who reads its output.
+#![allow(clippy::print_stdout)]
+
+mod hook;
+mod sequences;
+mod without_helm;
+
+use roadstead_e2e::Cluster;
+
+/// One test: there is one installation in a cluster, and each part takes it away.
+#[test]
+fn roadstead_leaves_in_every_way_and_comes_back() {
+    let cluster = Cluster::installed();
+    hook::everything_goes_and_the_nodes_are_as_before(cluster);
+    sequences::the_last_command_decides(cluster);
+    without_helm::what_is_deleted_by_hand_holds_nothing_up(cluster);
+}
