@@ -29,5 +29,6 @@ COPY registry/image/config.yml /etc/distribution/config.yml
 ENV PATH=/usr/bin:/bin
 EXPOSE 5000
 VOLUME /var/lib/registry
+HEALTHCHECK --interval=30s --timeout=10s --start-period=10s CMD ["/bin/registry", "health"]
 ENTRYPOINT ["/bin/registry"]
 CMD ["/etc/docker/registry/config.yml"]

@@ -63,7 +63,7 @@ mkdir -p target/images
 echo "images:"
 
 # The entry point takes what registry:2's takes: a configuration file alone, or `serve FILE`.
-pack registry '{"Entrypoint":["/bin/registry"],"Cmd":["/etc/docker/registry/config.yml"],"Env":["PATH=/usr/bin:/bin"],"ExposedPorts":{"5000/tcp":{}},"Volumes":{"/var/lib/registry":{}}}' \
+pack registry '{"Entrypoint":["/bin/registry"],"Cmd":["/etc/docker/registry/config.yml"],"Env":["PATH=/usr/bin:/bin"],"ExposedPorts":{"5000/tcp":{}},"Volumes":{"/var/lib/registry":{}},"Healthcheck":{"Test":["CMD","/bin/registry","health"],"Interval":30000000000,"Timeout":10000000000,"StartPeriod":10000000000}}' \
 	target/release/roadstead-registry=usr/bin/roadstead-registry \
 	@/usr/bin/roadstead-registry=bin/registry \
 	registry/image/config.yml=etc/docker/registry/config.yml \

@@ -26,9 +26,18 @@ pub(super) enum Command {
         #[arg(long, value_name = "FOLDER", conflicts_with = "config")]
         data: Option<PathBuf>,
     },
-    /// Say what is wrong with a configuration
+    /// Say what is wrong with a configuration, and with the files that it names
     CheckConfig {
         /// registry:2's config.yml; REGISTRY_CONFIGURATION_PATH names it as well
+        config: Option<PathBuf>,
+        /// Open no file but the configuration: certificates, users and storage are on another machine
+        #[arg(long)]
+        offline: bool,
+    },
+    /// Ask the running server whether it is well, for HEALTHCHECK: exit status 0 if it is, 1 if not
+    Health {
+        /// The configuration that it serves. Default: REGISTRY_CONFIGURATION_PATH, else what the first process of this
+        /// container serves
         config: Option<PathBuf>,
     },
     /// Print a line for a file of users; the password is read from standard input

@@ -5,7 +5,7 @@ use crate::config::Config;
 /// What stands open, and how to close it.
 pub(super) fn open(config: &Config) -> Vec<&'static str> {
     let mut open = Vec::new();
-    if config.http.address.is_loopback() {
+    if config.http.listen.is_local() {
         return open;
     }
     if config.http.tls.is_none() {

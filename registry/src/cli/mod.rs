@@ -5,6 +5,7 @@ mod arguments;
 mod check_config;
 mod doors;
 mod files;
+mod health;
 mod htpasswd;
 mod serve;
 
@@ -29,12 +30,13 @@ pub fn run(words: impl Iterator<Item = OsString>) -> ExitCode {
             Some(config) if data.is_none() => serve::with_config(&config),
             _ => serve::standalone(data),
         },
-        Command::CheckConfig { config } => match config.or_else(named_by_variable) {
-            Some(config) => check_config::run(&config),
+        Command::CheckConfig { config, offline } => match config.or_else(named_by_variable) {
+            Some(config) => check_config::run(&config, offline),
             None => Err(anyhow::anyhow!(
                 "no configuration is named: write its path, or set {CONFIGURATION_PATH}"
             )),
         },
+        Command::Health { config } => health::run(config),
         Command::Htpasswd { user, cost } => htpasswd::run(&user, cost),
         Command::Version => say(concat!("roadstead-registry ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::GarbageCollect { .. } => Err(anyhow::anyhow!(

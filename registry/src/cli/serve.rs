@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use crate::auth::{self, Auth};
 use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
-use crate::http::server::{self, Admin, Admission, Readiness, Server};
-use crate::http::{App, Settings, State};
+use crate::http::server::{self, Admin, Admission, Listener, Readiness, Server};
+use crate::http::{AccessLines, App, Settings, State};
 use crate::metrics::{Metrics, Sources};
 use crate::notifications::Notifications;
 use crate::standalone::Standalone;
@@ -23,7 +23,7 @@ use crate::{log, tls};
 
 /// As a configuration says.
 pub(super) fn with_config(path: &Path) -> anyhow::Result<()> {
-    let loaded = config::load(path)?;
+    let loaded = config::load(path).map_err(|problems| super::files::with_files(&problems))?;
     run(loaded, None)
 }
 
@@ -41,7 +41,8 @@ const WAITING_FOR_DISK: usize = 64;
 fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
     super::allocator::keep_little();
     let Loaded { config, warnings, .. } = loaded;
-    let _guard = log::start(&config.log);
+    let guard = log::start(&config.log);
+    let combined = config.log.combined.then(|| AccessLines::new(guard.lines()));
     for warning in warnings {
         tracing::warn!("{warning}");
     }
@@ -53,7 +54,7 @@ fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
         .max_blocking_threads(WAITING_FOR_DISK)
         .enable_all()
         .build()?;
-    let outcome = runtime.block_on(serve(config, standalone));
+    let outcome = runtime.block_on(serve(config, standalone, combined));
     // A read that hangs in a dead disk must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     outcome
@@ -62,7 +63,7 @@ fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
 /// What is set up before anything is served, so that whatever is wrong is said at once.
 struct Parts {
     server: Server,
-    listener: TcpListener,
+    listener: Listener,
     content: Content,
     readiness: Arc<Readiness>,
     admin: Option<(Admin, TcpListener)>,
@@ -71,8 +72,12 @@ struct Parts {
     notifications: Option<Notifications>,
 }
 
-async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result<()> {
-    let parts = prepare(&config).await?;
+async fn serve(
+    config: Config,
+    standalone: Option<Standalone>,
+    combined: Option<AccessLines>,
+) -> anyhow::Result<()> {
+    let parts = prepare(&config, combined).await?;
     let Parts {
         server,
         listener,
@@ -90,7 +95,9 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
     }
     if let Some(standalone) = standalone {
         let to_a_person = std::io::stdout().is_terminal();
-        super::say(&standalone.instructions(&config, address, to_a_person))?;
+        if let Some(address) = address {
+            super::say(&standalone.instructions(&config, address, to_a_person))?;
+        }
         tokio::spawn(standalone.keep_certificate_fresh());
     }
     if let Some(health) = config.health {
@@ -111,6 +118,7 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
         tokio::spawn(server::serve_admin(admin, listener, admin_stopping));
     }
     tokio::spawn(stop_on_signal(stop, Arc::clone(&readiness)));
+    let address = address.map_or_else(|| config.http.listen.to_string(), |address| address.to_string());
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, tls = server.tls.is_some(), "serving");
     server.run(listener, stopping, config.http.drain_timeout).await;
     if let Some(notifications) = notifications {
@@ -121,7 +129,9 @@ async fn serve(config: Config, standalone: Option<Standalone>) -> anyhow::Result
     Ok(())
 }
 
-async fn prepare(config: &Config) -> anyhow::Result<Parts> {
+async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Result<Parts> {
+    let fatal = super::files::look_at(config).fatal;
+    anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
     let content = open_content(config)?;
     let (auth, users) = Auth::new(
         config.login.as_ref(),
@@ -147,6 +157,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
         locations: config.http.locations.clone(),
         headers: config.http.headers.clone(),
         access_log: config.log.access,
+        combined,
         trusted_proxies: config.http.trusted_proxies.clone(),
         catalog_page: config.catalog_page,
     };
@@ -175,7 +186,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
             ))
         }
     };
-    let listener = server::bind(&config.http.address).await?;
+    let listener = Listener::bind(&config.http.listen).await?;
     let server = Server {
         app,
         metrics,
@@ -197,7 +208,7 @@ async fn prepare(config: &Config) -> anyhow::Result<Parts> {
 /// Queues lie beside registry:2's own folder, which ignores them there.
 fn start_notifications(config: &Config) -> anyhow::Result<Option<Notifications>> {
     let folder = config.storage.root.join("roadstead/notifications");
-    let port = config.http.address.port();
+    let port = config.http.listen.port();
     match Notifications::start(&config.notifications, &folder, port) {
         // Pulls go on from a disk like that, and matter more than being told.
         Err(error) if error.is_for_want_of_room() => {

@@ -10,6 +10,7 @@ mod duration;
 mod environment;
 mod guards;
 mod judge;
+mod listen;
 mod problem;
 mod raw;
 #[cfg(test)]
@@ -30,6 +31,7 @@ use ipnet::IpNet;
 
 pub use crate::http::Locations;
 pub use address::Address;
+pub use listen::Listen;
 pub use problem::{Problem, Problems, Warning};
 
 use crate::auth::access::Rules;
@@ -96,7 +98,7 @@ pub struct UploadPurging {
 
 #[derive(Clone, Debug)]
 pub struct Http {
-    pub address: Address,
+    pub listen: Listen,
     /// Where the API stands: begins and ends with a slash.
     pub prefix: String,
     pub locations: Locations,
@@ -289,30 +291,33 @@ pub fn parse(text: &str, variables: impl Iterator<Item = (String, String)>) -> R
     for warning in &mut warnings {
         warning.locate(&origins);
     }
-    let outcome = outcome.map_err(|more| {
-        problems.extend(more);
-        for problem in &mut problems {
-            problem.locate(&origins);
+    let (config, missing) = match outcome {
+        Ok((config, missing)) => (Some(config), missing),
+        Err(problem) => {
+            problems.push(problem);
+            (None, Vec::new())
         }
-        problems
-    });
-    match outcome {
-        Ok((config, missing)) => Ok(Loaded {
+    };
+    for problem in &mut problems {
+        problem.locate(&origins);
+    }
+    match config {
+        Some(config) if problems.is_empty() => Ok(Loaded {
             config,
             warnings,
             missing,
         }),
-        Err(problems) => Err(Problems::of(problems, warnings)),
+        config => Err(Problems::of(problems, warnings, config)),
     }
 }
 
-/// The configuration and what its file lacks; or what is wrong beside the findings.
+/// The configuration, whole if nothing is found to be a problem, and what its file lacks.
 fn judged(
     text: &str,
     variables: impl Iterator<Item = (String, String)>,
     findings: &mut Findings,
-) -> Result<(Config, Vec<Warning>), Vec<Problem>> {
-    let mut tree = tree::read(text, findings).map_err(|problem| vec![problem])?;
+) -> Result<(Config, Vec<Warning>), Problem> {
+    let mut tree = tree::read(text, findings)?;
     findings.problems.extend(judge::version(&tree));
     environment::apply(&mut tree, variables, findings);
     let missing = judge::missing(&tree);
@@ -320,17 +325,14 @@ fn judged(
     let told: Vec<String> = findings.problems.iter().filter_map(told).collect();
     let raw: raw::Root = serde_path_to_error::deserialize(tree).map_err(|error| {
         let what = without_value(&error.inner().to_string());
-        vec![Problem::new(&error.path().to_string(), what)]
+        Problem::new(&error.path().to_string(), what)
     })?;
     let mut problems = Vec::new();
     let config = validate::config(raw, &mut findings.warnings, &mut problems);
     // What follows from something that is told already would only hide it.
     problems.retain(|problem| !problem.key().is_some_and(|key| follows(key, &told)));
-    if findings.problems.is_empty() && problems.is_empty() {
-        Ok((config, missing))
-    } else {
-        Err(problems)
-    }
+    findings.problems.extend(problems);
+    Ok((config, missing))
 }
 
 /// The key that a problem has told something about.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use super::Config;
 use super::tree::Origins;
 use super::yaml::Syntax;
 
@@ -64,32 +65,46 @@ fn place(at: Option<&str>) -> String {
 
 /// All of them at once: a person mends a file in one go. Never empty.
 #[derive(Debug)]
-pub struct Problems(Vec<Problem>);
+pub struct Problems {
+    all: Vec<Problem>,
+    config: Option<Box<Config>>,
+}
 
 impl Problems {
     /// With the keys that nobody knows put first: a slip in one is why another is missing.
-    pub(super) fn of(problems: Vec<Problem>, warnings: Vec<Warning>) -> Self {
+    pub(super) fn of(problems: Vec<Problem>, warnings: Vec<Warning>, config: Option<Config>) -> Self {
         let slips = warnings
             .into_iter()
             .filter(Warning::is_mistake)
             .map(Problem::Slip);
-        Problems(slips.chain(problems).collect())
+        Problems {
+            all: slips.chain(problems).collect(),
+            config: config.map(Box::new),
+        }
+    }
+
+    /// What can be made of the rest, to look at the files that it names; never to be served. Absent: nothing.
+    pub fn config(&self) -> Option<&Config> {
+        self.config.as_deref()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
-        self.0.iter()
+        self.all.iter()
     }
 }
 
 impl From<Problem> for Problems {
     fn from(problem: Problem) -> Self {
-        Problems(vec![problem])
+        Problems {
+            all: vec![problem],
+            config: None,
+        }
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, problem) in self.0.iter().enumerate() {
+        for (index, problem) in self.all.iter().enumerate() {
             let separator = if index == 0 { "" } else { "\n" };
             write!(f, "{separator}{problem}")?;
         }

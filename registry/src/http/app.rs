@@ -19,7 +19,7 @@ use super::error::Error;
 use super::handlers::{Asked, Handlers, Room};
 use super::locations::Locations;
 use super::news::News;
-use super::observe::{Client, Observation, RequestId};
+use super::observe::{AccessLines, Client, Observation, RequestId};
 use super::route::{self, Links, Need, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision, Presented, Refusal};
@@ -40,6 +40,8 @@ pub struct Settings {
     /// Added to every answer.
     pub headers: HeaderMap,
     pub access_log: bool,
+    /// Where a line in Apache's combined format goes, if one is wanted.
+    pub combined: Option<AccessLines>,
     /// Whose word is taken for the address of a client.
     pub trusted_proxies: Vec<IpNet>,
     /// The most repositories that one page of the catalog lists.
@@ -123,13 +125,16 @@ impl App {
         let id = RequestId::of(&parts.headers);
         let log = self.0.settings.access_log;
         let client = Client::of(&parts.headers, caller.address, &self.0.settings.trusted_proxies);
-        let observation = Box::new(Observation::begin(
+        let mut observation = Box::new(Observation::begin(
             &self.0.metrics,
             &parts,
             client,
             id.clone(),
             log,
         ));
+        if let Some(lines) = &self.0.settings.combined {
+            observation.combined(lines, &parts);
+        }
         let mut exchange = Exchange {
             parts,
             id,

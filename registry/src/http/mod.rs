@@ -29,3 +29,4 @@ mod tests;
 pub use app::{App, Caller, Settings, State};
 pub use body::{RequestBody, ResponseBody};
 pub use locations::Locations;
+pub use observe::AccessLines;

@@ -6,15 +6,17 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use http::header::USER_AGENT;
+use http::header::{REFERER, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 
 use super::app::REQUEST_ID;
 use super::forwarded;
 use super::news::shortened;
+use crate::log::combined;
 use crate::metrics::Metrics;
 
 /// Names a request in the log, in its answer, and in the logs of whatever stands before this server.
@@ -86,6 +88,30 @@ impl Client {
     }
 }
 
+/// Where whole lines of an access log go.
+#[derive(Clone)]
+pub struct AccessLines(Arc<dyn Fn(String) + Send + Sync>);
+
+impl AccessLines {
+    pub fn new(write: impl Fn(String) + Send + Sync + 'static) -> Self {
+        AccessLines(Arc::new(write))
+    }
+}
+
+impl std::fmt::Debug for AccessLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccessLines").finish_non_exhaustive()
+    }
+}
+
+/// What a line in Apache's format has beside the rest.
+struct Combined {
+    lines: AccessLines,
+    began: Timestamp,
+    version: Version,
+    referer: Option<HeaderValue>,
+}
+
 /// Follows one request to its end, and tells of it when it is dropped.
 pub(super) struct Observation {
     metrics: Arc<Metrics>,
@@ -103,6 +129,7 @@ pub(super) struct Observation {
     received: Received,
     sent: u64,
     log: bool,
+    combined: Option<Combined>,
 }
 
 /// Counts what a request brought.
@@ -140,7 +167,18 @@ impl Observation {
             received: Received::default(),
             sent: 0,
             log,
+            combined: None,
         }
+    }
+
+    /// Has a line in Apache's combined format written, too.
+    pub(super) fn combined(&mut self, lines: &AccessLines, parts: &Parts) {
+        self.combined = Some(Combined {
+            lines: lines.clone(),
+            began: Timestamp::now(),
+            version: parts.version,
+            referer: parts.headers.get(REFERER).cloned(),
+        });
     }
 
     pub(super) fn client(&self) -> Client {
@@ -165,6 +203,32 @@ impl Observation {
 
     pub(super) fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+    }
+
+    fn write_combined(&self, combined: &Combined) {
+        fn bytes(value: Option<&HeaderValue>) -> &[u8] {
+            value.map_or(&[], HeaderValue::as_bytes)
+        }
+        let host = self
+            .client
+            .counts()
+            .map_or_else(|| "@".to_owned(), |host| host.to_string());
+        let line = combined::Request {
+            host: &host,
+            began: combined.began,
+            method: self.method.as_str(),
+            target: self.uri.path_and_query().map_or("", |target| target.as_str()),
+            protocol: match combined.version {
+                Version::HTTP_2 => "HTTP/2.0",
+                Version::HTTP_10 => "HTTP/1.0",
+                _ => "HTTP/1.1",
+            },
+            status: self.status.as_u16(),
+            written: self.sent,
+            referer: bytes(combined.referer.as_ref()),
+            user_agent: bytes(self.user_agent.as_ref()),
+        };
+        (combined.lines.0)(line.line());
     }
 
     fn write_line(&self, received: u64, seconds: f64) {
@@ -206,6 +270,9 @@ impl Drop for Observation {
         self.metrics.moved(received, self.sent);
         if self.log {
             self.write_line(received, seconds);
+        }
+        if let Some(combined) = &self.combined {
+            self.write_combined(combined);
         }
     }
 }

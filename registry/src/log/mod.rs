@@ -2,6 +2,7 @@
 //!
 //! It knows nothing of what is logged; that no secret is logged is for those who log.
 
+pub mod combined;
 mod line;
 mod sparingly;
 mod writer;
@@ -22,6 +23,14 @@ use crate::config::{Log, LogFormat};
 /// Writes what is left when it is dropped.
 #[must_use = "lines are written by a thread of its own, which needs the time"]
 pub struct Guard(Arc<Writer>);
+
+impl Guard {
+    /// Writes lines of another format between those of the log.
+    pub fn lines(&self) -> impl Fn(String) + Send + Sync + 'static {
+        let writer = Arc::clone(&self.0);
+        move |line| writer.write(line)
+    }
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {

@@ -1,6 +1,6 @@
 //! What a person reads after the start: where it is, and the commands that use it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use super::USER;
@@ -17,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub(super) prefix: &'a str,
     /// By which this machine is known.
     pub(super) names: &'a [String],
+    /// What the certificate that is served is for.
+    pub(super) covered: &'a [String],
     /// Whether the certificate that was made is the one that is served.
     pub(super) own_certificate: bool,
     /// Absent: the users are somebody else's.
@@ -29,9 +31,10 @@ pub(super) struct Facts<'a> {
 pub(super) fn write(facts: &Facts<'_>) -> String {
     let port = facts.address.port();
     let here = match facts.address.ip() {
-        address if address.is_unspecified() || address.is_loopback() => "localhost".to_owned(),
+        address if address.is_unspecified() || LOOPBACK.contains(&address) => "localhost".to_owned(),
         address => address.to_string(),
     };
+    let here = covered(facts, here);
     let host = with_port(&here, port);
     let url = format!("https://{host}{}", facts.prefix.trim_end_matches('/'));
     let elsewhere = elsewhere(facts, &here, port);
@@ -80,6 +83,19 @@ curl:
     text
 }
 
+/// By a name that its certificate does not have, nobody can use it.
+fn covered(facts: &Facts<'_>, here: String) -> String {
+    let is_covered = |name: &str| roadstead_pki::certificate::covers(facts.covered, name);
+    if is_covered(&here) {
+        return here;
+    }
+    let concrete = facts.covered.iter().find(|name| !name.starts_with('*'));
+    concrete.cloned().unwrap_or(here)
+}
+
+/// What `localhost` means.
+const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+
 const NOWHERE: &str = "nowhere: only this machine can reach it";
 
 /// The names by which other machines reach it: none of them leads to an address that is not listened on.
@@ -91,7 +107,10 @@ fn elsewhere(facts: &Facts<'_>, here: &str, port: u16) -> String {
     if !ip.is_unspecified() {
         return with_port(here, port);
     }
-    let names = facts.names.iter();
+    let is_covered = |name: &&String| roadstead_pki::certificate::covers(facts.covered, name);
+    let known = facts.names.iter().filter(is_covered);
+    let others = facts.covered.iter().filter(|name| !facts.names.contains(name));
+    let names = known.chain(others);
     let names = names.filter(|name| !["localhost", "127.0.0.1", "::1"].contains(&name.as_str()));
     let names: Vec<_> = names.map(|name| with_port(name, port)).collect();
     if names.is_empty() {
@@ -178,6 +197,7 @@ mod tests {
             address: "0.0.0.0:5000".parse().unwrap(),
             prefix: "/",
             names: &names,
+            covered: &names,
             own_certificate: true,
             password: Some(&password),
             to_a_person: true,
@@ -189,6 +209,24 @@ mod tests {
     #[test]
     fn the_first_start_shows_the_password_and_every_command() {
         insta::assert_snapshot!(text(|_| {}));
+    }
+
+    #[test]
+    fn only_names_that_the_certificate_has_are_shown() {
+        let covered: &[String] = Vec::leak(vec![
+            "registry.example.com".to_owned(),
+            "*.example.org".to_owned(),
+        ]);
+        let said = text(|facts| (facts.own_certificate, facts.covered) = (false, covered));
+        assert!(
+            said.contains("address    https://registry.example.com:5000\n"),
+            "{said}"
+        );
+        assert!(
+            said.contains("elsewhere  registry.example.com:5000, *.example.org:5000\n"),
+            "{said}"
+        );
+        assert!(!said.contains("localhost") && !said.contains("fd00::7"), "{said}");
     }
 
     #[test]

@@ -52,17 +52,7 @@ impl Standalone {
 
     /// The same as a configuration file, so that `REGISTRY_*` variables work here too.
     pub(crate) fn config(&self) -> String {
-        let quoted = |name: &str| serde_json::Value::from(self.folder.join(name).display().to_string());
-        format!(
-            "version: 0.1\n\
-             storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
-             http: {{addr: ':5000', tls: {{certificate: {}, key: {}}}}}\n\
-             auth: {{htpasswd: {{realm: Roadstead, path: {}}}}}\n",
-            quoted("registry"),
-            quoted("private/server.crt"),
-            quoted("private/server.key"),
-            quoted("private/htpasswd"),
-        )
+        config_of(&self.folder)
     }
 
     /// What a person does next, when `address` is served. A new password is shown to a person alone: what is not a
@@ -78,12 +68,14 @@ impl Standalone {
             Some(Login::Htpasswd(htpasswd)) => Some(htpasswd.path.as_path()),
             Some(Login::Token(_)) | None => None,
         };
+        let covered = certificate.map(covered_by).unwrap_or_default();
         instructions::write(&Facts {
             folder: &self.folder,
             data: &config.storage.root,
             address,
             prefix: &config.http.prefix,
             names: &self.names,
+            covered: &covered,
             own_certificate: certificate.is_some_and(|path| own(path, "private/server.crt")),
             password: users
                 .is_some_and(|path| own(path, "private/htpasswd"))
@@ -101,6 +93,35 @@ impl Standalone {
             }
         }
     }
+}
+
+/// The names in a certificate that is served.
+fn covered_by(path: &Path) -> Vec<String> {
+    let pem = std::fs::read(path).unwrap_or_default();
+    let leaf = roadstead_pki::certificate::parse_certificates(&pem)
+        .ok()
+        .and_then(|chain| chain.into_iter().next());
+    leaf.map(|leaf| leaf.names().to_vec()).unwrap_or_default()
+}
+
+/// The configuration of a registry that is there already.
+pub(crate) fn config(folder: Option<PathBuf>) -> anyhow::Result<String> {
+    let folder = folder.map_or_else(default_folder, Ok)?;
+    Ok(config_of(&std::path::absolute(&folder)?))
+}
+
+fn config_of(folder: &Path) -> String {
+    let quoted = |name: &str| serde_json::Value::from(folder.join(name).display().to_string());
+    format!(
+        "version: 0.1\n\
+         storage: {{filesystem: {{rootdirectory: {}}}, delete: {{enabled: true}}}}\n\
+         http: {{addr: ':5000', tls: {{certificate: {}, key: {}}}}}\n\
+         auth: {{htpasswd: {{realm: Roadstead, path: {}}}}}\n",
+        quoted("registry"),
+        quoted("private/server.crt"),
+        quoted("private/server.key"),
+        quoted("private/htpasswd"),
+    )
 }
 
 /// Where a person's programs keep what must stay.

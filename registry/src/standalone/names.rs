@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::config::Address;
+
 /// What the certificate is made for. The first is what other machines most likely call this one.
 pub(super) fn of_this_machine() -> Vec<String> {
     let mut names = Vec::new();
@@ -17,10 +19,21 @@ pub(super) fn of_this_machine() -> Vec<String> {
         .map(|interface| interface.ip());
     let usable = addresses.filter(is_usable).map(|address| address.to_string());
     names.extend(usable);
+    names.extend(listened_on());
     names.extend(["127.0.0.1".to_owned(), "::1".to_owned()]);
     let mut seen = std::collections::HashSet::new();
     names.retain(|name| seen.insert(name.clone()));
     names
+}
+
+/// What a variable says is listened on: `127.0.0.2` is on no interface.
+fn listened_on() -> Option<String> {
+    let address: Address = std::env::var("REGISTRY_HTTP_ADDR").ok()?.parse().ok()?;
+    let host = address.host().to_ascii_lowercase();
+    match host.parse::<IpAddr>() {
+        Ok(ip) => (!ip.is_unspecified()).then_some(host),
+        Err(_) => is_dns_name(&host).then_some(host),
+    }
 }
 
 /// Link-local addresses need an interface's name beside them, which no certificate can hold.

@@ -13,6 +13,7 @@ mod assembly;
 #[cfg(test)]
 mod client_tests;
 mod live;
+mod look;
 mod material;
 mod provider;
 mod queue;
@@ -26,5 +27,6 @@ mod tests;
 pub use accept::{Refused, accept, client};
 pub use assembly::AssemblyError;
 pub use live::{ClientCas, Live, Status, Watching};
+pub use look::{Found, look_at};
 pub use material::MaterialError;
 pub use stream::TlsStream;

@@ -65,7 +65,7 @@ fn problems(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
 fn the_default_of_registry_2_means_what_it_meant() {
     let config = config(IMAGE_DEFAULT, &[]);
     assert_eq!(config.storage.root, Path::new("/var/lib/registry"));
-    assert_eq!(config.http.address.to_string(), ":5000");
+    assert_eq!(config.http.listen.to_string(), ":5000");
     assert_eq!(config.http.headers["x-content-type-options"], "nosniff");
     assert_eq!(config.log.fields["service"], "registry");
     assert_eq!(
@@ -141,7 +141,7 @@ fn variables_follow_the_rules_of_registry_2() {
     assert_eq!(config.storage.root, Path::new("/data"));
     assert!(config.storage.delete && config.storage.read_only);
     assert_eq!(config.storage.upload_purging, None);
-    assert_eq!(config.http.address.to_string(), "0.0.0.0:443");
+    assert_eq!(config.http.listen.to_string(), "0.0.0.0:443");
     assert_eq!(
         config
             .http
@@ -253,7 +253,7 @@ log: {level: loud, formatter: xml}
 storage: {filesystem: {directio: maybe}, maintenance: {uploadpurging: {age: 1d}}}
 http:
   addr: nowhere
-  net: unix
+  net: udp
   prefix: /a//b/
   host: registry.example.com
   draintimeout: soon

@@ -305,7 +305,7 @@ http:
 ";
     let loaded = load(text, &[]).unwrap();
     let http = loaded.config.http;
-    assert_eq!(http.address.to_string(), ":2");
+    assert_eq!(http.listen.to_string(), ":2");
     assert!(http.tls.is_some() && http.headers.len() == 2);
     let told: Vec<_> = loaded.warnings.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -328,7 +328,7 @@ http:
     assert_eq!(
         config("http: {addr: ':1', addr: ':2'}", &[])
             .http
-            .address
+            .listen
             .to_string(),
         ":2"
     );
@@ -390,7 +390,7 @@ fn a_file_may_be_written_by_windows() {
     for bytes in [with_mark, utf16] {
         std::fs::write(&path, bytes).unwrap();
         assert_eq!(
-            super::super::load(&path).unwrap().config.http.address.to_string(),
+            super::super::load(&path).unwrap().config.http.listen.to_string(),
             ":7000"
         );
     }

@@ -14,26 +14,16 @@ use ::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Check;
 use crate::config::{
-    Address, Admin, CertificateFiles, ClientAuth, ConnectionLimits, Http, Locations, OtherCertificate, Tls,
-    raw,
+    Address, Admin, CertificateFiles, ClientAuth, ConnectionLimits, Http, Listen, Locations,
+    OtherCertificate, Tls, raw,
 };
 
 impl Check<'_> {
     pub(super) fn http(&mut self, raw: raw::Http) -> Http {
-        if raw
-            .net
-            .as_deref()
-            .is_some_and(|net| net != "tcp" && !net.is_empty())
-        {
-            self.problem(
-                "http.net",
-                "only tcp is supported; leave it out and give http.addr",
-            );
-        }
-        let address = self.address("http.addr", raw.addr.as_deref().unwrap_or(":5000"));
+        let listen = self.listen(raw.net.as_deref(), raw.addr.as_deref());
         let http2 = !raw.http2.disabled;
         Http {
-            address,
+            listen,
             prefix: self.prefix(raw.prefix.as_deref().unwrap_or("/")),
             locations: self.locations(raw.host.as_deref(), raw.relativeurls),
             headers: self.headers("http.headers", raw.headers),
@@ -42,6 +32,26 @@ impl Check<'_> {
             drain_timeout: self.duration("http.draintimeout", raw.draintimeout, Duration::from_secs(30)),
             tls: self.tls(raw.tls, http2),
             admin: self.admin(raw.debug),
+        }
+    }
+
+    fn listen(&mut self, net: Option<&str>, address: Option<&str>) -> Listen {
+        match (net, address) {
+            (None | Some("" | "tcp"), address) => {
+                Listen::Tcp(self.address("http.addr", address.unwrap_or(":5000")))
+            }
+            (Some("unix"), Some(path)) if path.contains('/') => Listen::Unix(path.into()),
+            (Some("unix"), _) => {
+                self.problem(
+                    "http.addr",
+                    "with http.net: unix it is the path of a socket; write one like /run/registry/registry.sock",
+                );
+                Listen::Unix(PathBuf::new())
+            }
+            (Some(other), address) => {
+                self.problem("http.net", format!("\"{other}\" is not one of tcp, unix"));
+                Listen::Tcp(self.address("http.addr", address.unwrap_or(":5000")))
+            }
         }
     }
 

@@ -1,11 +1,81 @@
 //! Sockets to listen on.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use crate::config::Address;
+use crate::config::{Address, Listen};
+
+/// Where connections come from.
+pub enum Listener {
+    Tcp(TcpListener),
+    Unix { listener: UnixListener, path: PathBuf },
+}
+
+impl Listener {
+    /// Listens, as the configuration says.
+    pub async fn bind(listen: &Listen) -> io::Result<Self> {
+        match listen {
+            Listen::Tcp(address) => bind(address).await.map(Listener::Tcp),
+            Listen::Unix(path) => bind_unix(path).map(|listener| Listener::Unix {
+                listener,
+                path: path.clone(),
+            }),
+        }
+    }
+
+    /// Absent for a socket in the filesystem.
+    pub fn local_addr(&self) -> io::Result<Option<SocketAddr>> {
+        match self {
+            Listener::Tcp(listener) => listener.local_addr().map(Some),
+            Listener::Unix { .. } => Ok(None),
+        }
+    }
+
+    /// A connection, and the address at its other end if it has one.
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, Option<SocketAddr>)> {
+        match self {
+            Listener::Tcp(listener) => listener.accept().await.map(|(stream, peer)| (stream, Some(peer))),
+            Listener::Unix { listener, .. } => {
+                let (stream, _) = listener.accept().await?;
+                // A stream is a stream: all that is done with one of TCP can be done with this descriptor, but for
+                // options that do not matter here and are refused.
+                let descriptor = OwnedFd::from(stream.into_std()?);
+                Ok((TcpStream::from_std(descriptor.into())?, None))
+            }
+        }
+    }
+}
+
+/// As Go does it: a socket that nobody listens on any more would be in the next server's way.
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Listener::Unix { path, .. } = self {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// Takes the place of a socket that is there, as registry:2 does, but of nothing else.
+fn bind_unix(path: &Path) -> io::Result<UnixListener> {
+    let told = |error: io::Error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot listen on {}: {error}", path.display()),
+        )
+    };
+    match std::fs::symlink_metadata(path) {
+        Ok(there) if there.file_type().is_socket() => std::fs::remove_file(path).map_err(told)?,
+        Ok(_) => return Err(told(io::Error::other("the file is there and is not a socket"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(told(error)),
+    }
+    UnixListener::bind(path).map_err(told)
+}
 
 /// Listens; an address without a host means every address of the machine, of both kinds.
 pub async fn bind(address: &Address) -> io::Result<TcpListener> {

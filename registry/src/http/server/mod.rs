@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use futures::future::Either;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -26,7 +26,7 @@ use self::activity::Expired;
 pub use self::admin::{Admin, serve_admin};
 pub use self::admission::Admission;
 use self::admission::Excess;
-pub use self::listen::bind;
+pub use self::listen::{Listener, bind};
 pub use self::readiness::Readiness;
 use super::app::{App, Caller};
 use crate::log::Sparingly;
@@ -51,7 +51,7 @@ pub struct Server {
 
 impl Server {
     /// Serves until `stop` says so, then takes nothing new and lets what runs come to its end, for `drain` at most.
-    pub async fn run(self, listener: TcpListener, stop: watch::Receiver<bool>, drain: Duration) {
+    pub async fn run(self, listener: Listener, stop: watch::Receiver<bool>, drain: Duration) {
         let server = Arc::new(self);
         let connections = TaskTracker::new();
         let lines = Sparingly::default();
@@ -59,7 +59,7 @@ impl Server {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => match server.admission.admit(Some(peer.ip())) {
+                    Ok((stream, peer)) => match server.admission.admit(peer.map(|peer| peer.ip())) {
                         Ok(admitted) => {
                             let talk = Arc::clone(&server).talk(stream, peer, connection::begins(stop.clone()));
                             connections.spawn(async move {
@@ -91,7 +91,7 @@ impl Server {
         }
     }
 
-    fn turn_away(&self, excess: Excess, peer: SocketAddr, lines: &Sparingly) {
+    fn turn_away(&self, excess: Excess, peer: Option<SocketAddr>, lines: &Sparingly) {
         self.metrics.turned_away(PORT, excess.reason());
         if let Some(left_out) = lines.may_write() {
             let reason = match excess {
@@ -100,22 +100,23 @@ impl Server {
                     "too many connections are open from this address: http.limits.peraddress"
                 }
             };
-            tracing::warn!(peer = %peer.ip().to_canonical(), left_out, reason, "a connection was refused");
+            let peer = peer.map(|peer| tracing::field::display(peer.ip().to_canonical()));
+            tracing::warn!(peer, left_out, reason, "a connection was refused");
         }
     }
 
     async fn talk(
         self: Arc<Self>,
         stream: TcpStream,
-        peer: SocketAddr,
+        peer: Option<SocketAddr>,
         draining: impl Future<Output = ()> + Send + 'static,
     ) {
         // Small answers must not wait for the acknowledgement of earlier ones.
         let _ = stream.set_nodelay(true);
         let _counted = self.metrics.connection();
-        let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+        let peer = peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()));
         let mut caller = Caller {
-            address: Some(peer),
+            address: peer,
             certificate: None,
             void: None,
             secure: self.tls.is_some(),
@@ -148,7 +149,7 @@ impl Server {
                     }
                     Err(error) => {
                         self.metrics.handshake_failed(error.reason());
-                        tracing::debug!(peer = %peer.ip(), %error, "no TLS connection");
+                        tracing::debug!(peer = peer.map(|peer| tracing::field::display(peer.ip())), %error, "no TLS connection");
                         return;
                     }
                 }

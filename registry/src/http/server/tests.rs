@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use super::activity::{Expired, Limits};
 use super::connection::{Kind, begins, serve_within};
@@ -199,6 +200,7 @@ async fn start(
             trusted_proxies: Vec::new(),
             headers: http::HeaderMap::new(),
             access_log: false,
+            combined: None,
             catalog_page: 1000,
         },
     });
@@ -214,7 +216,7 @@ async fn start(
     (
         address,
         stop,
-        tokio::spawn(server.run(listener, stopping, drain)),
+        tokio::spawn(server.run(Listener::Tcp(listener), stopping, drain)),
         folder,
     )
 }

@@ -151,6 +151,7 @@ impl Wanted {
                 locations: self.locations,
                 headers: self.headers,
                 access_log: true,
+                combined: None,
                 trusted_proxies: self.trusted_proxies,
                 catalog_page: self.catalog_page,
             },
