@@ -3,10 +3,11 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
-use roadstead_api::trust::{MAX_PROBLEMS, NodeTrust, NodeTrustSpec, Problem, ProblemReason, Runtime};
+use roadstead_api::trust::{NodeTrust, NodeTrustSpec, Runtime};
 use tracing::info;
 
 use crate::identity::Identity;
+use crate::room::Told;
 
 /// Field manager of what the agents write.
 const MANAGER: &str = "roadstead-agent";
@@ -17,7 +18,7 @@ pub fn node_trust(
     installation: &str,
     set: &str,
     runtime: Option<Runtime>,
-    problems: Vec<Problem>,
+    told: Told,
 ) -> NodeTrust {
     let spec = NodeTrustSpec {
         installation: installation.to_owned(),
@@ -25,9 +26,9 @@ pub fn node_trust(
         boot_id: identity.boot_id.clone(),
         set: set.to_owned(),
         runtime,
-        summary: String::new(),
-        problems: bounded(problems),
-        further: Vec::new(),
+        summary: told.summary,
+        problems: told.problems,
+        further: told.further,
     };
     let mut object = NodeTrust::new(&identity.node, spec);
     object.metadata.owner_references = Some(vec![OwnerReference {
@@ -38,34 +39,6 @@ pub fn node_trust(
         ..OwnerReference::default()
     }]);
     object
-}
-
-/// What concerns every host first; and never more than the schema takes.
-fn bounded(mut problems: Vec<Problem>) -> Vec<Problem> {
-    for problem in &mut problems {
-        shorten(&mut problem.message);
-        problem.path.iter_mut().for_each(shorten);
-    }
-    problems.sort_by(|one, other| one.host.cmp(&other.host));
-    let count = problems.len();
-    if count > MAX_PROBLEMS {
-        problems.truncate(MAX_PROBLEMS - 1);
-        problems.push(Problem {
-            host: String::new(),
-            reason: ProblemReason::TooManyProblems,
-            path: None,
-            message: format!("{count} problems; the agent's log on this node names them all"),
-        });
-    }
-    problems
-}
-
-fn shorten(text: &mut String) {
-    const MAX_CHARACTERS: usize = 1024;
-    if let Some((end, _)) = text.char_indices().nth(MAX_CHARACTERS - 1) {
-        text.truncate(end);
-        text.push('…');
-    }
 }
 
 /// Writes the NodeTrust of this node.
@@ -127,21 +100,13 @@ impl Acknowledger {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use roadstead_api::trust::{Problem, ProblemReason};
 
     fn identity() -> Identity {
         Identity {
             node: "node1".into(),
             node_uid: "u-1".into(),
             boot_id: "b-1".into(),
-        }
-    }
-
-    fn problem(host: &str) -> Problem {
-        Problem {
-            host: host.into(),
-            reason: ProblemReason::Unproved,
-            path: None,
-            message: "m".into(),
         }
     }
 
@@ -152,17 +117,17 @@ mod tests {
             version: "1.6.20".into(),
         };
         let foreign = Problem {
+            host: "a:1".into(),
             reason: ProblemReason::ForeignFile,
             path: Some("/etc/containerd/certs.d/a:1/hosts.toml".into()),
-            ..problem("a:1")
+            message: "m".into(),
         };
-        let object = node_trust(
-            &identity(),
-            "system/roadstead",
-            "5e7",
-            Some(runtime),
-            vec![foreign],
-        );
+        let told = Told {
+            summary: "ForeignFile (1 host)".into(),
+            problems: vec![foreign],
+            further: Vec::new(),
+        };
+        let object = node_trust(&identity(), "system/roadstead", "5e7", Some(runtime), told);
         assert_eq!(
             serde_json::to_string_pretty(&object).expect("JSON"),
             r#"{
@@ -188,6 +153,7 @@ mod tests {
       "name": "containerd",
       "version": "1.6.20"
     },
+    "summary": "ForeignFile (1 host)",
     "problems": [
       {
         "host": "a:1",
@@ -199,39 +165,5 @@ mod tests {
   }
 }"#
         );
-    }
-
-    #[test]
-    fn more_problems_than_fit_stand_for_every_host() {
-        let all: Vec<Problem> = (0..40).map(|n| problem(&format!("h{n:02}"))).collect();
-        let object = node_trust(&identity(), "a/b", "s", None, all.clone());
-        let problems = object.spec.problems;
-        assert_eq!(problems.len(), MAX_PROBLEMS);
-        let last = problems.last().expect("a last one");
-        assert_eq!(
-            (last.host.as_str(), last.reason),
-            ("", ProblemReason::TooManyProblems)
-        );
-        assert_eq!(
-            last.message,
-            "40 problems; the agent's log on this node names them all"
-        );
-        assert_eq!(
-            node_trust(&identity(), "a/b", "s", None, all[..32].to_vec())
-                .spec
-                .problems
-                .len(),
-            32
-        );
-    }
-
-    #[test]
-    fn long_texts_are_cut_to_what_the_schema_takes() {
-        let long = Problem {
-            message: "ä".repeat(5000),
-            ..problem("a")
-        };
-        let object = node_trust(&identity(), "a/b", "s", None, vec![long]);
-        assert_eq!(object.spec.problems[0].message.chars().count(), 1024);
     }
 }

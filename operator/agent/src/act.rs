@@ -140,8 +140,8 @@ fn take(step: &Step, disk: &dyn Disk) -> io::Result<()> {
     match step {
         Step::MakeFolder(path) => disk.make_folder(path)?,
         Step::RemoveLeftover(path) => disk.remove_file(path)?,
-        Step::Write { path, bytes, why } => {
-            disk.write(path, bytes)?;
+        Step::Write { path, text, why } => {
+            disk.write(path, text.as_bytes())?;
             match why {
                 Why::New => info!("wrote {path}"),
                 Why::Changed => info!("updated {path}"),

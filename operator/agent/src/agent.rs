@@ -14,22 +14,22 @@ use futures::StreamExt;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use roadstead_api::trust::{NodeTrust, Problem, TrustBundle, set_hash};
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, error, info, warn};
 
-use crate::acknowledge::{Acknowledger, node_trust};
+use crate::acknowledge::node_trust;
 use crate::bundle::Bundle;
+use crate::canary::{Canaries, Landed};
 use crate::converge::{Pass, Report, converge};
 use crate::desired::Desired;
-use crate::heartbeat;
-use crate::host::{self, HostPath, HostRoot, Watcher};
+use crate::host::{HostPath, HostRoot, Watcher};
 use crate::identity::Identity;
-use crate::problems;
 use crate::prover::Prover;
 use crate::runtime::{self, Found};
 use crate::runtime_watch::RuntimeWatch;
-use crate::verdict::{self, Verdict};
+use crate::teller::{Teller, delay};
+use crate::verdict::Verdict;
+use crate::{gone, heartbeat, problems, room};
 
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -37,6 +37,8 @@ pub struct Settings {
     pub namespace: String,
     pub installation: String,
     pub heartbeat: PathBuf,
+    /// The token that says which node this is.
+    pub token_file: PathBuf,
 }
 
 /// Two bundles of one Registry arrive together: one pass serves both.
@@ -44,25 +46,16 @@ const SETTLE: Duration = Duration::from_millis(50);
 const BETWEEN_PASSES: Duration = Duration::from_millis(500);
 /// The net under inotify.
 const FULL_CHECK: Duration = Duration::from_secs(60);
-/// Someone may have deleted our NodeTrust.
-const LOOK_AT_NODE_TRUST: Duration = Duration::from_secs(300);
-/// A registry that is up answers faster; longer, and the operator had better know what we wait for.
-const FIRST_ANSWER: Duration = Duration::from_secs(2);
-const API_CALL: Duration = Duration::from_secs(15);
-const CANARIES: usize = 8;
-const MAX_DELAY: Duration = Duration::from_secs(30);
+/// One page of a list is in memory three times: as text, as objects, and as what is kept of them.
+const PAGE: u32 = 20;
 
 /// Runs until `stop` or a failure that a restart of the agent may mend.
-pub async fn run(
-    settings: Settings,
-    identity: Identity,
-    client: Client,
-    stop: impl Future<Output = ()>,
-) -> anyhow::Result<()> {
+pub async fn run(settings: Settings, client: Client, stop: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let identity = Identity::of(&settings.token_file)?;
     let host = HostRoot::open(&settings.host_root)
         .with_context(|| format!("cannot open the host's root at {}", settings.host_root.display()))?;
     let bundles: Api<TrustBundle> = Api::namespaced(client.clone(), &settings.namespace);
-    let watch = watcher(bundles, watcher::Config::default()).default_backoff();
+    let watch = watcher(bundles, watcher::Config::default().page_size(PAGE)).default_backoff();
     let mut watch = std::pin::pin!(watch);
     let mut stop = std::pin::pin!(stop);
     let mut beat = tokio::time::interval(heartbeat::BEAT);
@@ -74,16 +67,15 @@ pub async fn run(
     loop {
         let wake = sleep_until(agent.next_wake());
         tokio::select! {
-            () = &mut stop => return Ok(()),
+            () = &mut stop => return agent.leave().await,
             event = watch.next() => match event.context("the watch of TrustBundles ended")? {
                 Ok(event) => agent.take_event(event),
-                // Everything on the node stays; the watch starts over by itself.
-                Err(error) => warn!("cannot watch TrustBundles in {}: {error}", agent.settings.namespace),
+                Err(error) => agent.take_watch_error(&error).await,
             },
             result = changed(agent.watcher.as_ref()) => agent.take_disk_event(result),
-            Some(canary) = agent.canaries.join_next() => agent.take_canary(canary?),
+            landed = agent.canaries.landed() => agent.take_canary(landed?),
             () = wake => {}
-            _ = beat.tick() => heartbeat::beat(&agent.settings.heartbeat).context("cannot write the heartbeat")?,
+            _ = beat.tick() => agent.beat()?,
         }
         agent.work().await;
     }
@@ -103,19 +95,15 @@ struct Agent {
     desired: Desired,
     runtime: RuntimeWatch,
     prover: Prover,
-    canaries: JoinSet<(String, Bundle, Verdict)>,
+    canaries: Canaries,
     report: Option<Report>,
     /// Passes that failed in a row, and why the last one did.
     failures: (u32, String),
-    acknowledger: Acknowledger,
+    client: Client,
+    teller: Teller,
     watcher: Option<Watcher>,
     passed_at: Instant,
     pass_at: Instant,
-    tell_at: Option<Instant>,
-    /// Until when we wait for first answers before we acknowledge.
-    hold_until: Option<Instant>,
-    refresh_at: Instant,
-    tell_failures: u32,
 }
 
 impl Agent {
@@ -126,28 +114,25 @@ impl Agent {
             .ok();
         Self {
             desired: Desired::new(&settings.installation),
-            acknowledger: Acknowledger::new(client, &settings.namespace),
+            teller: Teller::new(client.clone(), &settings.namespace),
+            client,
             host: Arc::new(host),
             settings,
             identity,
             runtime: RuntimeWatch::default(),
             prover: Prover::default(),
-            canaries: JoinSet::new(),
+            canaries: Canaries::default(),
             report: None,
             failures: (0, String::new()),
             watcher,
             passed_at: now,
             pass_at: now,
-            tell_at: None,
-            hold_until: None,
-            refresh_at: now + LOOK_AT_NODE_TRUST,
-            tell_failures: 0,
         }
     }
 
     fn take_event(&mut self, event: watcher::Event<TrustBundle>) {
         self.desired.apply(event);
-        self.pass_within(SETTLE);
+        self.pass_soon();
     }
 
     fn take_disk_event(&mut self, result: io::Result<()>) {
@@ -155,23 +140,76 @@ impl Agent {
             warn!("inotify failed, changes on the node are seen once a minute only: {error}");
             self.watcher = None;
         }
-        // Whoever writes there all the time keeps us no busier than this.
+        self.pass_soon();
+    }
+
+    /// At once after a while of quiet; whoever changes things all the time keeps us no busier than this.
+    fn pass_soon(&mut self) {
         let rest = BETWEEN_PASSES.saturating_sub(self.passed_at.elapsed());
         self.pass_within(rest.max(SETTLE));
     }
 
-    fn take_canary(&mut self, (start, bundle, verdict): (String, Bundle, Verdict)) {
+    /// Everything on the node stays, and the watch starts over by itself; unless it is certain that nothing will come.
+    async fn take_watch_error(&mut self, error: &watcher::Error) {
+        warn!(
+            "cannot watch TrustBundles in {}: {error}",
+            self.settings.namespace
+        );
+        if gone::is_not_found(error) && gone::definition_is_gone(&self.client).await {
+            warn!("there is no such kind as TrustBundle any more: what was written on this node is removed");
+            self.desired.clear();
+            self.pass_within(SETTLE);
+        }
+    }
+
+    /// A node that was deleted and registered again under its name has another UID, and so has the next token.
+    fn beat(&mut self) -> anyhow::Result<()> {
+        heartbeat::beat(&self.settings.heartbeat).context("cannot write the heartbeat")?;
+        match Identity::of(&self.settings.token_file) {
+            Ok(identity) if identity == self.identity => {}
+            Ok(identity) => {
+                info!(
+                    "node {} has been registered again: its UID is {}",
+                    identity.node, identity.node_uid
+                );
+                self.identity = identity;
+                self.teller.news();
+            }
+            Err(error) => warn!("this node's identity cannot be read again: {error}"),
+        }
+        Ok(())
+    }
+
+    /// Whoever deletes the namespace of the agents sends none after this one; then what is written here goes as well.
+    /// Every other end is a replacement, and takes nothing away.
+    async fn leave(&mut self) -> anyhow::Result<()> {
+        if gone::namespace_is_going(&self.client, &self.settings.namespace).await {
+            info!(
+                "the namespace {} is being deleted: what was written on this node is removed",
+                self.settings.namespace
+            );
+            self.desired.clear();
+            self.pass_over_files().await;
+        }
+        Ok(())
+    }
+
+    fn take_canary(&mut self, landed: Landed) {
+        let Landed {
+            start,
+            bundle,
+            verdict,
+        } = landed;
         let text = match &verdict {
             Verdict::Proved => format!("{} is proved: the runtime reaches and trusts it", bundle.host()),
             Verdict::NotProved { reason, message } => {
                 format!("{} is not proved ({}): {message}", bundle.host(), reason.as_str())
             }
         };
-        let now = Instant::now();
         let proved = verdict == Verdict::Proved;
-        if self.prover.judged(&start, &bundle, verdict, now) {
+        if self.prover.judged(&start, &bundle, verdict, Instant::now()) {
             info!("{text}");
-            self.tell_at.get_or_insert(now);
+            self.teller.news();
             if proved {
                 // The record keeps the proof for the next agent.
                 self.pass_within(Duration::from_secs(1));
@@ -186,18 +224,12 @@ impl Agent {
     }
 
     fn next_wake(&self) -> Instant {
-        let tell = self.tell_at.map(|at| at.max(self.hold_until.unwrap_or(at)));
-        let wakes = [
-            Some(self.pass_at),
-            Some(self.refresh_at),
-            self.next_canary(),
-            tell,
-        ];
-        wakes.into_iter().flatten().min().unwrap_or(self.pass_at)
+        let canary = self.next_canary().unwrap_or(self.pass_at);
+        self.pass_at.min(self.teller.wake()).min(canary)
     }
 
     fn next_canary(&self) -> Option<Instant> {
-        let can_send = matches!(self.runtime.found(), Found::Runtime(_)) && self.canaries.len() < CANARIES;
+        let can_send = matches!(self.runtime.found(), Found::Runtime(_)) && self.canaries.room() > 0;
         self.prover.next_due().filter(|_| can_send)
     }
 
@@ -212,12 +244,14 @@ impl Agent {
             self.pass_over_files().await;
             self.watch_folders();
         }
-        self.send_canaries();
-        if self.refresh_at <= Instant::now() {
-            self.refresh_at = Instant::now() + LOOK_AT_NODE_TRUST;
-            self.refresh().await;
+        if let Found::Runtime(runtime) = self.runtime.found() {
+            let due = self.prover.take_due(Instant::now(), self.canaries.room());
+            self.canaries.send(runtime, due);
         }
-        self.tell().await;
+        if self.teller.is_due(self.prover.is_undecided()) {
+            let node_trust = self.node_trust();
+            self.teller.work(node_trust).await;
+        }
     }
 
     async fn pass_over_files(&mut self) {
@@ -244,7 +278,7 @@ impl Agent {
                 self.pass_within(delay(self.failures.0));
             }
         }
-        self.tell_at.get_or_insert_with(Instant::now);
+        self.teller.news();
     }
 
     fn take_report(&mut self, report: Report) {
@@ -294,77 +328,20 @@ impl Agent {
         }
     }
 
-    fn send_canaries(&mut self) {
-        let Found::Runtime(runtime) = self.runtime.found() else {
-            return;
-        };
-        let room = CANARIES.saturating_sub(self.canaries.len());
-        for bundle in self.prover.take_due(Instant::now(), room) {
-            let (client, start) = (runtime.client.clone(), runtime.start.clone());
-            self.canaries.spawn(async move {
-                let reference = verdict::reference(&bundle, host::random().unwrap_or_default());
-                let verdict = match client.pull(&reference).await {
-                    Ok(()) => Verdict::Proved,
-                    Err(status) => {
-                        debug!("the runtime said {:?}: {}", status.code(), status.message());
-                        verdict::judge(&bundle, &reference, status.message())
-                    }
-                };
-                (start, bundle, verdict)
-            });
+    /// What there is to say; `None`: nothing yet.
+    fn node_trust(&self) -> Option<NodeTrust> {
+        // One failed pass may be an agent that is just being replaced; the first look at a runtime may come too early.
+        if self.report.is_none() && self.failures.0 < 3 {
+            return None;
         }
-    }
-
-    async fn refresh(&mut self) {
-        let node_trust = self.node_trust();
-        match answered(self.acknowledger.refresh(&node_trust)).await {
-            Ok(()) if self.acknowledger.is_told(&node_trust) => {}
-            Ok(()) => {
-                self.tell_at.get_or_insert_with(Instant::now);
-            }
-            Err(error) => debug!("cannot look at this node's NodeTrust: {error:#}"),
-        }
-    }
-
-    async fn tell(&mut self) {
-        let now = Instant::now();
-        self.hold_until = match self.hold_until {
-            _ if !self.prover.is_undecided() => None,
-            Some(until) => Some(until),
-            None => Some(now + FIRST_ANSWER),
-        };
-        let held = self.hold_until.is_some_and(|until| now < until);
-        if held || self.tell_at.is_none_or(|at| now < at) {
-            return;
-        }
-        if self.says_nothing_yet() {
-            // The next pass will have something to say.
-            self.tell_at = None;
-            return;
-        }
-        let node_trust = self.node_trust();
-        match answered(self.acknowledger.tell(&node_trust)).await {
-            Ok(()) => (self.tell_at, self.tell_failures) = (None, 0),
-            Err(error) => {
-                warn!("cannot write the NodeTrust of this node: {error:#}");
-                self.tell_failures += 1;
-                self.tell_at = Some(Instant::now() + delay(self.tell_failures));
-            }
-        }
-    }
-
-    /// One failed pass may be an agent that is just being replaced; the first look at a runtime may come too early.
-    fn says_nothing_yet(&self) -> bool {
-        self.report.is_none() && self.failures.0 < 3
-    }
-
-    fn node_trust(&self) -> NodeTrust {
         let mut problems: Vec<Problem> = problems::of_runtime(self.runtime.found()).into_iter().collect();
         if self.failures.0 >= 3 && !self.failures.1.is_empty() {
             problems.push(problems::of_failed_passes(&self.failures.1));
         }
+        let (mut set, mut hosts) = (set_hash::<&str, &str>([]), &[][..]);
         if let Some(report) = &self.report {
             problems.extend(report.problems.iter().cloned());
+            (set, hosts) = (report.set.clone(), &report.hosts);
         }
         let mut runtime = None;
         if let Found::Runtime(found) = self.runtime.found() {
@@ -375,30 +352,10 @@ impl Agent {
                 version: found.version.version.chars().take(64).collect(),
             });
         }
-        let set = self
-            .report
-            .as_ref()
-            .map_or_else(|| set_hash::<&str, &str>([]), |report| report.set.clone());
-        node_trust(
-            &self.identity,
-            &self.settings.installation,
-            &set,
-            runtime,
-            problems,
-        )
+        let told = room::told(problems, hosts, |host| self.desired.namespace(host));
+        let installation = &self.settings.installation;
+        Some(node_trust(&self.identity, installation, &set, runtime, told))
     }
-}
-
-/// An API server that hangs must not stop the loop.
-async fn answered<T>(call: impl Future<Output = kube::Result<T>>) -> anyhow::Result<T> {
-    let answer = tokio::time::timeout(API_CALL, call)
-        .await
-        .context("the API server does not answer")?;
-    Ok(answer?)
-}
-
-fn delay(failures: u32) -> Duration {
-    MAX_DELAY.min(Duration::from_secs(1) * 2u32.saturating_pow(failures.saturating_sub(1).min(6)))
 }
 
 #[cfg(test)]

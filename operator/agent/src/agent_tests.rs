@@ -9,8 +9,9 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::bundle::tests::{CA, spec};
+use crate::identity::tests::token;
 use crate::testing::api_server::ApiServer;
-use crate::testing::containerd::Containerd;
+use crate::testing::containerd::{Answer, Containerd};
 
 const HOST: &str = "images.registry.svc:5000";
 const CA_FILE: &str = "etc/containerd/certs.d/images.registry.svc:5000/ca.crt";
@@ -58,7 +59,7 @@ impl World {
 
     /// Waits until the NodeTrust of the node is as `expected` says.
     async fn until(&self, what: &str, expected: impl Fn(&NodeTrustSpec) -> bool) -> NodeTrustSpec {
-        let deadline = Instant::now() + Duration::from_secs(8);
+        let deadline = Instant::now() + Duration::from_secs(20);
         loop {
             let told = self.api.node_trust("node1").map(|object| object.spec);
             if let Some(told) = told.clone().filter(&expected) {
@@ -72,6 +73,10 @@ impl World {
     async fn until_trusted(&self, set: &str) {
         self.until("trusted", |told| told.set == set && told.problems.is_empty())
             .await;
+    }
+
+    async fn until_uid(&self, uid: &str) -> NodeTrustSpec {
+        self.until("under its new UID", |told| told.node_uid == uid).await
     }
 
     async fn until_problem(&self, reason: ProblemReason) -> NodeTrustSpec {
@@ -88,20 +93,25 @@ fn start_agent(root: &Path, api: &ApiServer) -> Running {
         namespace: "roadstead-system-nodes".into(),
         installation: "roadstead-system/roadstead".into(),
         heartbeat: root.join("heartbeat"),
+        token_file: root.join("token"),
     };
-    let identity = Identity {
-        node: "node1".into(),
-        node_uid: "u-1".into(),
-        boot_id: "b-1".into(),
-    };
+    if !settings.token_file.exists() {
+        register(root, "u-1");
+    }
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async {
         let _ = stopped.await;
     };
     Running {
         stop,
-        agent: tokio::spawn(run(settings, identity, api.client(), stopped)),
+        agent: tokio::spawn(run(settings, api.client(), stopped)),
     }
+}
+
+/// Registers the node under this UID: the next token has it.
+fn register(root: &Path, uid: &str) {
+    let claims = format!(r#"{{"kubernetes.io":{{"node":{{"name":"node1","uid":"{uid}"}}}}}}"#);
+    std::fs::write(root.join("token"), token(&claims)).expect("a token");
 }
 
 impl Running {
@@ -262,5 +272,89 @@ async fn a_node_without_a_runtime_is_unsupported_and_left_as_it_is() {
             .count(),
         0
     );
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn whatever_a_registry_answers_nothing_is_kept_and_nothing_is_proved() {
+    for answer in [Answer::Image, Answer::Flood] {
+        let world = World::new();
+        world.containerd.answers(answer);
+        let agent = world.start_agent();
+        world.want(CA);
+        let told = world
+            .until("judged", |told| {
+                told.problems
+                    .iter()
+                    .any(|problem| problem.message.contains("cannot exist"))
+            })
+            .await;
+        assert_eq!(told.problems[0].reason, ProblemReason::Unproved);
+        world.containerd.answers(Answer::Refusal);
+        world.until("proved", |told| told.problems.is_empty()).await;
+        assert_eq!(world.containerd.kept(), Vec::<String>::new());
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_registered_again_speaks_under_its_new_uid() {
+    let world = World::new();
+    let set = world.want(CA);
+    let agent = world.start_agent();
+    world.until_trusted(&set).await;
+    register(world.folder.path(), "u-2");
+    let told = world.until_uid("u-2").await;
+    assert_eq!((told.set, told.problems), (set, vec![]));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_whose_namespace_goes_takes_back_what_it_wrote() {
+    for goes in [false, true] {
+        let world = World::new();
+        let set = world.want(CA);
+        let agent = world.start_agent();
+        world.until_trusted(&set).await;
+        if goes {
+            world.api.delete_namespace();
+        }
+        agent.stop().await;
+        assert_eq!(world.path(CA_FILE).exists(), !goes);
+    }
+}
+
+#[tokio::test]
+async fn a_kind_that_is_certainly_gone_takes_its_files_along_and_an_answer_that_is_not_certain_takes_none() {
+    for is_certain in [false, true] {
+        let world = World::new();
+        let set = world.want(CA);
+        let agent = world.start_agent();
+        world.until_trusted(&set).await;
+        world.api.delete_definition(is_certain);
+        let deadline = Instant::now() + Duration::from_secs(4);
+        while world.path(CA_FILE).exists() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(world.path(CA_FILE).exists(), !is_certain);
+        agent.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn more_problems_than_fit_hide_no_host_and_touch_none_that_has_no_problem() {
+    let world = World::new();
+    world.containerd.registry(false);
+    for number in 0..50 {
+        world.api.put(spec(
+            &format!("h{number:02}.evil.svc:5000"),
+            Some("10.96.0.1:5000"),
+        ));
+    }
+    let agent = world.start_agent();
+    let told = world
+        .until("told", |told| told.summary == "ConnectionFailed (50 hosts)")
+        .await;
+    assert_eq!((told.problems.len(), told.further[0].count), (32, 18));
     agent.stop().await;
 }

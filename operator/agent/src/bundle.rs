@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use roadstead_api::trust::TrustBundleSpec;
+use roadstead_api::trust::{MAX_CA, Proof, TrustBundleSpec};
 
 /// A registry host as it stands in image references: a lower-case DNS name, with or without a port.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,9 +14,12 @@ pub struct Host(String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Bundle {
     host: Host,
-    ca: String,
+    /// Shared by all hosts that have the same.
+    ca: Arc<str>,
     server: Option<String>,
     content: String,
+    namespace: String,
+    proof: Proof,
 }
 
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -28,6 +32,8 @@ pub enum Refused {
     NoCertificate,
     #[error("the CA holds a private key")]
     PrivateKey,
+    #[error("the CA has {0} bytes, more than the {MAX_CA} that a node takes for one host")]
+    TooLarge(usize),
 }
 
 impl Bundle {
@@ -35,8 +41,18 @@ impl Bundle {
         &self.host
     }
 
-    pub fn ca(&self) -> &str {
+    pub fn ca(&self) -> &Arc<str> {
         &self.ca
+    }
+
+    /// The namespace of the Registry that it comes from.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    /// Whether a pull shall show that it works.
+    pub fn wants_proof(&self) -> bool {
+        self.proof == Proof::Required
     }
 
     /// `name:port` or `name` of what the node dials.
@@ -59,6 +75,13 @@ impl TryFrom<&TrustBundleSpec> for Bundle {
     type Error = Refused;
 
     fn try_from(spec: &TrustBundleSpec) -> Result<Self, Refused> {
+        Self::new(spec, |ca| ca.into())
+    }
+}
+
+impl Bundle {
+    /// Checks `spec`; `share` keeps one copy of each CA.
+    pub fn new(spec: &TrustBundleSpec, share: impl FnOnce(&str) -> Arc<str>) -> Result<Self, Refused> {
         // An empty bundle would take trust away, a key would put a secret on every node.
         if !spec.ca.contains("-----BEGIN CERTIFICATE-----") {
             return Err(Refused::NoCertificate);
@@ -66,14 +89,19 @@ impl TryFrom<&TrustBundleSpec> for Bundle {
         if spec.ca.contains("PRIVATE KEY-----") {
             return Err(Refused::PrivateKey);
         }
+        if spec.ca.len() > MAX_CA {
+            return Err(Refused::TooLarge(spec.ca.len()));
+        }
         if let Some(server) = spec.server.as_deref().filter(|server| !is_address(server)) {
             return Err(Refused::Server(server.to_owned()));
         }
         Ok(Self {
             host: spec.host.parse()?,
-            ca: spec.ca.clone(),
+            ca: share(&spec.ca),
             server: spec.server.clone(),
             content: spec.content_hash(),
+            namespace: spec.registry.namespace.clone(),
+            proof: spec.proof,
         })
     }
 }
@@ -81,6 +109,14 @@ impl TryFrom<&TrustBundleSpec> for Bundle {
 impl Host {
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The names under which image references may name this host: without a port, `:443` is the same registry.
+    pub fn spellings(&self) -> Vec<Self> {
+        match self.0.contains(':') {
+            true => vec![self.clone()],
+            false => vec![self.clone(), Self(format!("{}:443", self.0))],
+        }
     }
 
     /// The other folder name that containerd knows for this host, and looks at first: `name_port_`.
@@ -156,6 +192,12 @@ pub(crate) mod tests {
         }
     }
 
+    pub(crate) fn in_namespace(host: &str, namespace: &str) -> Bundle {
+        let mut spec = spec(host, None);
+        spec.registry.namespace = namespace.to_owned();
+        Bundle::try_from(&spec).expect("a good bundle")
+    }
+
     pub(crate) fn bundle(host: &str, server: &str) -> Bundle {
         Bundle::try_from(&spec(host, Some(server))).expect("a good bundle")
     }
@@ -220,6 +262,9 @@ pub(crate) mod tests {
         let mut key = spec("a:5000", None);
         key.ca.push_str("-----BEGIN PRIVATE KEY-----\n");
         assert_eq!(Bundle::try_from(&key), Err(Refused::PrivateKey));
+        let mut large = spec("a:5000", None);
+        large.ca.push_str(&"x".repeat(MAX_CA));
+        assert_eq!(Bundle::try_from(&large), Err(Refused::TooLarge(large.ca.len())));
     }
 
     #[test]
@@ -229,5 +274,18 @@ pub(crate) mod tests {
             Some("a.b_5000_")
         );
         assert_eq!("a.b".parse::<Host>().expect("a host").shadow(), None);
+    }
+
+    #[test]
+    fn a_host_without_a_port_is_also_the_one_with_443() {
+        let spellings = |host: &str| host.parse::<Host>().expect("a host").spellings();
+        let names = |host: &str| {
+            spellings(host)
+                .iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names("a.b"), ["a.b", "a.b:443"]);
+        assert_eq!(names("a.b:5000"), ["a.b:5000"]);
     }
 }

@@ -1,7 +1,8 @@
 //! One pass from what is wanted to what is in force: load the record, observe, plan, act.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 
 use roadstead_api::trust::{Problem, set_hash};
 
@@ -29,10 +30,12 @@ pub struct Pass {
 pub struct Report {
     pub manifest: Manifest,
     /// The bundles that are wholly written and in nobody's way.
-    pub in_force: Vec<Bundle>,
+    pub in_force: Vec<Arc<Bundle>>,
     pub problems: Vec<Problem>,
     /// Names all that is on the node, to the operator.
     pub set: String,
+    /// The hosts of the set, in alphabetical order.
+    pub hosts: Vec<String>,
     /// Something failed that a later pass may mend.
     pub incomplete: bool,
 }
@@ -43,7 +46,18 @@ pub fn converge(host: &HostRoot, pass: &Pass) -> io::Result<Report> {
 
 /// Reads from `host` and writes to `disk`, which tests let fail.
 pub(crate) fn converge_with(host: &HostRoot, disk: &dyn Disk, pass: &Pass) -> io::Result<Report> {
-    let _lock = lock(host)?;
+    let lock = host.lock(&format!(
+        "the Roadstead agent of installation {}",
+        pass.installation
+    ))?;
+    let report = locked(host, disk, pass)?;
+    if report.manifest.is_empty() && Manifest::load(host)?.is_empty() {
+        lock.remove()?;
+    }
+    Ok(report)
+}
+
+fn locked(host: &HostRoot, disk: &dyn Disk, pass: &Pass) -> io::Result<Report> {
     let stored = Manifest::load(host)?;
     let root = pass.root.as_ref();
     let snapshot = observe(host, root, &pass.wanted, &stored)?;
@@ -57,23 +71,15 @@ pub(crate) fn converge_with(host: &HostRoot, disk: &dyn Disk, pass: &Pass) -> io
     record_proofs(&mut settled, &pass.proofs);
     manifest::sweep(host, disk)?;
     let outcome = act(plan, settled, &stored, disk);
+    let set: Vec<(&str, &str)> = set(&pass.wanted, &outcome.manifest);
     Ok(Report {
         in_force: in_force(pass, &outcome.manifest, &outcome.problems),
-        set: set(&pass.wanted, &outcome.manifest),
+        set: set_hash(set.iter().copied()),
+        hosts: set.into_iter().map(|(host, _)| host.to_owned()).collect(),
         manifest: outcome.manifest,
         problems: outcome.problems,
         incomplete: outcome.incomplete,
     })
-}
-
-fn lock(host: &HostRoot) -> io::Result<impl Sized> {
-    host.lock(&manifest::lock_folder())
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::WouldBlock => {
-                io::Error::new(error.kind(), "another Roadstead agent is at work on this node")
-            }
-            _ => error,
-        })
 }
 
 fn conflicted(manifest: Manifest, conflict: Problem) -> Report {
@@ -83,6 +89,7 @@ fn conflicted(manifest: Manifest, conflict: Problem) -> Report {
         in_force: Vec::new(),
         problems: vec![conflict],
         set: nothing,
+        hosts: Vec::new(),
         incomplete: false,
     }
 }
@@ -98,23 +105,32 @@ fn record_proofs(manifest: &mut Manifest, proofs: &BTreeMap<String, (String, Str
     }
 }
 
-fn in_force(pass: &Pass, manifest: &Manifest, problems: &[Problem]) -> Vec<Bundle> {
-    let written = |bundle: &&Bundle| {
+fn in_force(pass: &Pass, manifest: &Manifest, problems: &[Problem]) -> Vec<Arc<Bundle>> {
+    let hindered: BTreeSet<&str> = problems.iter().map(|problem| problem.host.as_str()).collect();
+    let written = |bundle: &&Arc<Bundle>| {
         let host = bundle.host().as_str();
         manifest
             .hosts
             .get(host)
             .is_some_and(|written| written.content == bundle.content())
-            && problems.iter().all(|problem| problem.host != host)
+            && !hindered.contains(host)
     };
     pass.wanted.bundles.values().filter(written).cloned().collect()
 }
 
 /// All hosts that are wanted (problems name those that are not in force), and those that could not be removed.
-fn set(wanted: &Wanted, manifest: &Manifest) -> String {
-    let stuck = manifest.hosts.iter().filter(|(host, _)| !wanted.keeps(host));
-    let stuck = stuck.map(|(host, written)| (host.as_str(), written.content.as_str()));
-    set_hash(wanted.contents().chain(stuck))
+fn set<'a>(wanted: &'a Wanted, manifest: &'a Manifest) -> Vec<(&'a str, &'a str)> {
+    let contents: BTreeMap<&str, &str> = wanted.contents().collect();
+    let stuck = manifest
+        .hosts
+        .iter()
+        .filter(|(host, _)| !contents.contains_key(host.as_str()));
+    let stuck: Vec<_> = stuck
+        .map(|(host, written)| (host.as_str(), written.content.as_str()))
+        .collect();
+    let mut all: Vec<_> = contents.into_iter().chain(stuck).collect();
+    all.sort_unstable();
+    all
 }
 
 #[cfg(test)]

@@ -324,6 +324,7 @@ fn a_refused_bundle_leaves_what_is_there() {
     let whole = node.tree();
     let mut refused = want(&[]);
     refused.wanted.refused.push(crate::desired::RefusedBundle {
+        namespace: "registry".into(),
         host: HOST.into(),
         content: "c".into(),
         why: "no certificate".into(),
@@ -358,14 +359,40 @@ fn a_proof_is_kept_for_the_next_agent_and_ends_with_the_content() {
 #[test]
 fn only_one_pass_runs_at_a_time() {
     let node = TestNode::new();
-    let lock = node.host.lock(&manifest::lock_folder()).expect("the lock");
+    let lock = node.host.lock("a clean").expect("the lock");
     let error = converge(&node.host, &one()).expect_err("no pass");
     assert_eq!(
         error.to_string(),
-        "another Roadstead agent is at work on this node"
+        "a clean is at work on this node (it holds /run/roadstead/agent.lock)"
     );
     drop(lock);
     node.pass(&one());
+}
+
+#[test]
+fn a_local_user_cannot_stop_a_pass() {
+    let node = TestNode::new();
+    // Whoever may open a folder may lock it, as everyone may /var/lib.
+    let lib = std::fs::File::open(node.folder.path().join("var/lib")).expect("the folder");
+    lib.try_lock().expect("a lock");
+    assert_eq!(node.pass(&one()).problems, []);
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_refused_and_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let node = TestNode::new();
+    let certs = node.folder.path().join("etc/containerd/certs.d");
+    std::fs::create_dir_all(&certs).expect("a folder");
+    let mode = |mode| {
+        std::fs::set_permissions(&certs, std::fs::Permissions::from_mode(mode)).expect("a mode");
+    };
+    mode(0o777);
+    let report = node.pass(&one());
+    assert_eq!(reasons(&report), [(ProblemReason::ForeignFile, ROOT)]);
+    assert!(report.problems[0].message.contains("chmod go-w"));
+    mode(0o755);
+    assert_eq!(node.pass(&one()).problems, []);
 }
 
 #[test]

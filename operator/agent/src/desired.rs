@@ -1,6 +1,7 @@
 //! What the operator wants on every node, as the watch tells it. Knows nothing of this node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
@@ -14,15 +15,19 @@ use crate::bundle::{Bundle, Host, Refused};
 pub struct Desired {
     installation: String,
     /// `None` until a list has been read to its end: until then nothing may be taken for absent.
-    known: Option<BTreeMap<String, TrustBundleSpec>>,
+    known: Option<BTreeMap<String, Known>>,
     /// The list that is being read.
-    arriving: BTreeMap<String, TrustBundleSpec>,
+    arriving: BTreeMap<String, Known>,
+    /// Each CA once: all names of a Registry have the same, and a list that is read again brings it again.
+    cas: BTreeSet<Arc<str>>,
 }
+
+type Known = Result<Arc<Bundle>, RefusedBundle>;
 
 /// All that a node shall carry, from a complete list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
-    pub bundles: BTreeMap<Host, Bundle>,
+    pub bundles: BTreeMap<Host, Arc<Bundle>>,
     pub refused: Vec<RefusedBundle>,
 }
 
@@ -31,6 +36,7 @@ pub struct Wanted {
 pub struct RefusedBundle {
     pub host: String,
     pub content: String,
+    pub namespace: String,
     pub why: String,
 }
 
@@ -40,6 +46,7 @@ impl Desired {
             installation: installation.to_owned(),
             known: None,
             arriving: BTreeMap::new(),
+            cas: BTreeSet::new(),
         }
     }
 
@@ -48,14 +55,16 @@ impl Desired {
         match event {
             Event::Init => self.arriving.clear(),
             Event::InitApply(bundle) => {
-                self.warn_of_strangers(&bundle);
-                self.arriving.insert(bundle.name_any(), bundle.spec);
+                if let Some((name, known)) = self.take(&bundle) {
+                    self.arriving.insert(name, known);
+                }
             }
             Event::InitDone => self.known = Some(std::mem::take(&mut self.arriving)),
             Event::Apply(bundle) => {
-                self.warn_of_strangers(&bundle);
-                if let Some(known) = &mut self.known {
-                    known.insert(bundle.name_any(), bundle.spec);
+                if let Some((name, taken)) = self.take(&bundle)
+                    && let Some(known) = &mut self.known
+                {
+                    known.insert(name, taken);
                 }
             }
             Event::Delete(bundle) => {
@@ -64,33 +73,64 @@ impl Desired {
                 }
             }
         }
+        self.cas.retain(|ca| Arc::strong_count(ca) > 1);
     }
 
-    fn warn_of_strangers(&self, bundle: &TrustBundle) {
-        let (name, theirs, ours) = (bundle.name_any(), &bundle.spec.installation, &self.installation);
+    /// It is certain that there is nothing any more.
+    pub fn clear(&mut self) {
+        self.arriving.clear();
+        self.known = Some(BTreeMap::new());
+    }
+
+    /// What one object says, checked; `None`: it is another installation's.
+    fn take(&mut self, bundle: &TrustBundle) -> Option<(String, Known)> {
+        let (name, spec) = (bundle.name_any(), &bundle.spec);
+        let (theirs, ours) = (&spec.installation, &self.installation);
         if theirs != ours {
             warn!(
                 "TrustBundle {name} belongs to installation {theirs}, this agent to {ours}: it is left alone"
             );
+            return None;
+        }
+        let cas = &mut self.cas;
+        let checked = Bundle::new(spec, |ca| share(cas, ca)).map(Arc::new);
+        let known = checked.map_err(|why| refuse(&name, spec, &why));
+        Some((name, known))
+    }
+
+    /// The namespace of the Registry that a host is wanted for; empty: none does.
+    pub fn namespace(&self, host: &str) -> String {
+        let known = self
+            .known
+            .as_ref()
+            .and_then(|known| known.get(&host.replace(':', ".")));
+        match known {
+            Some(Ok(bundle)) => bundle.namespace().to_owned(),
+            Some(Err(refused)) => refused.namespace.clone(),
+            None => String::new(),
         }
     }
 
     /// What is wanted now; `None`: no complete list yet.
     pub fn wanted(&self) -> Option<Wanted> {
         let mut wanted = Wanted::default();
-        for (name, spec) in self.known.as_ref()? {
-            if spec.installation != self.installation {
-                continue;
-            }
-            match Bundle::try_from(spec) {
-                Ok(bundle) => {
-                    wanted.bundles.insert(bundle.host().clone(), bundle);
-                }
-                Err(why) => wanted.refused.push(refuse(name, spec, &why)),
+        for known in self.known.as_ref()?.values() {
+            match known {
+                Ok(bundle) => drop(wanted.bundles.insert(bundle.host().clone(), bundle.clone())),
+                Err(refused) => wanted.refused.push(refused.clone()),
             }
         }
         Some(wanted)
     }
+}
+
+fn share(cas: &mut BTreeSet<Arc<str>>, ca: &str) -> Arc<str> {
+    if let Some(known) = cas.get(ca) {
+        return known.clone();
+    }
+    let new: Arc<str> = ca.into();
+    cas.insert(new.clone());
+    new
 }
 
 impl Wanted {
@@ -118,6 +158,7 @@ fn refuse(name: &str, spec: &TrustBundleSpec, why: &Refused) -> RefusedBundle {
     RefusedBundle {
         host: spec.host.clone(),
         content: spec.content_hash(),
+        namespace: spec.registry.namespace.clone(),
         why: format!("TrustBundle {name} is not written: {why}"),
     }
 }
@@ -190,6 +231,29 @@ mod tests {
             desired.apply(event);
         }
         assert_eq!(desired.wanted(), Some(Wanted::default()));
+    }
+
+    #[test]
+    fn hosts_with_the_same_ca_share_one_copy_and_it_goes_with_the_last_of_them() {
+        let mut desired = Desired::new("roadstead-system/roadstead");
+        let list = [
+            Event::Init,
+            Event::InitApply(object("a:1")),
+            Event::InitApply(object("b:1")),
+            Event::InitDone,
+        ];
+        // Also when the list is read again.
+        for event in list.iter().chain(&list) {
+            desired.apply(event.clone());
+        }
+        assert_eq!(desired.cas.len(), 1);
+        let first = desired.cas.first().expect("a CA").clone();
+        assert_eq!(Arc::strong_count(&first), 1 + 1 + 2);
+        drop(first);
+        for host in ["a:1", "b:1"] {
+            desired.apply(Event::Delete(object(host)));
+        }
+        assert_eq!(desired.cas.len(), 0);
     }
 
     #[test]

@@ -17,10 +17,14 @@ pub(crate) fn foreign(
     manifest: &Manifest,
 ) -> Vec<Problem> {
     let above = files.folder.from_top();
+    if let Some(path) = above.iter().find(|above| *snapshot.seen(above) == Seen::Open) {
+        let why = "others than root can write there: chmod go-w";
+        return vec![in_the_way(host, path, why)];
+    }
     if let Some(path) = above.iter().find(|above| *snapshot.seen(above) == Seen::Other) {
         return vec![in_the_way(host, path, "a folder is needed there")];
     }
-    let shadow = host.shadow().map(|name| root.join(&name));
+    let shadow = files.spelling.shadow().map(|name| root.join(&name));
     if let Some(shadow) = shadow.filter(|shadow| *snapshot.seen(shadow) != Seen::Missing) {
         let why = "containerd looks there first and would not see what Roadstead writes";
         let mut problems = vec![in_the_way(host, &shadow, why)];
@@ -42,7 +46,7 @@ fn strangers(files: &HostFiles, snapshot: &Snapshot, manifest: &Manifest) -> Vec
     let paths = files.files.iter().map(|(path, _)| path);
     let taken = paths.zip(ours).filter(|(path, ours)| match snapshot.seen(path) {
         Seen::Missing => false,
-        Seen::Folder => true,
+        Seen::Folder | Seen::Open => true,
         Seen::File { .. } | Seen::Other => !ours,
     });
     let mut strangers: Vec<HostPath> = taken.map(|(path, _)| path.clone()).collect();
@@ -65,7 +69,7 @@ fn ours(files: &HostFiles, snapshot: &Snapshot, manifest: &Manifest) -> [bool; 2
         file.is_some_and(|file| !file.intended)
     });
     let [same_ca, same_hosts] = files.files.each_ref().map(|(path, bytes)| {
-        matches!(snapshot.seen(path), Seen::File { sha256: on_disk, .. } if *on_disk == sha256(bytes))
+        matches!(snapshot.seen(path), Seen::File { sha256: on_disk, .. } if *on_disk == sha256(bytes.as_bytes()))
     });
     let hosts = recorded_hosts || same_hosts;
     [recorded_ca || (same_ca && hosts), hosts]

@@ -4,32 +4,40 @@
 //! one `[host]`; `ca` at the root is not inherited by it; `server` is tried after the hosts, so it must be the same
 //! address, or a failure would be hidden by one of name resolution.
 
-use crate::bundle::Bundle;
+use std::sync::Arc;
+
+use crate::bundle::{Bundle, Host};
 use crate::host::HostPath;
 
 pub const CA: &str = "ca.crt";
 pub const HOSTS: &str = "hosts.toml";
 
-/// What one host's folder shall hold.
+/// What one folder of a host shall hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostFiles {
+    /// The host as this folder spells it.
+    pub spelling: Host,
     pub folder: HostPath,
     /// In the order of writing: a `hosts.toml` whose CA is missing fails every pull.
-    pub files: [(HostPath, Vec<u8>); 2],
+    pub files: [(HostPath, Arc<str>); 2],
 }
 
-/// The files for `bundle` beneath `root`, a certs.d folder of containerd.
-pub fn host_files(installation: &str, root: &HostPath, bundle: &Bundle) -> HostFiles {
-    let folder = root.join(bundle.host().as_str());
-    let ca = folder.join(CA);
-    let hosts = hosts_toml(installation, bundle, &ca);
-    HostFiles {
-        files: [
-            (ca, bundle.ca().as_bytes().to_vec()),
-            (folder.join(HOSTS), hosts.into_bytes()),
-        ],
-        folder,
-    }
+/// The folders for `bundle` beneath `root`, a certs.d folder of containerd: one for each way to spell its host, for
+/// containerd does not know that `host` and `host:443` are the same.
+pub fn host_files(installation: &str, root: &HostPath, bundle: &Bundle) -> Vec<HostFiles> {
+    let spellings = bundle.host().spellings().into_iter();
+    spellings
+        .map(|spelling| {
+            let folder = root.join(spelling.as_str());
+            let ca = folder.join(CA);
+            let hosts = hosts_toml(installation, bundle, &ca);
+            HostFiles {
+                files: [(ca, bundle.ca().clone()), (folder.join(HOSTS), hosts.into())],
+                folder,
+                spelling,
+            }
+        })
+        .collect()
 }
 
 fn hosts_toml(installation: &str, bundle: &Bundle, ca: &HostPath) -> String {
@@ -56,17 +64,20 @@ mod tests {
     #[test]
     fn containerd_gets_the_address_and_the_ca_as_the_host_sees_it() {
         let root = "/etc/containerd/certs.d".parse().expect("a path");
-        let files = host_files(
+        let all = host_files(
             "roadstead-system/roadstead",
             &root,
             &bundle("images.registry.svc:5000", "10.96.12.34:5000"),
         );
+        let [files] = all.as_slice() else {
+            panic!("one folder is enough: {all:?}")
+        };
         assert_eq!(
             files.files[0].0.as_str(),
             "/etc/containerd/certs.d/images.registry.svc:5000/ca.crt"
         );
         assert_eq!(
-            String::from_utf8_lossy(&files.files[1].1),
+            &*files.files[1].1,
             r#"# Written by Roadstead (roadstead-system/roadstead) for images.registry.svc:5000.
 # Its node agent undoes changes to this file and removes it together with the registry.
 server = "https://10.96.12.34:5000"
@@ -80,12 +91,25 @@ ca = "/etc/containerd/certs.d/images.registry.svc:5000/ca.crt"
     }
 
     #[test]
-    fn without_an_address_the_host_itself_is_dialled() {
+    fn without_an_address_the_host_itself_is_dialled_and_443_is_the_same() {
         let root = "/r".parse().expect("a path");
         let bundle = Bundle::try_from(&spec("registry.example.com", None)).expect("a bundle");
-        let files = host_files("a/b", &root, &bundle);
-        assert!(
-            String::from_utf8_lossy(&files.files[1].1).contains("[host.\"https://registry.example.com\"]\n")
+        let all = host_files("a/b", &root, &bundle);
+        let folders: Vec<&str> = all.iter().map(|files| files.folder.as_str()).collect();
+        assert_eq!(
+            folders,
+            ["/r/registry.example.com", "/r/registry.example.com:443"]
         );
+        for files in &all {
+            let hosts = &files.files[1].1;
+            assert!(
+                hosts.contains("[host.\"https://registry.example.com\"]\n"),
+                "{hosts}"
+            );
+            assert!(
+                hosts.contains(&format!("ca = \"{}/ca.crt\"", files.folder)),
+                "{hosts}"
+            );
+        }
     }
 }

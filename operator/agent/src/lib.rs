@@ -17,18 +17,22 @@
 //! - [`cri`], [`runtime`], [`runtime_watch`]: the container runtime and where it reads
 //! - [`verdict`], [`prover`]: what a canary's answer means, and when to send the next
 //! - [`problems`]: what stands between this node and its registries, for people
-//! - [`identity`], [`acknowledge`]: which node this is, and what it tells the operator
+//! - [`canary`]: sending them, such that nothing a server answers stays on the node
+//! - [`identity`], [`room`], [`acknowledge`], [`teller`]: which node this is, and what it tells the operator, and when
+//! - [`gone`]: certain signs that Roadstead is being taken away
 //! - [`clean`], [`heartbeat`]: the other two commands
 
 pub mod acknowledge;
 pub mod act;
 pub mod agent;
 pub mod bundle;
+pub mod canary;
 pub mod clean;
 pub mod converge;
 pub mod cri;
 pub mod desired;
 mod foreign;
+pub mod gone;
 pub mod heartbeat;
 pub mod host;
 pub mod identity;
@@ -38,8 +42,10 @@ pub mod observe;
 pub mod plan;
 pub mod problems;
 pub mod prover;
+pub mod room;
 pub mod runtime;
 pub mod runtime_watch;
+pub mod teller;
 pub mod verdict;
 
 #[cfg(test)]

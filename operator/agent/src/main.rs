@@ -7,7 +7,6 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use roadstead_agent::agent::{self, Settings};
 use roadstead_agent::host::HostRoot;
-use roadstead_agent::identity::Identity;
 use roadstead_agent::{clean, heartbeat};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::level_filters::LevelFilter;
@@ -93,7 +92,6 @@ fn run(arguments: Run) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let identity = Identity::of(&arguments.token_file)?;
         // Not `infer`: reading kubeconfigs would make the program a tenth larger, for no one.
         let config = kube::Config::incluster().context("cannot find the API server: this runs in a pod")?;
         let client =
@@ -111,8 +109,9 @@ fn run(arguments: Run) -> anyhow::Result<()> {
             namespace: arguments.namespace,
             installation: arguments.installation,
             heartbeat: arguments.heartbeat,
+            token_file: arguments.token_file,
         };
-        agent::run(settings, identity, client, stop).await
+        agent::run(settings, client, stop).await
     })
 }
 

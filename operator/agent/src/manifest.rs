@@ -55,6 +55,10 @@ impl Manifest {
         if host.node(&path)? == Node::Missing {
             return Ok(Self::default());
         }
+        // Whoever can write there could have us remove what is not ours.
+        if !host.is_guarded(&folder())? {
+            return Err(invalid("others than root can write to its folder"));
+        }
         let bytes = host.read(&path)?.ok_or_else(|| invalid("it is not a file"))?;
         serde_json::from_slice(&bytes).map_err(|error| invalid(&error.to_string()))
     }
@@ -144,11 +148,6 @@ pub fn file() -> HostPath {
 
 fn folder() -> HostPath {
     FOLDER.parse().expect("a constant path")
-}
-
-/// Where all agents and `clean` take their lock: it is there on every node, and nothing is put into it for that.
-pub fn lock_folder() -> HostPath {
-    "/var/lib".parse().expect("a constant path")
 }
 
 fn invalid(why: &str) -> io::Error {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
+use crate::bundle::Host;
 use crate::desired::Wanted;
 use crate::host::{HostPath, HostRoot, Node};
 use crate::layout;
@@ -23,6 +24,8 @@ pub enum Seen {
         skips_verification: bool,
     },
     Folder,
+    /// A folder that others than root can write to.
+    Open,
     Other,
 }
 
@@ -50,8 +53,8 @@ pub fn observe(
         list_folder_of(host, path, &mut snapshot)?;
     }
     let Some(root) = root else { return Ok(snapshot) };
-    for bundle_host in wanted.bundles.keys() {
-        let folder = root.join(bundle_host.as_str());
+    for spelling in wanted.bundles.keys().flat_map(Host::spellings) {
+        let folder = root.join(spelling.as_str());
         for above in folder.from_top() {
             look_at_folder(host, &above, &mut snapshot)?;
         }
@@ -59,7 +62,7 @@ pub fn observe(
             look_at_file(host, &folder.join(name), &mut snapshot)?;
             list_folder_of(host, &folder.join(name), &mut snapshot)?;
         }
-        if let Some(shadow) = bundle_host.shadow() {
+        if let Some(shadow) = spelling.shadow() {
             look_at_folder(host, &root.join(&shadow), &mut snapshot)?;
             look_at_file(host, &root.join(&shadow).join(layout::HOSTS), &mut snapshot)?;
         }
@@ -85,7 +88,8 @@ fn look_at_file(host: &HostRoot, path: &HostPath, snapshot: &mut Snapshot) -> io
 /// A folder may well be a symlink to one: `/etc/containerd` often is.
 fn look_at_folder(host: &HostRoot, path: &HostPath, snapshot: &mut Snapshot) -> io::Result<()> {
     let seen = match host.node_behind_links(path)? {
-        Node::Folder => Seen::Folder,
+        Node::Folder if host.is_guarded(path)? => Seen::Folder,
+        Node::Folder => Seen::Open,
         Node::File | Node::Other => Seen::Other,
         // A symlink that leads nowhere stands in the way all the same.
         Node::Missing if host.node(path)? == Node::Missing => Seen::Missing,

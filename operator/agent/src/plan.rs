@@ -1,6 +1,7 @@
 //! What to do, from what is wanted, what lies on the disk and what is ours. Pure.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use roadstead_api::trust::{Problem, ProblemReason};
 
@@ -41,7 +42,7 @@ pub enum Step {
     RemoveLeftover(HostPath),
     Write {
         path: HostPath,
-        bytes: Vec<u8>,
+        text: Arc<str>,
         why: Why,
     },
 }
@@ -84,11 +85,15 @@ pub fn plan(
     let mut targets = BTreeSet::new();
     if let Some(root) = root {
         for bundle in wanted.bundles.values() {
-            let files = layout::host_files(installation, root, bundle);
-            targets.extend(files.files.iter().map(|(path, _)| path.clone()));
-            let foreign = foreign(root, bundle.host(), &files, snapshot, manifest);
+            let folders = layout::host_files(installation, root, bundle);
+            let files = folders.iter().flat_map(|folder| &folder.files);
+            targets.extend(files.map(|(path, _)| path.clone()));
+            let foreign = folders
+                .iter()
+                .flat_map(|folder| foreign(root, bundle.host(), folder, snapshot, manifest));
+            let foreign: Vec<Problem> = foreign.collect();
             if foreign.is_empty() {
-                plan.writes.push(host_write(bundle, files, snapshot, manifest));
+                plan.writes.push(host_write(bundle, folders, snapshot, manifest));
             }
             plan.problems.extend(foreign);
         }
@@ -108,22 +113,41 @@ pub fn settle(manifest: &Manifest, snapshot: &Snapshot) -> Manifest {
     settled
 }
 
-fn host_write(bundle: &Bundle, files: HostFiles, snapshot: &Snapshot, manifest: &Manifest) -> HostWrite {
-    let mut steps: Vec<Step> = files
-        .folder
-        .from_top()
-        .into_iter()
-        .filter(|folder| *snapshot.seen(folder) == Seen::Missing)
-        .map(Step::MakeFolder)
-        .collect();
+fn host_write(
+    bundle: &Bundle,
+    folders: Vec<HostFiles>,
+    snapshot: &Snapshot,
+    manifest: &Manifest,
+) -> HostWrite {
+    let mut write = HostWrite {
+        host: bundle.host().clone(),
+        content: bundle.content().to_owned(),
+        steps: Vec::new(),
+        files: Vec::new(),
+    };
+    for folder in folders {
+        write_folder(&mut write, folder, snapshot, manifest);
+    }
+    write
+}
+
+fn write_folder(write: &mut HostWrite, files: HostFiles, snapshot: &Snapshot, manifest: &Manifest) {
+    let missing = files.folder.from_top().into_iter();
+    let missing = missing.filter(|folder| *snapshot.seen(folder) == Seen::Missing);
+    for folder in missing.map(Step::MakeFolder) {
+        // Two folders of one host have the same above them.
+        if !write.steps.contains(&folder) {
+            write.steps.push(folder);
+        }
+    }
     let leftovers = snapshot
         .names(&files.folder)
         .iter()
         .filter(|name| is_leftover(name));
-    steps.extend(leftovers.map(|name| Step::RemoveLeftover(files.folder.join(name))));
-    let mut owned = Vec::new();
-    for (path, bytes) in files.files {
-        let hash = sha256(&bytes);
+    let leftovers = leftovers.map(|name| Step::RemoveLeftover(files.folder.join(name)));
+    write.steps.extend(leftovers);
+    for (path, text) in files.files {
+        let hash = sha256(text.as_bytes());
         if !matches!(snapshot.seen(&path), Seen::File { sha256, .. } if *sha256 == hash) {
             let why = match manifest.files.get(&path) {
                 None => Why::New,
@@ -131,19 +155,13 @@ fn host_write(bundle: &Bundle, files: HostFiles, snapshot: &Snapshot, manifest: 
                 Some(file) if file.sha256 == hash => Why::Repaired,
                 Some(_) => Why::Changed,
             };
-            steps.push(Step::Write {
+            write.steps.push(Step::Write {
                 path: path.clone(),
-                bytes,
+                text,
                 why,
             });
         }
-        owned.push((path, hash));
-    }
-    HostWrite {
-        host: bundle.host().clone(),
-        content: bundle.content().to_owned(),
-        steps,
-        files: owned,
+        write.files.push((path, hash));
     }
 }
 
@@ -171,7 +189,7 @@ fn plan_removals(
             continue;
         }
         let gone = match snapshot.seen(path) {
-            Seen::Missing | Seen::Folder => true,
+            Seen::Missing | Seen::Folder | Seen::Open => true,
             // Someone was faster than our first write.
             Seen::File { .. } | Seen::Other => file.intended,
         };

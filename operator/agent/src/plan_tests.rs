@@ -1,7 +1,7 @@
 //! Small cases of what is wanted, what lies on the disk and what is ours → what is to be done.
 
 use super::*;
-use crate::bundle::tests::{CA, bundle};
+use crate::bundle::tests::{CA, bundle, spec};
 use crate::manifest::OwnedFile;
 
 const FOLDER: &str = "/certs.d/a.b:1";
@@ -20,8 +20,11 @@ struct Case {
 
 impl Case {
     fn want(mut self, host: &str) -> Self {
-        let bundle = bundle(host, "10.0.0.1:1");
-        self.wanted.bundles.insert(bundle.host().clone(), bundle);
+        let bundle = match host.contains(':') {
+            true => bundle(host, "10.0.0.1:1"),
+            false => Bundle::try_from(&spec(host, None)).expect("a bundle"),
+        };
+        self.wanted.bundles.insert(bundle.host().clone(), bundle.into());
         self
     }
 
@@ -98,8 +101,8 @@ impl Case {
 }
 
 fn hosts_toml() -> Vec<u8> {
-    let [_, (_, hosts)] = layout::host_files("i/i", &path("/certs.d"), &bundle("a.b:1", "10.0.0.1:1")).files;
-    hosts
+    let folders = layout::host_files("i/i", &path("/certs.d"), &bundle("a.b:1", "10.0.0.1:1"));
+    folders[0].files[1].1.as_bytes().to_vec()
 }
 
 #[test]
@@ -113,6 +116,30 @@ fn a_new_host_gets_its_folders_then_the_ca_then_hosts_toml() {
             "write /certs.d/a.b:1/hosts.toml (New)"
         ]
     );
+}
+
+#[test]
+fn a_host_without_a_port_gets_a_second_folder_and_loses_both() {
+    let steps = Case::default().want("a.b").steps();
+    assert_eq!(
+        steps,
+        [
+            "make /certs.d",
+            "make /certs.d/a.b",
+            "write /certs.d/a.b/ca.crt (New)",
+            "write /certs.d/a.b/hosts.toml (New)",
+            "make /certs.d/a.b:443",
+            "write /certs.d/a.b:443/ca.crt (New)",
+            "write /certs.d/a.b:443/hosts.toml (New)"
+        ]
+    );
+}
+
+#[test]
+fn a_folder_that_others_can_write_to_is_not_written_to() {
+    let mut case = Case::default().want("a.b:1").folder("/certs.d");
+    case.snapshot.seen.insert(path(FOLDER), Seen::Open);
+    assert_eq!(case.steps(), ["problem ForeignFile"]);
 }
 
 #[test]

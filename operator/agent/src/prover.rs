@@ -3,7 +3,8 @@
 //! A proof holds for one content of one host and one start of the runtime, and nothing but a change of these takes
 //! it away: that the registry is down later says nothing about the node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use roadstead_api::trust::{Problem, ProblemReason};
@@ -16,12 +17,14 @@ use crate::verdict::Verdict;
 pub struct Prover {
     runtime: String,
     hosts: BTreeMap<String, Case>,
+    /// When each namespace last had its turn.
+    turns: BTreeMap<String, Instant>,
 }
 
 /// One host as far as it is proved.
 #[derive(Debug)]
 struct Case {
-    bundle: Bundle,
+    bundle: Arc<Bundle>,
     state: State,
 }
 
@@ -48,10 +51,11 @@ const PATIENT: Duration = Duration::from_secs(30);
 
 impl Prover {
     /// Takes in what is in force now, for this start of the runtime. `known` are proofs from before this process.
+    /// Where nothing serves, nothing is asked.
     pub fn update(
         &mut self,
         runtime: &str,
-        in_force: &[Bundle],
+        in_force: &[Arc<Bundle>],
         known: impl Fn(&Bundle) -> bool,
         now: Instant,
     ) {
@@ -59,8 +63,15 @@ impl Prover {
             self.hosts.clear();
             runtime.clone_into(&mut self.runtime);
         }
-        self.hosts.retain(|_, case| in_force.contains(&case.bundle));
-        for bundle in in_force {
+        let asked = || in_force.iter().filter(|bundle| bundle.wants_proof());
+        let wanted: BTreeMap<&str, &Arc<Bundle>> =
+            asked().map(|bundle| (bundle.host().as_str(), bundle)).collect();
+        self.hosts.retain(|host, case| {
+            wanted
+                .get(host.as_str())
+                .is_some_and(|wanted| **wanted == case.bundle)
+        });
+        for bundle in asked() {
             self.hosts
                 .entry(bundle.host().to_string())
                 .or_insert_with(|| Case {
@@ -74,31 +85,67 @@ impl Prover {
         }
     }
 
-    /// At most `room` bundles to send a canary for now; each is in flight until [`Self::judged`]. Those that have
-    /// waited longest go first, so that hosts which never answer cannot keep the others from being asked.
-    pub fn take_due(&mut self, now: Instant, room: usize) -> Vec<Bundle> {
-        let mut waiting: Vec<_> = self
-            .hosts
-            .values_mut()
-            .filter_map(|Case { bundle, state }| match state {
-                State::Open { due, in_flight, .. } if !*in_flight && *due <= now => {
-                    Some((*due, in_flight, &*bundle))
+    /// At most `room` bundles to send a canary for now; each is in flight until [`Self::judged`]. A namespace has one
+    /// in flight, and those that have waited longest for their turn go first: hosts that never answer keep no host of
+    /// another namespace from being asked, however many they are.
+    pub fn take_due(&mut self, now: Instant, room: usize) -> Vec<Arc<Bundle>> {
+        let flying = self.flying();
+        let mut next: BTreeMap<String, (bool, Instant, String)> = BTreeMap::new();
+        for (host, Case { bundle, state }) in &self.hosts {
+            let State::Open {
+                tries,
+                due,
+                in_flight: false,
+                ..
+            } = state
+            else {
+                continue;
+            };
+            if *due > now || flying.contains(bundle.namespace()) {
+                continue;
+            }
+            // One that was never asked goes before one that was.
+            let this = (*tries > 0, *due, host.clone());
+            let first = next
+                .entry(bundle.namespace().to_owned())
+                .or_insert_with(|| this.clone());
+            if this < *first {
+                *first = this;
+            }
+        }
+        let hosts = &self.hosts;
+        self.turns
+            .retain(|namespace, _| hosts.values().any(|case| case.bundle.namespace() == namespace));
+        let mut waiting: Vec<_> = next.into_iter().collect();
+        waiting.sort_by_key(|(namespace, (_, due, _))| (self.turns.get(namespace).copied(), *due));
+        let chosen = waiting.into_iter().take(room);
+        chosen
+            .filter_map(|(namespace, (.., host))| {
+                self.turns.insert(namespace, now);
+                let Case { bundle, state } = self.hosts.get_mut(&host)?;
+                if let State::Open { in_flight, .. } = state {
+                    *in_flight = true;
                 }
-                State::Open { .. } | State::Proved => None,
+                Some(bundle.clone())
             })
-            .collect();
-        waiting.sort_by_key(|(due, ..)| *due);
-        let next = waiting.into_iter().take(room);
-        next.map(|(_, in_flight, bundle)| {
-            *in_flight = true;
-            bundle.clone()
-        })
-        .collect()
+            .collect()
+    }
+
+    /// The namespaces that have a canary in flight.
+    fn flying(&self) -> BTreeSet<String> {
+        let flying = |case: &&Case| matches!(case.state, State::Open { in_flight: true, .. });
+        let flying = self.hosts.values().filter(flying);
+        flying.map(|case| case.bundle.namespace().to_owned()).collect()
     }
 
     /// When the next canary is due.
     pub fn next_due(&self) -> Option<Instant> {
-        let due = self.hosts.values().filter_map(|case| match &case.state {
+        let flying = self.flying();
+        let free = self
+            .hosts
+            .values()
+            .filter(|case| !flying.contains(case.bundle.namespace()));
+        let due = free.filter_map(|case| match &case.state {
             State::Open {
                 due,
                 in_flight: false,
@@ -110,7 +157,7 @@ impl Prover {
     }
 
     /// Takes in what a canary showed, unless the world has moved on meanwhile. Says whether it is news.
-    pub fn judged(&mut self, runtime: &str, bundle: &Bundle, verdict: Verdict, now: Instant) -> bool {
+    pub fn judged(&mut self, runtime: &str, bundle: &Arc<Bundle>, verdict: Verdict, now: Instant) -> bool {
         let case = self.hosts.get_mut(bundle.host().as_str());
         let Some(case) = case.filter(|case| case.bundle == *bundle && self.runtime == runtime) else {
             return false;
@@ -213,7 +260,11 @@ fn delay(tries: u32, age: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bundle::tests::{bundle, spec};
+    use crate::bundle::tests::{in_namespace, spec};
+
+    fn bundle(host: &str, server: &str) -> Arc<Bundle> {
+        crate::bundle::tests::bundle(host, server).into()
+    }
 
     fn refused() -> Verdict {
         Verdict::NotProved {
@@ -222,7 +273,7 @@ mod tests {
         }
     }
 
-    fn prover(bundles: &[Bundle], now: Instant) -> Prover {
+    fn prover(bundles: &[Arc<Bundle>], now: Instant) -> Prover {
         let mut prover = Prover::default();
         prover.update("start", bundles, |_| false, now);
         prover
@@ -308,27 +359,75 @@ mod tests {
         assert_eq!(prover.take_due(now, 8), []);
     }
 
-    #[test]
-    fn many_hosts_are_proved_a_few_at_a_time() {
-        let bundles: Vec<Bundle> = (0..20)
-            .map(|n| Bundle::try_from(&spec(&format!("h{n}:1"), None)).expect("a bundle"))
-            .collect();
-        let now = Instant::now();
-        let mut prover = prover(&bundles, now);
-        let first = prover.take_due(now, 8);
-        assert_eq!(first.len(), 8);
-        let second = prover.take_due(now, 8);
-        assert!(second.iter().all(|bundle| !first.contains(bundle)));
+    fn many(count: usize, namespace: &str) -> Vec<Arc<Bundle>> {
+        (0..count)
+            .map(|number| in_namespace(&format!("h{number:03}.{namespace}:1"), namespace).into())
+            .collect()
     }
 
     #[test]
-    fn hosts_that_never_answer_keep_no_other_waiting() {
-        let (silent, late) = (bundle("a:1", "10.0.0.1:1"), bundle("b:1", "10.0.0.2:1"));
+    fn a_namespace_has_one_canary_in_flight() {
         let now = Instant::now();
+        let mut prover = prover(&many(20, "a"), now);
+        let first = prover.take_due(now, 8);
+        assert_eq!(first.len(), 1);
+        assert_eq!(prover.take_due(now, 8), []);
+        assert_eq!(prover.next_due(), None, "nothing to wake up for");
+        prover.judged("start", &first[0], Verdict::Proved, now);
+        assert_eq!(prover.next_due(), Some(now));
+        assert_ne!(prover.take_due(now, 8), first);
+    }
+
+    #[test]
+    fn hosts_that_never_answer_keep_no_other_namespace_waiting() {
+        let now = Instant::now();
+        let mut all = Vec::new();
+        for namespace in ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] {
+            all.extend(many(40, namespace));
+        }
+        let mut prover = prover(&all, now);
+        // All slots are taken by hosts that do not answer.
+        let stuck = prover.take_due(now, 8);
+        assert_eq!(stuck.len(), 8);
+        all.push(in_namespace("late.z:1", "z").into());
+        prover.update("start", &all, |_| false, now + Duration::from_secs(1));
+        let (mut at, mut flying) = (now + Duration::from_secs(12), stuck);
+        for round in 0.. {
+            assert!(round < 2, "others go first, again and again");
+            for bundle in &flying {
+                prover.judged("start", bundle, refused(), at);
+            }
+            flying = prover.take_due(at, 8);
+            if flying.iter().any(|bundle| bundle.namespace() == "z") {
+                return;
+            }
+            at += Duration::from_secs(12);
+        }
+    }
+
+    #[test]
+    fn a_new_host_goes_before_one_that_failed() {
+        let now = Instant::now();
+        let (silent, late) = (bundle("a:1", "10.0.0.1:1"), bundle("b:1", "10.0.0.2:1"));
         let mut prover = prover(&[silent.clone(), late.clone()], now);
         assert_eq!(prover.take_due(now, 1), std::slice::from_ref(&silent));
         let later = now + Duration::from_secs(12);
         prover.judged("start", &silent, refused(), now);
         assert_eq!(prover.take_due(later, 1), [late]);
+    }
+
+    #[test]
+    fn a_host_that_nothing_serves_is_not_asked_and_is_no_problem() {
+        let now = Instant::now();
+        let mut idle = spec("a:1", Some("10.0.0.1:1"));
+        idle.proof = roadstead_api::trust::Proof::NotExpected;
+        let idle = Arc::new(Bundle::try_from(&idle).expect("a bundle"));
+        let mut prover = prover(&[idle], now);
+        assert_eq!((prover.take_due(now, 8), prover.next_due()), (vec![], None));
+        assert_eq!(prover.problems(), []);
+        assert!(!prover.is_undecided());
+        let serving = bundle("a:1", "10.0.0.1:1");
+        prover.update("start", std::slice::from_ref(&serving), |_| false, now);
+        assert_eq!(prover.take_due(now, 8), [serving]);
     }
 }

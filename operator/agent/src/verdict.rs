@@ -1,6 +1,6 @@
 //! What a runtime's answer to the canary means. Pure.
 //!
-//! The canary asks for an image that cannot exist, without credentials. A registry that says "who are you?" or
+//! The canary asks for an image by a digest that nothing has, without credentials. A registry that says "who are you?" or
 //! "there is no such image" was reached by its name, over TLS that the runtime verified: that is the proof. The
 //! runtimes have no codes for what went wrong, so their texts decide; they are kept as a table of real ones.
 
@@ -16,9 +16,18 @@ pub enum Verdict {
     NotProved { reason: ProblemReason, message: String },
 }
 
-/// The reference that a canary asks for.
-pub fn reference(bundle: &Bundle, random: u64) -> String {
-    format!("{}/roadstead-canary:{random:016x}", bundle.host())
+/// The reference that a canary asks for. Not a tag: a server can make up what a tag stands for, and all nodes would
+/// unpack it.
+pub fn reference(bundle: &Bundle, digest: &str) -> String {
+    format!("{}/roadstead-canary@{digest}", bundle.host())
+}
+
+/// A verdict that the runtime's answer had no part in.
+pub fn unproved(bundle: &Bundle, why: &str) -> Verdict {
+    Verdict::NotProved {
+        reason: ProblemReason::Unproved,
+        message: format!("{}: {why}", advice(ProblemReason::Unproved, bundle)),
+    }
 }
 
 /// Judges the error text that the runtime gave for `reference`.
@@ -152,8 +161,8 @@ fn tail(reference: &str, error: &str) -> String {
         .rsplit_once(&format!("\"{reference}\": "))
         .map_or(error, |(_, tail)| tail);
     let tail = tail.strip_prefix("failed to resolve image: ").unwrap_or(tail);
-    let tag = reference.rsplit_once(':').map_or("", |(_, tag)| tag);
-    let tail = tail.replace(tag, "…");
+    let digest = reference.rsplit_once(':').map_or("", |(_, digest)| digest);
+    let tail = tail.replace(digest, "…");
     match tail.char_indices().nth(600) {
         Some((end, _)) => format!("{}…", &tail[..end]),
         None => tail,

@@ -8,13 +8,14 @@ use std::time::Duration;
 use http::uri::PathAndQuery;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
+use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 
 use super::messages::{
-    ImageSpec, PullImageRequest, PullImageResponse, StatusRequest, StatusResponse, VersionRequest,
-    VersionResponse,
+    AbortRequest, Empty, ImageSpec, ListStatusesRequest, ListStatusesResponse, PullImageRequest,
+    PullImageResponse, RemoveImageRequest, StatusRequest, StatusResponse, VersionRequest, VersionResponse,
 };
 use crate::host::{HostPath, HostRoot};
 
@@ -79,17 +80,52 @@ impl Client {
         Ok(response.info.remove("config"))
     }
 
-    /// Pulls without credentials; gives what the runtime says.
-    pub async fn pull(&self, image: &str) -> Result<(), Status> {
-        let request = PullImageRequest {
-            image: Some(ImageSpec {
-                image: image.to_owned(),
-            }),
-        };
-        let _: PullImageResponse = self
+    /// Pulls without credentials; gives the name of the image, or what the runtime says.
+    pub async fn pull(&self, image: &str) -> Result<String, Status> {
+        let request = PullImageRequest { image: named(image) };
+        let response: PullImageResponse = self
             .call("/runtime.v1.ImageService/PullImage", request, PULL)
             .await?;
+        Ok(response.image_ref)
+    }
+
+    pub async fn remove_image(&self, image: &str) -> Result<(), Status> {
+        let request = RemoveImageRequest { image: named(image) };
+        let _: Empty = self
+            .call("/runtime.v1.ImageService/RemoveImage", request, QUESTION)
+            .await?;
         Ok(())
+    }
+
+    /// Whether containerd is receiving anything under this digest. A runtime that does not tell is receiving nothing.
+    pub async fn is_receiving(&self, digest: &str) -> bool {
+        self.ingests(digest)
+            .await
+            .is_ok_and(|ingests| !ingests.is_empty())
+    }
+
+    /// Throws away what containerd has received under this digest; it would keep it for a day, to go on with it.
+    pub async fn discard(&self, digest: &str) {
+        for reference in self.ingests(digest).await.unwrap_or_default() {
+            let request = AbortRequest { reference };
+            let path = "/containerd.services.content.v1.Content/Abort";
+            if let Err(status) = self.call::<_, Empty>(path, request, QUESTION).await {
+                tracing::warn!(
+                    "what was received for a canary is still there: {}",
+                    status.message()
+                );
+            }
+        }
+    }
+
+    /// The names under which containerd receives something of this digest: they say what the server calls it.
+    async fn ingests(&self, digest: &str) -> Result<Vec<String>, Status> {
+        let path = "/containerd.services.content.v1.Content/ListStatuses";
+        let all: ListStatusesResponse = self.call(path, ListStatusesRequest {}, QUESTION).await?;
+        let references = all.statuses.into_iter().map(|status| status.reference);
+        Ok(references
+            .filter(|reference| reference.ends_with(digest))
+            .collect())
     }
 
     async fn call<Q, A>(&self, path: &'static str, message: Q, within: Duration) -> Result<A, Status>
@@ -101,9 +137,11 @@ impl Client {
             let mut grpc = tonic::client::Grpc::new(self.channel.clone());
             grpc.ready().await.map_err(|error| silent(&error))?;
             let codec: ProstCodec<Q, A> = ProstCodec::default();
-            let answer = grpc
-                .unary(Request::new(message), PathAndQuery::from_static(path), codec)
-                .await;
+            let mut request = Request::new(message);
+            // The CRI's images live there; the CRI itself takes no notice.
+            let namespace = AsciiMetadataValue::from_static("k8s.io");
+            request.metadata_mut().insert("containerd-namespace", namespace);
+            let answer = grpc.unary(request, PathAndQuery::from_static(path), codec).await;
             answer.map_err(|status| {
                 if status.source().is_some() {
                     silent(&status)
@@ -120,6 +158,12 @@ impl Client {
             ))),
         }
     }
+}
+
+fn named(image: &str) -> Option<ImageSpec> {
+    Some(ImageSpec {
+        image: image.to_owned(),
+    })
 }
 
 /// Only a connection that broke has a cause; what the runtime itself answers has none. tonic's own text is

@@ -1,5 +1,7 @@
 //! The messages of `runtime.v1` that the agent needs, declared by hand: field numbers are those of
 //! <https://github.com/kubernetes/cri-api/blob/master/pkg/apis/runtime/v1/api.proto>; fields left out are ignored.
+//! Two calls are containerd's own, of
+//! <https://github.com/containerd/containerd/blob/main/api/services/content/v1/content.proto>.
 
 use std::collections::HashMap;
 
@@ -46,4 +48,36 @@ pub(crate) struct PullImageRequest {
 pub(crate) struct PullImageResponse {
     #[prost(string, tag = "1")]
     pub image_ref: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct RemoveImageRequest {
+    #[prost(message, optional, tag = "1")]
+    pub image: Option<ImageSpec>,
+}
+
+/// An answer that says nothing.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct Empty {}
+
+/// What is being received, without a filter.
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ListStatusesRequest {}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct ListStatusesResponse {
+    #[prost(message, repeated, tag = "1")]
+    pub statuses: Vec<IngestStatus>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct IngestStatus {
+    #[prost(string, tag = "3")]
+    pub reference: String,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct AbortRequest {
+    #[prost(string, tag = "1")]
+    pub reference: String,
 }

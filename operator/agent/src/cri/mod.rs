@@ -1,4 +1,4 @@
-//! The container runtime interface, as far as the agent speaks it: three calls over a unix socket.
+//! The container runtime interface, as far as the agent speaks it: a few calls over a unix socket.
 
 mod client;
 pub(crate) mod messages;

@@ -5,7 +5,7 @@ use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Dir, FileType, FlockOperation, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
 use super::HostPath;
@@ -36,8 +36,8 @@ impl Identity {
     }
 }
 
-/// No file of ours is anywhere near this; whatever is larger is someone else's.
-const MAX_READ: u64 = 4 * 1024 * 1024;
+/// The record of thousands of hosts has two or three; whatever is larger is someone else's.
+const MAX_READ: u64 = 8 * 1024 * 1024;
 
 impl HostRoot {
     pub fn open(path: &Path) -> io::Result<Self> {
@@ -103,13 +103,6 @@ impl HostRoot {
     /// A handle that names the inode without opening it: for `/proc/self/fd/N`.
     pub fn handle(&self, path: &HostPath) -> io::Result<OwnedFd> {
         Ok(self.open_beneath(path, OFlags::PATH)?)
-    }
-
-    /// Keeps a second agent or a `clean` off for as long as the result lives. The folder must be there.
-    pub fn lock(&self, folder: &HostPath) -> io::Result<OwnedFd> {
-        let fd = self.open_beneath(folder, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        rustix::fs::flock(&fd, FlockOperation::NonBlockingLockExclusive)?;
-        Ok(fd)
     }
 
     pub(super) fn open_beneath(&self, path: &HostPath, flags: OFlags) -> rustix::io::Result<OwnedFd> {

@@ -60,12 +60,7 @@ impl Disk for HostRoot {
     }
 
     fn make_folder(&self, path: &HostPath) -> io::Result<()> {
-        let folder = self.folder_of(path)?;
-        match rustix::fs::mkdirat(&folder, path.name(), Mode::from_raw_mode(0o755)) {
-            Ok(()) => Ok(rustix::fs::fsync(&folder)?),
-            Err(Errno::EXIST) => Ok(()),
-            Err(errno) => Err(errno.into()),
-        }
+        self.make_folder_with(path, Mode::from_raw_mode(0o755))
     }
 
     fn remove_folder(&self, path: &HostPath) -> io::Result<bool> {
@@ -85,6 +80,15 @@ impl Disk for HostRoot {
 }
 
 impl HostRoot {
+    pub(super) fn make_folder_with(&self, path: &HostPath, mode: Mode) -> io::Result<()> {
+        let folder = self.folder_of(path)?;
+        match rustix::fs::mkdirat(&folder, path.name(), mode) {
+            Ok(()) => Ok(rustix::fs::fsync(&folder)?),
+            Err(Errno::EXIST) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     fn folder_of(&self, path: &HostPath) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match path.parent() {

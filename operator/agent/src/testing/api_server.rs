@@ -29,6 +29,9 @@ struct State {
     node_trusts: BTreeMap<String, Value>,
     writes: usize,
     is_down: bool,
+    namespace_is_going: bool,
+    definition_is_gone: bool,
+    kind_is_unknown: bool,
 }
 
 impl ApiServer {
@@ -63,6 +66,20 @@ impl ApiServer {
         state.watches.clear();
     }
 
+    /// As while the namespace of the agents is being deleted.
+    pub(crate) fn delete_namespace(&self) {
+        self.state().namespace_is_going = true;
+    }
+
+    /// The kind is not there any more; whether the definition is, nobody can tell if `is_certain` is not given.
+    pub(crate) fn delete_definition(&self, is_certain: bool) {
+        let mut state = self.state();
+        state.bundles.clear();
+        state.definition_is_gone = is_certain;
+        state.watches.clear();
+        state.kind_is_unknown = true;
+    }
+
     pub(crate) fn node_trust(&self, node: &str) -> Option<NodeTrust> {
         let value = self.state().node_trusts.get(node).cloned()?;
         Some(serde_json::from_value(value).expect("a NodeTrust"))
@@ -91,6 +108,15 @@ impl ApiServer {
         }
         let is_watch = parts.uri.query().unwrap_or_default().contains("watch=true");
         match (parts.method, name.as_str()) {
+            (Method::GET, "trustbundles") if state.kind_is_unknown => failure(StatusCode::NOT_FOUND),
+            (Method::GET, "roadstead-system-nodes") => {
+                let going = state.namespace_is_going.then_some("2026-11-28T00:00:00Z");
+                success(&json!({"metadata": {"name": name, "deletionTimestamp": going}}))
+            }
+            (Method::GET, "trustbundles.roadstead.dev") => match state.definition_is_gone {
+                true => failure(StatusCode::NOT_FOUND),
+                false => failure(StatusCode::FORBIDDEN),
+            },
             (Method::GET, "trustbundles") if is_watch => {
                 let (sender, receiver) = unbounded();
                 state.watches.push(sender);
