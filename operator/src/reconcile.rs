@@ -285,6 +285,7 @@ async fn tell(
         refused: done.refused,
         tally: tally.as_ref(),
         causes: &causes,
+        agent_namespace: &context.settings.agent_namespace,
         now: observed.now,
     };
     let conditions = status::conditions(&facts);

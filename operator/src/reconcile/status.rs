@@ -19,7 +19,9 @@ use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use roadstead_api::registry::{CertificatePurpose, CertificateStatus, NodesStatus, RegistryStatus};
+use roadstead_api::registry::{
+    CertificatePurpose, CertificateStatus, HostStatus, NodesStatus, RegistryStatus,
+};
 use roadstead_pki::certificate::parse_certificates;
 
 /// As many names of a certificate as the definition allows.
@@ -41,6 +43,8 @@ pub struct Facts<'a> {
     /// `None`: there are no agents.
     pub tally: Option<&'a Tally>,
     pub causes: &'a Causes,
+    /// Where agents and what they say can be looked at.
+    pub agent_namespace: &'a str,
     pub now: Timestamp,
 }
 
@@ -78,7 +82,15 @@ fn nodes(tally: &Tally) -> NodesStatus {
         trusted: tally.trusted,
         unsupported: tally.unsupported + i32::try_from(tally.without_agent.len()).unwrap_or(i32::MAX),
         summary: format!("{}/{}", tally.trusted, tally.desired),
-        hosts: Vec::new(),
+        hosts: tally
+            .hosts
+            .iter()
+            .filter(|host| host.external)
+            .map(|host| HostStatus {
+                host: host.host.clone(),
+                trusted: host.trusted,
+            })
+            .collect(),
     }
 }
 

@@ -2,8 +2,11 @@
 
 use super::{Facts, Told, no, yes};
 use crate::nodes::Tally;
-use crate::reconcile::validate::Finding;
+use crate::reconcile::validate::{Finding, some_of as some_names};
 use roadstead_api::registry::ConditionStatus;
+
+/// Of many reasons a few are enough to begin with.
+const SHOWN: usize = 3;
 
 pub(super) fn nodes(facts: &Facts<'_>) -> Told {
     let validated = facts.validated;
@@ -23,65 +26,95 @@ pub(super) fn nodes(facts: &Facts<'_>) -> Told {
         let message = format!("which nodes trust it is not known: {why}");
         return (ConditionStatus::Unknown, "NodesUnseen", message);
     }
-    let hosts: Vec<_> = validated
-        .node_hosts
-        .iter()
-        .map(|on| on.host.to_string())
-        .collect();
-    if hosts.is_empty() || !facts.complete {
+    if validated.node_hosts.is_empty() || !facts.complete {
         return no("Pending", "there is nothing to bring to the nodes yet");
     }
-    let hosts = hosts.join(", ");
     let Tally {
         desired,
         trusted,
         unsupported,
-        hosts: _,
-        without_agent,
-        problems: _,
-        silent: _,
-        behind: _,
-        unseen: _,
+        ..
     } = tally;
-    let told = some_of(tally);
     if *desired == 0 {
-        no("Pending", "no node has an agent yet")
-    } else if trusted >= desired {
-        let beside = match without_agent.len() {
-            0 => String::new(),
-            _ => format!("; no agent can run on {}", without_agent.join(", ")),
-        };
-        yes(
-            "AllNodesTrust",
-            format!("{trusted} of {desired} nodes trust {hosts}{told}{beside}"),
-        )
-    } else if trusted + unsupported >= *desired {
+        return no("Pending", "no node has an agent yet");
+    }
+    let counts = counts(tally);
+    let why = format!(
+        "{}; see kubectl -n {} get nodetrusts,pods -o wide",
+        some_of(tally),
+        facts.agent_namespace
+    );
+    if trusted + unsupported < *desired {
+        no("Pending", format!("{counts}{why}"))
+    } else if *unsupported > 0 {
         no(
             "UnsupportedNodes",
-            format!("{unsupported} of {desired} nodes need something done on them{told}"),
+            format!("{counts}; {unsupported} need something done on them{why}"),
         )
+    } else if tally.hosts.iter().any(|host| host.trusted < *desired) {
+        no("HostnameNotTrusted", format!("{counts}{why}"))
     } else {
-        no(
-            "Pending",
-            format!("{trusted} of {desired} nodes trust {hosts}{told}"),
-        )
+        yes("AllNodesTrust", format!("{counts}{}", without_agent(tally)))
     }
 }
 
+/// Every external name counts by itself: one that nodes cannot resolve takes nothing from the others.
+fn counts(tally: &Tally) -> String {
+    let Tally {
+        desired,
+        trusted,
+        hosts,
+        ..
+    } = tally;
+    let derived = hosts
+        .iter()
+        .filter(|host| !host.external)
+        .map(|host| host.host.as_str());
+    let derived: Vec<_> = derived.collect();
+    let external = hosts.iter().filter(|host| host.external);
+    let external = external.map(|host| format!("; {} of {desired} nodes trust {}", host.trusted, host.host));
+    format!(
+        "{trusted} of {desired} nodes trust {}{}",
+        derived.join(", "),
+        external.collect::<String>()
+    )
+}
+
+fn without_agent(tally: &Tally) -> String {
+    match tally.without_agent.is_empty() {
+        true => String::new(),
+        false => format!("; no agent can run on {}", some_names(&tally.without_agent)),
+    }
+}
+
+/// What nodes say, and what is known of those that say nothing: the same words once, with the nodes that they hold for.
 fn some_of(tally: &Tally) -> String {
-    let problems = tally.problems.iter().map(|problem| {
-        format!(
-            "; {}: {}: {}",
-            problem.node,
-            problem.reason.as_str(),
-            problem.message
+    let said = tally.problems.iter().map(|problem| {
+        (
+            &problem.node,
+            format!("{}: {}", problem.reason.as_str(), problem.message),
         )
     });
     let silent = tally
         .silent
         .iter()
-        .map(|silent| format!("; {}: {}", silent.node, silent.why));
-    problems.chain(silent).take(3).collect()
+        .map(|silent| (&silent.node, silent.why.to_string()));
+    let mut groups: Vec<(String, Vec<String>)> = Vec::new();
+    for (node, why) in said.chain(silent) {
+        match groups.iter_mut().find(|(known, _)| *known == why) {
+            Some((_, nodes)) => nodes.push(node.clone()),
+            None => groups.push((why, vec![node.clone()])),
+        }
+    }
+    let told = groups
+        .iter()
+        .take(SHOWN)
+        .map(|(why, nodes)| format!("; {}: {why}", some_names(nodes)));
+    let more = match groups.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("; and {more} more reasons"),
+    };
+    told.chain([more, without_agent(tally)]).collect()
 }
 
 /// What is refused to one name is told beside what is true of the others; the condition does not hold while anything is

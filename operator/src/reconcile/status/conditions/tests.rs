@@ -1,7 +1,7 @@
 //! What is told, for clusters in all kinds of states.
 
 use super::*;
-use crate::nodes::{NodeProblem, Tally};
+use crate::nodes::{HostTally, NodeProblem, Silence, SilentNode, Tally};
 use crate::reconcile::causes::Causes;
 use crate::reconcile::examples::{Cluster, MINIMAL, NOW};
 use roadstead_api::trust::ProblemReason;
@@ -27,8 +27,26 @@ fn scene() -> Scene {
         tally: Some(Tally {
             desired: 2,
             trusted: 2,
+            hosts: vec![host("images.registry.svc:5000", false, 2)],
             ..Tally::default()
         }),
+    }
+}
+
+fn host(host: &str, external: bool, trusted: i32) -> HostTally {
+    HostTally {
+        host: host.into(),
+        external,
+        trusted,
+    }
+}
+
+fn problem(node: &str, reason: ProblemReason, message: &str) -> NodeProblem {
+    NodeProblem {
+        node: node.into(),
+        hosts: vec!["images.registry.svc:5000".into()],
+        reason,
+        message: message.into(),
     }
 }
 
@@ -69,6 +87,7 @@ impl Scene {
             paused: false,
             refused: &[],
             causes,
+            agent_namespace: "roadstead-system-nodes",
             now: NOW,
         };
         let condition = conditions(&facts)
@@ -133,18 +152,56 @@ fn a_node_that_needs_somebody_is_named_with_what_to_do() {
     let (_, reason, message) = scene().nodes(|tally| {
         tally.trusted = 1;
         tally.unsupported = 1;
-        tally.problems.push(NodeProblem {
-            node: "node2".into(),
-            hosts: vec!["images.registry.svc:5000".into()],
-            reason: ProblemReason::ConfigPathUnset,
-            message: "add config_path".into(),
-        });
+        tally.problems.push(problem(
+            "node2",
+            ProblemReason::ConfigPathUnset,
+            "add config_path",
+        ));
     });
     assert_eq!(reason, "UnsupportedNodes");
     assert!(
-        message.ends_with("node2: ConfigPathUnset: add config_path"),
+        message
+            .contains("; node2: ConfigPathUnset: add config_path; see kubectl -n roadstead-system-nodes get"),
         "{message}"
     );
+}
+
+#[test]
+fn an_external_name_that_nodes_cannot_resolve_takes_nothing_from_the_others() {
+    let (status, reason, message) = scene().nodes(|tally| {
+        tally.hosts.push(host("registry.example.com:5000", true, 0));
+        for node in ["node1", "node2"] {
+            let problem = problem(node, ProblemReason::NameNotResolved, "no such host");
+            tally.problems.push(problem);
+        }
+    });
+    assert_eq!((status, reason), (ConditionStatus::False, "HostnameNotTrusted"));
+    assert!(
+        message.starts_with(
+            "2 of 2 nodes trust images.registry.svc:5000; 0 of 2 nodes trust registry.example.com:5000; \
+             node1, node2: NameNotResolved: no such host"
+        ),
+        "{message}"
+    );
+}
+
+#[test]
+fn nodes_that_say_nothing_are_named_with_what_is_known_of_them() {
+    let (_, reason, message) = scene().nodes(|tally| {
+        tally.trusted = 0;
+        let silent = |number| SilentNode {
+            node: format!("node{number}"),
+            why: Silence::NotReady,
+        };
+        tally.silent = (1..=9).map(silent).collect();
+        tally.without_agent = vec!["virtual".into()];
+    });
+    assert_eq!(reason, "Pending");
+    assert!(
+        message.contains("; node1, node2, node3, node4, node5 and 4 more: the node is NotReady"),
+        "{message}"
+    );
+    assert!(message.contains("no agent can run on virtual"), "{message}");
 }
 
 #[test]
