@@ -1,5 +1,8 @@
 //! The numbers that the admin port shows, in Prometheus' format. Their names are an interface: dashboards use them.
 
+mod plain;
+mod registry2;
+
 use std::sync::Arc;
 
 use http::{Method, StatusCode};
@@ -12,7 +15,10 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+pub use self::registry2::StorageTimes;
+use self::registry2::{Others, Requests};
 use crate::auth::{Auth, Refusal};
+use crate::content::Content;
 use crate::notifications::Notifications;
 use crate::tls;
 
@@ -59,9 +65,32 @@ pub enum Upload {
     Cancelled,
 }
 
+/// Whose names the numbers have.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Names {
+    #[default]
+    Both,
+    Roadstead,
+    Registry2,
+}
+
+/// What is counted of a request when its answer has gone out.
+pub(crate) struct Answered<'a> {
+    pub(crate) route: &'static str,
+    pub(crate) method: &'a Method,
+    pub(crate) status: StatusCode,
+    pub(crate) seconds: f64,
+    /// Of its head and its body.
+    pub(crate) request_size: u64,
+    pub(crate) received: u64,
+    pub(crate) sent: u64,
+}
+
 /// Counts; cheap enough for every request.
 pub struct Metrics {
     registry: Registry,
+    names: Names,
+    registry2: Option<Requests>,
     requests: Family<RequestLabels, Counter>,
     durations: Durations,
     received: Counter,
@@ -80,7 +109,9 @@ impl Metrics {
     pub fn new(sources: Sources) -> Arc<Self> {
         let durations: Durations = Family::new_with_constructor(|| Histogram::new(SECONDS));
         let mut metrics = Metrics {
-            registry: Registry::with_prefix("roadstead_registry"),
+            registry: Registry::default(),
+            names: sources.names,
+            registry2: None,
             requests: Family::default(),
             durations,
             received: Counter::default(),
@@ -95,13 +126,27 @@ impl Metrics {
         };
         // Until it is known better.
         metrics.storage_is_writable(true);
-        metrics.register();
-        metrics.registry.register_collector(Box::new(sources));
+        if metrics.names != Names::Registry2 {
+            metrics.register(&sources);
+        }
+        if metrics.names != Names::Roadstead {
+            let registry = &mut metrics.registry;
+            metrics.registry2 = Some(Requests::register(registry, &sources.storage));
+            let (content, notifications) = (sources.content, sources.notifications);
+            registry2::collected(
+                registry,
+                Others {
+                    content,
+                    notifications,
+                },
+            );
+        }
         Arc::new(metrics)
     }
 
-    fn register(&mut self) {
-        let registry = &mut self.registry;
+    fn register(&mut self, sources: &Sources) {
+        let registry = self.registry.sub_registry_with_prefix("roadstead_registry");
+        registry.register_collector(Box::new(sources.clone()));
         registry.register("http_requests", "Requests answered", self.requests.clone());
         registry.register(
             "http_request_duration_seconds",
@@ -147,7 +192,7 @@ impl Metrics {
         );
     }
 
-    /// All of them, as text.
+    /// All of them, as OpenMetrics has them.
     pub fn encode(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
@@ -155,7 +200,29 @@ impl Metrics {
         text
     }
 
-    pub(crate) fn answered(&self, route: &'static str, method: &Method, status: StatusCode, seconds: f64) {
+    /// All of them, as registry:2 writes them.
+    pub fn encode_plain(&self) -> String {
+        plain::from_open_metrics(&self.encode())
+    }
+
+    /// A request whose route is known is on its way.
+    pub(crate) fn begun(&self, route: &'static str) {
+        if let Some(registry2) = &self.registry2 {
+            registry2.begun(route);
+        }
+    }
+
+    pub(crate) fn answered(&self, answered: &Answered<'_>) {
+        if let Some(registry2) = &self.registry2 {
+            registry2.answered(answered);
+        }
+        let Answered {
+            route,
+            method,
+            status,
+            seconds,
+            ..
+        } = *answered;
         let labels = RequestLabels {
             route,
             method: method_label(method),
@@ -165,11 +232,8 @@ impl Metrics {
         self.durations
             .get_or_create(&RouteLabel { route })
             .observe(seconds);
-    }
-
-    pub(crate) fn moved(&self, received: u64, sent: u64) {
-        self.received.inc_by(received);
-        self.sent.inc_by(sent);
+        self.received.inc_by(answered.received);
+        self.sent.inc_by(answered.sent);
     }
 
     pub(crate) fn refused(&self, refusal: Refusal) {
@@ -244,13 +308,17 @@ fn method_label(method: &Method) -> &'static str {
         Method::PUT => "PUT",
         Method::PATCH => "PATCH",
         Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
         _ => "other",
     }
 }
 
 /// What is asked for at the moment of a scrape.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
+    pub names: Names,
+    pub storage: StorageTimes,
+    pub content: Option<Content>,
     pub tls: Option<Arc<tls::Live>>,
     pub auth: Option<Arc<Auth>>,
     pub notifications: Option<Notifications>,

@@ -15,10 +15,10 @@ use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
 use crate::http::server::{self, Admin, Admission, Listener, Readiness, Server};
 use crate::http::{AccessLines, App, Settings, State};
-use crate::metrics::{Metrics, Sources};
+use crate::metrics::{Metrics, Names, Sources, StorageTimes};
 use crate::notifications::Notifications;
 use crate::standalone::Standalone;
-use crate::storage::FilesystemStorage;
+use crate::storage::{FilesystemStorage, Storage, Timed};
 use crate::{log, tls};
 
 /// As a configuration says.
@@ -132,7 +132,8 @@ async fn serve(
 async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Result<Parts> {
     let fatal = super::files::look_at(config).fatal;
     anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
-    let content = open_content(config)?;
+    let storage_times = StorageTimes::default();
+    let content = open_content(config, &storage_times)?;
     let (auth, users) = Auth::new(
         config.login.as_ref(),
         config.client_auth().is_some_and(|client| client.logs_in),
@@ -148,6 +149,9 @@ async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Resu
     };
     let notifications = start_notifications(config)?;
     let metrics = Metrics::new(Sources {
+        names: metrics_names(config),
+        storage: storage_times,
+        content: Some(content.clone()),
         tls: live.clone(),
         auth: Some(Arc::clone(&auth)),
         notifications: notifications.clone(),
@@ -222,7 +226,14 @@ fn start_notifications(config: &Config) -> anyhow::Result<Option<Notifications>>
     }
 }
 
-fn open_content(config: &Config) -> anyhow::Result<Content> {
+/// Numbers that nobody can ask for are not kept.
+fn metrics_names(config: &Config) -> Names {
+    let admin = config.http.admin.as_ref();
+    let shown = admin.filter(|admin| admin.metrics_path.is_some());
+    shown.map_or(Names::Roadstead, |admin| admin.metrics_names)
+}
+
+fn open_content(config: &Config, times: &StorageTimes) -> anyhow::Result<Content> {
     let root = &config.storage.root;
     let storage = FilesystemStorage::open_with(root, config.storage.direct_io)
         .with_context(|| format!("cannot use the folder {} for storage", root.display()))?;
@@ -236,7 +247,15 @@ fn open_content(config: &Config) -> anyhow::Result<Content> {
         read_only: config.storage.read_only,
         ..Options::default()
     };
-    Ok(Content::new(Arc::new(storage), options))
+    let mut storage: Arc<dyn Storage> = Arc::new(storage);
+    if metrics_names(config) != Names::Roadstead {
+        let times = times.clone();
+        storage = Arc::new(Timed::new(
+            storage,
+            Box::new(move |action, time| times.took(action, time)),
+        ));
+    }
+    Ok(Content::new(storage, options))
 }
 
 /// Each connection and each open blob is a file; the usual soft limit of 1024 is for programs of the past.

@@ -35,6 +35,7 @@ pub use listen::Listen;
 pub use problem::{Problem, Problems, Warning};
 
 use crate::auth::access::Rules;
+use crate::metrics::Names;
 use crate::notifications::Action;
 use crate::storage::DirectIo;
 use tree::Findings;
@@ -123,6 +124,7 @@ pub struct Admin {
     pub address: Address,
     /// Absent: no metrics are served.
     pub metrics_path: Option<String>,
+    pub metrics_names: Names,
 }
 
 #[derive(Clone, Debug)]

@@ -188,6 +188,7 @@ pub(super) struct Debug {
 #[serde(default, expecting = "keys with values")]
 pub(super) struct Prometheus {
     pub(super) enabled: Option<bool>,
+    pub(super) names: Option<String>,
     pub(super) path: Option<String>,
 }
 

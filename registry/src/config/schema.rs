@@ -203,7 +203,10 @@ const HTTP: Node = Group(&[
         "debug",
         Group(&[
             ("addr", Text),
-            ("prometheus", Group(&[("enabled", Flag), ("path", Text)])),
+            (
+                "prometheus",
+                Group(&[("enabled", Flag), ("path", Text), ("names", Text)]),
+            ),
         ]),
     ),
     ("headers", Names(&TextOrList(&Text))),

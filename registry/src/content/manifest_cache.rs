@@ -1,6 +1,8 @@
 //! Manifests in memory. Content addressed by its digest never changes, so nothing here can be stale; whether a
 //! repository *has* a manifest is never answered from here.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytes::Bytes;
 use roadstead_oci::Digest;
 
@@ -12,7 +14,11 @@ const BUDGET: usize = 8 << 20;
 const OVERHEAD: usize = 256;
 
 #[derive(Debug)]
-pub(super) struct ManifestCache(Recent<Digest, CachedManifest>);
+pub(super) struct ManifestCache {
+    recent: Recent<Digest, CachedManifest>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
 
 #[derive(Clone, Debug)]
 pub(super) struct CachedManifest {
@@ -22,17 +28,32 @@ pub(super) struct CachedManifest {
 
 impl Default for ManifestCache {
     fn default() -> Self {
-        ManifestCache(Recent::new(BUDGET))
+        ManifestCache {
+            recent: Recent::new(BUDGET),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+        }
     }
 }
 
 impl ManifestCache {
     pub(super) fn get(&self, digest: &Digest) -> Option<CachedManifest> {
-        self.0.get(digest)
+        let found = self.recent.get(digest);
+        let counter = if found.is_some() { &self.hits } else { &self.misses };
+        counter.fetch_add(1, Ordering::Relaxed);
+        found
+    }
+
+    /// How often something was found, and not found.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        (
+            self.hits.load(Ordering::Relaxed),
+            self.misses.load(Ordering::Relaxed),
+        )
     }
 
     pub(super) fn insert(&self, digest: Digest, manifest: CachedManifest) {
         let cost = manifest.bytes.len() + OVERHEAD;
-        self.0.insert(digest, manifest, cost);
+        self.recent.insert(digest, manifest, cost);
     }
 }

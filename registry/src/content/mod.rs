@@ -107,6 +107,11 @@ impl Content {
         &*self.0.storage
     }
 
+    /// How often a manifest was in memory, and how often it was not.
+    pub fn cache_counts(&self) -> (u64, u64) {
+        self.0.manifests.counts()
+    }
+
     /// The most that a manifest may have: a caller can refuse a longer one before all of it came.
     pub fn max_manifest_bytes(&self) -> usize {
         self.options().max_manifest_bytes

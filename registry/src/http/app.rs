@@ -251,9 +251,15 @@ impl Inner {
     ) -> Result<Response<ResponseBody>, Error> {
         let Exchange { parts, id, .. } = exchange;
         let pieces = body.pieces(&exchange.observation);
+        let client = exchange.observation.client();
         let news = self.notifications.as_ref().map(|notifications| {
             let place = (&self.settings.locations, self.settings.prefix.as_str());
-            News::of(notifications, (parts, id.as_str()), (caller, &identity), place)
+            News::of(
+                notifications,
+                (parts, id.as_str()),
+                (caller, client, &identity),
+                place,
+            )
         });
         let asked = Asked {
             head: parts.method == Method::HEAD,

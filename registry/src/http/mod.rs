@@ -8,6 +8,7 @@
 //! ```
 //! `route` alone knows URLs, `error` alone knows status numbers. What blobs and manifests are is known to `content`.
 
+mod accept;
 mod app;
 mod body;
 mod carried_through;

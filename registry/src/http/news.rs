@@ -7,8 +7,8 @@ use roadstead_oci::{Descriptor, Digest, Manifest, Reference, RepositoryName, Tag
 
 use super::app::Caller;
 use super::challenge::host;
-use super::forwarded;
 use super::locations::{Locations, asked};
+use super::observe::Client;
 use super::route::Links;
 use crate::auth::access::Identity;
 use crate::content::{Pushed, StoredManifest};
@@ -30,7 +30,7 @@ impl News {
     pub(super) fn of(
         notifications: &Notifications,
         (parts, request_id): (&Parts, &str),
-        (caller, identity): (&Caller, &Identity),
+        (caller, client, identity): (&Caller, Client, &Identity),
         (locations, prefix): (&Locations, &str),
     ) -> Self {
         let host = shortened(host(parts));
@@ -40,11 +40,12 @@ impl News {
             Locations::Asked | Locations::WhereCertain => asked(parts, caller),
         };
         let links = Links::new(origin.as_deref(), prefix);
+        let socket = || caller.address.map(|address| address.to_string());
         News {
             notifications: notifications.clone(),
             request: RequestRecord {
                 id: request_id.to_owned(),
-                addr: address(&parts.headers, caller),
+                addr: client.told(&parts.headers).or_else(socket).unwrap_or_default(),
                 host: host.to_owned(),
                 method: parts.method.to_string(),
                 useragent: text(&parts.headers, USER_AGENT.as_str())
@@ -206,13 +207,4 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// Headers are ASCII alone.
 pub(super) fn shortened(text: &str) -> &str {
     text.get(..LONGEST_TEXT).unwrap_or(text)
-}
-
-/// Who asked: what a proxy says, else the other end of the connection.
-fn address(headers: &HeaderMap, caller: &Caller) -> String {
-    match (forwarded::client(headers), caller.address) {
-        (Some(client), _) => shortened(client).to_owned(),
-        (None, Some(address)) => address.to_string(),
-        (None, None) => String::new(),
-    }
 }

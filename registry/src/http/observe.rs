@@ -17,7 +17,7 @@ use super::app::REQUEST_ID;
 use super::forwarded;
 use super::news::shortened;
 use crate::log::combined;
-use crate::metrics::Metrics;
+use crate::metrics::{Answered, Metrics};
 
 /// Names a request in the log, in its answer, and in the logs of whatever stands before this server.
 #[derive(Clone, Debug)]
@@ -82,6 +82,13 @@ impl Client {
         }
     }
 
+    /// Who the log and notifications have, if it is another than the other end of the connection.
+    pub(super) fn told(&self, headers: &HeaderMap) -> Option<String> {
+        let told = forwarded::client(headers).filter(|_| self.anyone);
+        let told = told.map(|told| shortened(told).to_owned());
+        told.or_else(|| Some(self.vouched?.to_string()))
+    }
+
     /// What counts for limits.
     pub(super) fn counts(&self) -> Option<IpAddr> {
         self.vouched.or_else(|| Some(self.socket?.ip()))
@@ -121,11 +128,13 @@ pub(super) struct Observation {
     uri: Uri,
     user_agent: Option<HeaderValue>,
     client: Client,
-    /// Who anyone says that the client is.
+    /// Who the client is said to be.
     told: Option<String>,
     user: Option<String>,
     route: &'static str,
     status: StatusCode,
+    /// The size of the request's head.
+    head: u64,
     received: Received,
     sent: u64,
     log: bool,
@@ -150,7 +159,6 @@ impl Observation {
         id: RequestId,
         log: bool,
     ) -> Self {
-        let told = forwarded::client(&parts.headers).filter(|_| client.anyone && log);
         Observation {
             metrics: Arc::clone(metrics),
             started: Instant::now(),
@@ -159,11 +167,12 @@ impl Observation {
             uri: parts.uri.clone(),
             user_agent: parts.headers.get(USER_AGENT).cloned(),
             client,
-            told: told.map(|told| shortened(told).to_owned()),
+            told: log.then(|| client.told(&parts.headers)).flatten(),
             user: None,
             route: "none",
             // Stands if the client goes away before there is an answer.
             status: StatusCode::from_u16(499).expect("a number of three digits"),
+            head: head_size(parts),
             received: Received::default(),
             sent: 0,
             log,
@@ -187,6 +196,7 @@ impl Observation {
 
     pub(super) fn routed(&mut self, route: &'static str) {
         self.route = route;
+        self.metrics.begun(route);
     }
 
     pub(super) fn user(&mut self, user: &str) {
@@ -238,18 +248,17 @@ impl Observation {
             .as_ref()
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
         let socket = self.client.socket.map(|socket| socket.to_string());
-        let vouched = self.client.vouched.map(|vouched| vouched.to_string());
-        let (remote, peer) = match self.told.clone().or(vouched) {
-            Some(client) => (Some(client), socket),
-            None => (socket, None),
+        let (remote, peer) = match &self.told {
+            Some(client) => (Some(client.as_str()), socket.as_deref()),
+            None => (socket.as_deref(), None),
         };
         // The names that registry:2 gives them.
         tracing::info!(
             http.request.id = self.id.as_str(),
             http.request.method = self.method.as_str(),
             http.request.uri = uri,
-            http.request.remoteaddr = remote.as_deref(),
-            http.request.peeraddr = peer.as_deref(),
+            http.request.remoteaddr = remote,
+            http.request.peeraddr = peer,
             http.request.useragent = user_agent.as_deref(),
             http.request.received = received,
             http.response.status = self.status.as_u16(),
@@ -261,13 +270,28 @@ impl Observation {
     }
 }
 
+fn head_size(parts: &Parts) -> u64 {
+    let headers = parts.headers.iter();
+    let headers: usize = headers
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum();
+    let line = parts.method.as_str().len() + parts.uri.path().len() + parts.uri.query().map_or(0, str::len);
+    (line + headers) as u64
+}
+
 impl Drop for Observation {
     fn drop(&mut self) {
         let seconds = self.started.elapsed().as_secs_f64();
         let received = self.received.0.load(Ordering::Relaxed);
-        self.metrics
-            .answered(self.route, &self.method, self.status, seconds);
-        self.metrics.moved(received, self.sent);
+        self.metrics.answered(&Answered {
+            route: self.route,
+            method: &self.method,
+            status: self.status,
+            seconds,
+            request_size: self.head + received,
+            received,
+            sent: self.sent,
+        });
         if self.log {
             self.write_line(received, seconds);
         }

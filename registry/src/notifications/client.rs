@@ -91,8 +91,8 @@ impl Client {
         bundle.is_some_and(|(path, fingerprint)| of(path) != *fingerprint)
     }
 
-    /// As registry:2 has it, 2xx and 3xx mean that the event was taken; a redirection is not followed.
-    pub(super) async fn send(&self, body: Vec<u8>) -> Result<(), SendError> {
+    /// The status of an endpoint that took it. A redirection is not followed.
+    pub(super) async fn send(&self, body: Vec<u8>) -> Result<StatusCode, SendError> {
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
         request.uri_mut().clone_from(&self.uri);
@@ -102,10 +102,15 @@ impl Client {
             .map_err(|_| SendError::Timeout(self.timeout))?
             .map_err(|error| SendError::Connection(chain(&error)))?;
         match answer.status() {
-            status if status.is_success() || status.is_redirection() => Ok(()),
+            status if is_taken(status) => Ok(status),
             status => Err(SendError::Status(status)),
         }
     }
+}
+
+/// As registry:2 has it.
+pub(super) fn is_taken(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection()
 }
 
 fn headers(endpoint: &Endpoint) -> HeaderMap {

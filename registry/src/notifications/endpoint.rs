@@ -1,13 +1,15 @@
 //! One endpoint: what waits for it, and the task that sends it.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::sync::Notify;
 
-use super::client::{Client, ClientError};
+use super::client::{Client, ClientError, SendError, is_taken};
 use super::event::{Happening, envelope};
 use super::queue::{Next, Queue};
 use crate::config;
@@ -30,6 +32,8 @@ struct Counts {
     sent: AtomicU64,
     failed: AtomicU64,
     lost: AtomicU64,
+    /// How often the endpoint gave which status.
+    answers: Mutex<BTreeMap<StatusCode, u64>>,
 }
 
 /// For metrics.
@@ -43,6 +47,17 @@ pub struct Status {
     pub failed: u64,
     /// Events that will never be sent.
     pub lost: u64,
+    pub answers: Vec<Answers>,
+}
+
+/// How often an endpoint gave one status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answers {
+    /// With its words: `200 OK`.
+    pub status: String,
+    /// Whether it means that the event was taken.
+    pub taken: bool,
+    pub count: u64,
 }
 
 impl Endpoint {
@@ -120,7 +135,23 @@ impl Endpoint {
             sent: self.counts.sent.load(Ordering::Relaxed),
             failed: self.counts.failed.load(Ordering::Relaxed),
             lost: self.counts.lost.load(Ordering::Relaxed),
+            answers: self.answers(),
         }
+    }
+
+    fn answers(&self) -> Vec<Answers> {
+        let answers = self.counts.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let answers = answers.iter().map(|(status, count)| Answers {
+            status: status.to_string(),
+            taken: is_taken(*status),
+            count: *count,
+        });
+        answers.collect()
+    }
+
+    fn answered(&self, status: StatusCode) {
+        let mut answers = self.counts.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        *answers.entry(status).or_default() += 1;
     }
 
     /// Never ends.
@@ -149,9 +180,16 @@ impl Endpoint {
         let mut failures = 0;
         loop {
             let client = self.client.load_full();
-            let Err(error) = client.send(body.clone()).await else {
-                break;
+            let error = match client.send(body.clone()).await {
+                Ok(status) => {
+                    self.answered(status);
+                    break;
+                }
+                Err(error) => error,
             };
+            if let SendError::Status(status) = error {
+                self.answered(status);
+            }
             self.counts.failed.fetch_add(1, Ordering::Relaxed);
             failures += 1;
             if failures == 1 {

@@ -12,6 +12,7 @@ mod error;
 mod filesystem;
 mod key;
 mod memory;
+mod timed;
 mod uncached_copy;
 
 use std::fmt::Debug;
@@ -25,6 +26,7 @@ pub use buffers::{Buffer, Buffers, Transfer};
 pub use error::Error;
 pub use filesystem::{DirectIo, FilesystemStorage};
 pub use key::{Key, KeyError};
+pub use timed::{Timed, Told};
 
 /// What a store answers, some time later.
 pub type Answer<'a, T> = BoxFuture<'a, Result<T, Error>>;

@@ -334,6 +334,17 @@ fn the_admin_port_serves_metrics_unless_told_otherwise() {
     );
     let off = "http: {debug: {addr: ':5001', prometheus: {enabled: false}}}";
     assert_eq!(admin(off).unwrap().metrics_path, None);
+    for (text, expected) in [
+        ("", Names::Both),
+        ("names: both", Names::Both),
+        ("names: roadstead", Names::Roadstead),
+        ("names: registry", Names::Registry2),
+    ] {
+        let text = format!("http: {{debug: {{addr: ':5001', prometheus: {{{text}}}}}}}");
+        assert_eq!(admin(&text).unwrap().metrics_names, expected, "{text}");
+    }
+    let odd = "http: {debug: {addr: ':5001', prometheus: {names: grafana}}}";
+    assert!(problems(odd, &[])[0].starts_with("http.debug.prometheus.names"));
 }
 
 #[test]

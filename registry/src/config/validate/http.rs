@@ -17,6 +17,7 @@ use crate::config::{
     Address, Admin, CertificateFiles, ClientAuth, ConnectionLimits, Http, Listen, Locations,
     OtherCertificate, Tls, raw,
 };
+use crate::metrics::Names;
 
 impl Check<'_> {
     pub(super) fn http(&mut self, raw: raw::Http) -> Http {
@@ -311,9 +312,22 @@ impl Check<'_> {
             );
         }
         let metrics = raw.prometheus.enabled.unwrap_or(true);
+        let metrics_names = match raw.prometheus.names.as_deref() {
+            None | Some("both") => Names::Both,
+            Some("roadstead") => Names::Roadstead,
+            Some("registry") => Names::Registry2,
+            Some(other) => {
+                self.problem(
+                    "http.debug.prometheus.names",
+                    format!("\"{other}\" is not one of both, roadstead, registry"),
+                );
+                Names::Both
+            }
+        };
         Some(Admin {
             address: self.address("http.debug.addr", &address),
             metrics_path: metrics.then_some(path),
+            metrics_names,
         })
     }
 }

@@ -9,7 +9,8 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain};
 use crate::auth::access::Action;
-use crate::content;
+use crate::content::{self, StoredManifest};
+use crate::http::accept;
 use crate::http::body::ResponseBody;
 use crate::http::error::Error;
 use crate::http::range;
@@ -50,6 +51,9 @@ impl Handlers {
         } else {
             self.content.manifest(repository, reference).await?
         };
+        let manifest = self
+            .for_old_clients(repository, reference, manifest, asked)
+            .await?;
         let etag = etag(&manifest.digest);
         let mut response = if range::is_known(asked.headers, &etag) {
             empty(StatusCode::NOT_MODIFIED)
@@ -67,6 +71,28 @@ impl Handlers {
             headers.insert(CACHE_CONTROL, FOREVER);
         }
         Ok(response)
+    }
+
+    /// As registry:2, of a tag that names a list, the image for linux/amd64 to a client that takes images and no
+    /// lists: pages that show an image know nothing else. Every other client gets what the tag names.
+    async fn for_old_clients(
+        &self,
+        repository: &RepositoryName,
+        reference: &Reference,
+        manifest: StoredManifest,
+        asked: &Asked<'_>,
+    ) -> Result<StoredManifest, content::Error> {
+        let is_list = matches!(reference, Reference::Tag(_)) && manifest.media_type == accept::LIST;
+        if !is_list || !accept::images_alone(asked.headers) {
+            return Ok(manifest);
+        }
+        let Some(child) = accept::usual_image(&manifest.bytes) else {
+            return Ok(manifest);
+        };
+        match self.content.manifest(repository, &Reference::Digest(child)).await {
+            Err(content::Error::ManifestUnknown { .. }) => Ok(manifest),
+            image => image,
+        }
     }
 
     pub(super) async fn put_manifest(

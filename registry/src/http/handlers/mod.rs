@@ -66,7 +66,7 @@ impl Handlers {
     pub(super) fn handle<'a>(&'a self, route: Route, asked: Asked<'a>) -> BoxFuture<'a, Answer> {
         match route {
             Route::Root => ready(Ok(root())).boxed(),
-            Route::Options { allowed } => ready(Ok(options(allowed))).boxed(),
+            Route::Options { allowed, .. } => ready(Ok(options(allowed))).boxed(),
             Route::Base => ready(Ok(json(b"{}".to_vec()))).boxed(),
             Route::Catalog(paging) => async move { self.catalog(paging, &asked).await }.boxed(),
             Route::Tags { repository, paging } => self.tags(repository, paging).boxed(),

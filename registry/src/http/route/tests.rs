@@ -196,11 +196,10 @@ fn options_say_what_can_be_done_anywhere() {
         ("/v2/a/blobs/uploads/7", "DELETE, GET, HEAD, PATCH, PUT"),
         ("/v2/a/blobs/sha256:0", "DELETE, GET, HEAD"),
     ] {
-        assert_eq!(
-            route("OPTIONS", path),
-            Ok(Route::Options { allowed: expected }),
-            "{path}"
-        );
+        let Ok(Route::Options { allowed, .. }) = route("OPTIONS", path) else {
+            panic!("{path}")
+        };
+        assert_eq!(allowed, expected, "{path}");
         let refused = route("TRACE", path);
         let is_there = !matches!(refused, Err(RouteError::NoSuchPlace(_)));
         assert!(is_there || path == "*", "{path}: {refused:?}");

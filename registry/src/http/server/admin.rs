@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -57,7 +57,11 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
         };
         let asked = Arc::clone(&admin);
         let answer = move |request: Request<RequestBody>| {
-            let response = asked.answer(request.method(), request.uri().path());
+            let response = asked.answer(
+                request.method(),
+                request.uri().path(),
+                request.headers().get(ACCEPT),
+            );
             async move { response }
         };
         let serving = connection::serve(stream, Kind::Http1, answer, connection::begins(stop.clone()));
@@ -72,7 +76,12 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
 }
 
 impl Admin {
-    pub(super) fn answer(&self, method: &Method, path: &str) -> Response<ResponseBody> {
+    pub(super) fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        accept: Option<&HeaderValue>,
+    ) -> Response<ResponseBody> {
         if method != Method::GET && method != Method::HEAD {
             return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n".to_owned());
         }
@@ -90,7 +99,7 @@ impl Admin {
                     StatusCode::SERVICE_UNAVAILABLE,
                 ),
             },
-            path if self.metrics_path.as_deref() == Some(path) => self.metrics(),
+            path if self.metrics_path.as_deref() == Some(path) => self.metrics(accept),
             _ => text(
                 StatusCode::NOT_FOUND,
                 "there is /livez, /readyz and the metrics\n".to_owned(),
@@ -106,11 +115,21 @@ impl Admin {
         }
     }
 
-    fn metrics(&self) -> Response<ResponseBody> {
-        let mut response = text(StatusCode::OK, self.metrics.encode());
-        let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-        response.headers_mut().insert(CONTENT_TYPE, kind);
-        response
+    /// As registry:2, in the older format, except to whom asks for OpenMetrics, as Prometheus does.
+    fn metrics(&self, accept: Option<&HeaderValue>) -> Response<ResponseBody> {
+        let open = "application/openmetrics-text";
+        let wanted = accept.and_then(|accept| accept.to_str().ok());
+        let (body, kind) = match wanted.is_some_and(|wanted| wanted.contains(open)) {
+            true => (
+                self.metrics.encode(),
+                "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            ),
+            false => (
+                self.metrics.encode_plain(),
+                "text/plain; version=0.0.4; charset=utf-8",
+            ),
+        };
+        with_type(StatusCode::OK, body, HeaderValue::from_static(kind))
     }
 }
 

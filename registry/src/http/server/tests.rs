@@ -321,7 +321,12 @@ fn the_admin_port_tells_whether_it_is_alive_and_ready() {
         readiness: Arc::clone(&readiness),
         metrics_path: Some("/numbers".to_owned()),
     };
-    let status = |method: &str, path: &str| admin.answer(&method.parse().unwrap(), path).status().as_u16();
+    let status = |method: &str, path: &str| {
+        admin
+            .answer(&method.parse().unwrap(), path, None)
+            .status()
+            .as_u16()
+    };
     for (path, expected) in [
         ("/livez", 200),
         ("/readyz", 200),
@@ -354,7 +359,7 @@ async fn a_storage_that_refuses_writes_is_told_and_the_server_stays_ready() {
         metrics_path: Some("/metrics".to_owned()),
     };
     let shown = async |path: &str| {
-        let answer = admin.answer(&http::Method::GET, path);
+        let answer = admin.answer(&http::Method::GET, path, None);
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         let body = answer.into_body().collect().await.unwrap().to_bytes();
         String::from_utf8(body.to_vec()).unwrap()

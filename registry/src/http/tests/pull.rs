@@ -194,3 +194,77 @@ async fn requests_and_bytes_are_counted() {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }
 }
+
+#[tokio::test]
+async fn a_page_that_knows_images_alone_gets_the_usual_one_of_a_list() {
+    let list = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let docker = "application/vnd.docker.distribution.manifest.v2+json";
+    let registry = registry().start();
+    let image = image().layer(b"layer");
+    image.push(&registry, "app", "amd64").await;
+    let bytes = image.manifest();
+    let child = digest(&bytes);
+    let entry = |architecture: &str| {
+        serde_json::json!({"mediaType": image::MANIFEST, "size": bytes.len(), "digest": child,
+            "platform": {"os": "linux", "architecture": architecture}})
+    };
+    for (tag, architecture, expected) in [
+        ("both", "amd64", child.to_string()),
+        ("arm", "arm64", String::new()),
+    ] {
+        let body =
+            serde_json::json!({"schemaVersion": 2, "mediaType": list, "manifests": [entry(architecture)]});
+        let body = body.to_string();
+        let path = format!("/v2/app/manifests/{tag}");
+        let pushed = registry
+            .ask("PUT", &path)
+            .header("content-type", list)
+            .body(body.as_bytes())
+            .send()
+            .await;
+        assert_eq!(pushed.status, 201, "{pushed:?}");
+        let whole = digest(body.as_bytes()).to_string();
+        let expected = if expected.is_empty() { &whole } else { &expected };
+        for method in ["GET", "HEAD"] {
+            let asked = registry.ask(method, &path).header("accept", docker).send().await;
+            assert_eq!(asked.header("docker-content-digest"), expected, "{tag}");
+            let other = registry
+                .ask(method, &path)
+                .header("accept", &format!("{docker}, {list}"))
+                .send()
+                .await;
+            assert_eq!(other.header("docker-content-digest"), whole);
+            let named = registry
+                .ask(method, &format!("/v2/app/manifests/{whole}"))
+                .header("accept", docker);
+            assert_eq!(
+                named.send().await.header("docker-content-digest"),
+                whole,
+                "a digest is a digest"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn requests_are_counted_under_registry_2s_names_too() {
+    let registry = registry().users(&["alice"]).start();
+    registry.get("/v2/").await;
+    registry.ask("GET", "/v2/").user("alice").send().await;
+    registry.ask("OPTIONS", "/v2/app/tags/list").send().await;
+    registry.get("/").await;
+    let text = registry.metrics.encode_plain();
+    for line in [
+        "# TYPE registry_http_requests_total counter",
+        "registry_http_requests_total{code=\"200\",handler=\"base\",method=\"get\"} 1",
+        "registry_http_requests_total{code=\"401\",handler=\"base\",method=\"get\"} 1",
+        "registry_http_requests_total{code=\"200\",handler=\"tags\",method=\"options\"} 1",
+        "registry_http_in_flight_requests{handler=\"base\"} 0",
+        "registry_http_request_duration_seconds_bucket{le=\"0.005\",handler=\"base\",method=\"get\"}",
+        "registry_http_request_size_bytes_count{handler=\"base\"} 2",
+        "registry_http_response_size_bytes_bucket{le=\"1024\",handler=\"base\"} 2",
+    ] {
+        assert!(text.contains(line), "{line} is not in\n{text}");
+    }
+    assert!(!text.contains("handler=\"root\""), "registry:2 does not count it");
+}
