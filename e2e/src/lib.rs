@@ -26,7 +26,7 @@ pub use docker::DockerHost;
 pub use documents::commands;
 pub use installation::Cluster;
 pub use openssl::{Authority, Pair};
-pub use parts::part;
+pub use parts::{libraries, part};
 pub use registry::{Client, HOST, curl_status};
 pub use sandbox::{REGISTRY, Sandbox};
 pub use server::{Server, Software, checkout, stock_config};

@@ -23,6 +23,15 @@ pub fn part(name: &str) -> PathBuf {
     folder
 }
 
+/// The folder of the libraries that a part made of Debian packages brings.
+pub fn libraries(name: &str) -> String {
+    let parent = part(name).join("usr/lib");
+    let entries = std::fs::read_dir(&parent).unwrap_or_else(|error| panic!("{}: {error}", parent.display()));
+    let paths = entries.flatten().map(|entry| entry.path().display().to_string());
+    let mut paths = paths.filter(|path| path.ends_with("-linux-gnu"));
+    paths.next().expect("Debian puts libraries there")
+}
+
 /// Where set-up puts the parts, as its script has it.
 fn cache() -> PathBuf {
     let own = |variable: &str| {

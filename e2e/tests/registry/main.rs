@@ -3,15 +3,20 @@
 // The figures that a run shows are for the person who reads its output.
 #![allow(clippy::print_stdout)]
 
+mod browser;
 mod client_certificates;
 mod conformance;
 mod cosign;
+mod dashboard;
 mod docker_current;
 mod documented;
 mod events;
 mod field_guide;
+mod microk8s;
+mod proxies;
 mod refusals;
 mod resume;
+mod scripts;
 mod sharing;
 mod site;
 mod tokens;
