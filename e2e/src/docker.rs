@@ -1,6 +1,6 @@
 //! A machine with docker on it, where nothing is the real machine's but its programs and its kernel.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -12,6 +12,9 @@ use crate::server::checkout;
 /// Where a machine finds the folder of its files.
 const PRELUDE: &str = include_str!("docker.sh");
 
+/// The cgroups and folders of such machines are called so, with the process of the test and something random.
+const PREFIX: &str = "roadstead-docker-";
+
 /// Folders `/opt` and `/etc` of its own, and no network but loopback. A dockerd runs for as long as a script does.
 #[derive(Debug)]
 pub struct DockerHost {
@@ -21,8 +24,9 @@ pub struct DockerHost {
 impl DockerHost {
     /// An empty machine, whose own name is `name`.
     pub fn named(name: &str) -> Self {
+        sweep();
         let folder = tempfile::Builder::new()
-            .prefix("roadstead-docker-")
+            .prefix(&format!("{PREFIX}{}-", std::process::id()))
             .tempdir()
             .expect("a temporary folder");
         let host = Self { folder };
@@ -85,15 +89,48 @@ impl DockerHost {
 impl Drop for DockerHost {
     /// Cgroups are all that outlives the namespaces: one of this name in each hierarchy, or in the only one.
     fn drop(&mut self) {
-        let root = Path::new("/sys/fs/cgroup");
-        let hierarchies = std::fs::read_dir(root)
+        for root in hierarchies() {
+            remove_cgroup(&root.join(self.cgroup()));
+        }
+    }
+}
+
+/// Removes what tests left that were killed.
+fn sweep() {
+    for folder in hierarchies().into_iter().chain([std::env::temp_dir()]) {
+        for entry in std::fs::read_dir(&folder)
             .into_iter()
             .flatten()
-            .filter_map(Result::ok);
-        let each = hierarchies.map(|entry| entry.path().join(self.cgroup()));
-        each.chain([root.join(self.cgroup())])
-            .for_each(|cgroup| remove_cgroup(&cgroup));
+            .filter_map(Result::ok)
+        {
+            if entry.file_name().to_str().is_none_or(is_in_use) {
+                continue;
+            }
+            if folder.starts_with(CGROUPS) {
+                remove_cgroup(&entry.path());
+            } else {
+                let _ = std::fs::remove_dir_all(entry.path());
+            }
+        }
     }
+}
+
+/// Whether something of this name is not a machine's, or its test still runs.
+fn is_in_use(name: &str) -> bool {
+    let process = name
+        .strip_prefix(PREFIX)
+        .and_then(|rest| rest.split_once('-'))
+        .and_then(|(process, _)| process.parse::<u32>().ok());
+    process.is_none_or(|process| Path::new("/proc").join(process.to_string()).exists())
+}
+
+const CGROUPS: &str = "/sys/fs/cgroup";
+
+/// The folders in which a cgroup of a machine may lie.
+fn hierarchies() -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(CGROUPS).into_iter().flatten();
+    let each = entries.filter_map(Result::ok).map(|entry| entry.path());
+    each.chain([PathBuf::from(CGROUPS)]).collect()
 }
 
 /// Its files belong to the kernel and go with it; only the folders are removed, the inner ones first.
@@ -108,4 +145,17 @@ fn remove_cgroup(cgroup: &Path) {
         }
     }
     let _ = std::fs::remove_dir(cgroup);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PREFIX, is_in_use};
+
+    #[test]
+    fn only_what_a_dead_test_left_is_swept() {
+        assert!(is_in_use(&format!("{PREFIX}{}-Ab3dEf", std::process::id())));
+        assert!(is_in_use("roadstead-9f9dd467"));
+        assert!(is_in_use(&format!("{PREFIX}notes")));
+        assert!(!is_in_use(&format!("{PREFIX}4294967294-Ab3dEf")));
+    }
 }
