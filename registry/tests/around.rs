@@ -245,7 +245,7 @@ fn the_access_line_of_apache_stands_beside_the_own_one() {
 fn check_config_opens_the_files_and_tells_all_at_once() {
     let text = "log: {level: loud}
 auth: {htpasswd: {realm: r, path: '{dir}/htpasswd'}}
-http: {tls: {certificate: '{dir}/tls.crt', key: '{dir}/other.key', clientcas: ['{dir}/ca.crt', '{dir}/no.crt']}}
+http: {tls: {certificate: '{dir}/other.crt', key: '{dir}/other.key', clientcas: ['{dir}/ca.crt', '{dir}/no.crt']}}
 notifications: {endpoints: [{name: a, url: 'https://x', rootcertbundle: '{dir}/bundle.crt'}]}";
     let site = Site::new(text).with_certificate();
     std::fs::write(site.path().join("data"), "not a folder").unwrap();
@@ -253,6 +253,7 @@ notifications: {endpoints: [{name: a, url: 'https://x', rootcertbundle: '{dir}/b
     let told = String::from_utf8(checked.stderr).unwrap();
     for expected in [
         "log.level: \"loud\" is not one of",
+        "http.tls.certificate: cannot read",
         "http.tls.key: cannot read",
         "http.tls.clientcas.1: cannot read",
         "htpasswd",

@@ -17,6 +17,7 @@ mod proxies;
 mod refusals;
 mod resume;
 mod scripts;
+mod settings;
 mod sharing;
 mod site;
 mod tokens;

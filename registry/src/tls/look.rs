@@ -33,7 +33,15 @@ pub fn look_at(settings: &Tls, now: Timestamp) -> Found {
         let path = files.certificate.display();
         match Served::load(&place, files, now) {
             Err(error) if optional => found.notes.push(format!("{error}; it is optional")),
-            Err(error) => found.fatal.push(error.to_string()),
+            Err(error) => {
+                found.fatal.push(error.to_string());
+                // The certificate is read first, and the key not any more where that fails.
+                if error.is_unreadable(&files.certificate)
+                    && let Err(error) = material::read(&format!("{place}.key"), &files.key)
+                {
+                    found.fatal.push(error.to_string());
+                }
+            }
             Ok(served) => {
                 for problem in &served.findings {
                     let told = format!("{place}.certificate: {path}: {problem}");

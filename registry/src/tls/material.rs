@@ -40,6 +40,11 @@ impl MaterialError {
         }
     }
 
+    /// Whether this file cannot be read.
+    pub(super) fn is_unreadable(&self, file: &Path) -> bool {
+        matches!(self, MaterialError::Unreadable { path, .. } if path == file)
+    }
+
     /// Whether it is merely not there.
     pub(super) fn is_missing(&self) -> bool {
         matches!(self, MaterialError::Unreadable { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
@@ -145,7 +150,7 @@ pub(super) fn load_client_cas(files: &[PathBuf]) -> Result<Arc<RootCertStore>, M
     Ok(Arc::new(roots))
 }
 
-fn read(key: &str, path: &Path) -> Result<Vec<u8>, MaterialError> {
+pub(super) fn read(key: &str, path: &Path) -> Result<Vec<u8>, MaterialError> {
     std::fs::read(path).map_err(|source| MaterialError::Unreadable {
         key: key.to_owned(),
         path: path.to_owned(),
