@@ -350,9 +350,18 @@ fn whatever_is_written_is_a_route_or_an_error_and_names_stay_names() {
         let path = format!("/v2/{}", tail.join("/"));
         for method in ["GET", "POST", "PATCH"] {
             let Ok(uri) = path.parse() else { continue };
-            let Ok(route) = parse("/", &method.parse().unwrap(), &uri) else {
-                continue;
-            };
+            let method = method.parse().unwrap();
+            let mut parsed = parse("/", &method, &uri);
+            // To where it lies, and from there no further.
+            for _ in 0..2 {
+                let Err(RouteError::Moved(to)) = &parsed else {
+                    break;
+                };
+                assert!(to.starts_with('/') && !to.starts_with("//"), "{path}: {to}");
+                parsed = parse("/", &method, &to.parse().unwrap());
+            }
+            assert!(!matches!(parsed, Err(RouteError::Moved(_))), "{path}: {parsed:?}");
+            let Ok(route) = parsed else { continue };
             if let Need::Right(repository, _) = route.need() {
                 assert!(!repository.as_str().contains(".."), "{path}");
                 assert_eq!(repository.as_str().parse().as_ref(), Ok(repository), "{path}");
