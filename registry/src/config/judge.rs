@@ -191,8 +191,13 @@ impl Judge<'_> {
                 }
                 // Only `auth` may be left so: registry:2 lets everyone in then, and files have it.
                 _ if value.is_null() && (in_gate || matches!(node, Node::Gate(_)) && path.contains('.')) => {
-                    let what = "nothing is given, and everyone might get in; write what belongs there, or remove the key";
-                    self.problem(&path, what);
+                    let lost = match path.starts_with("http.tls") {
+                        true => "nothing might be encrypted, or everyone get in",
+                        false => "everyone might get in",
+                    };
+                    let what =
+                        format!("nothing is given, and {lost}; write what belongs there, or remove the key");
+                    self.problem(&path, &what);
                     false
                 }
                 _ => {
