@@ -65,6 +65,12 @@ impl Cluster {
         self.command("kubectl", &[], arguments, yaml)
     }
 
+    /// What the API server says to new objects, with nothing stored.
+    pub fn create_dry_run(&self, yaml: &str) -> Finished {
+        let arguments = &["create", "--dry-run=server", "-f", "-"];
+        self.command("kubectl", &[], arguments, yaml)
+    }
+
     /// An object as JSON, or nothing where there is none.
     pub fn get(&self, namespace: &str, kind: &str, name: &str) -> Option<Value> {
         let answer = self

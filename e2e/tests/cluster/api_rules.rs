@@ -1,5 +1,6 @@
 //! The rules of the Registry type, asked of the real API server: each by one object that breaks it.
 
+use roadstead_api::definitions::{self, text_fields};
 use roadstead_e2e::Cluster;
 use serde_json::{Value, json};
 
@@ -83,4 +84,68 @@ fn the_printed_columns_are_those_that_operators_look_for() {
         assert!(table.contains(column), "{table}");
     }
     assert!(table.contains("https://images.registry.svc:5000"), "{table}");
+}
+
+/// Fields whose text is free: it is never a name, and goes nowhere but into objects, which have rules of their own.
+const FREE: &[&str] = &[
+    "spec.pod.affinity",
+    "spec.pod.annotations",
+    "spec.pod.labels",
+    "spec.pod.nodeSelector",
+    "spec.pod.tolerations",
+    "spec.service.annotations",
+    "spec.problems[0].message",
+    "spec.problems[0].path",
+    "spec.runtime",
+    "spec.summary",
+];
+
+#[test]
+fn no_field_takes_text_that_would_change_a_request() {
+    let long = "z".repeat(300);
+    let hostile = [
+        "?watch=true",
+        "a#b",
+        "../x",
+        "a%2fb",
+        "..",
+        "a\u{7}b",
+        "n\u{e4}me",
+        &long,
+    ];
+    let mut tried = Vec::new();
+    let mut objects = Vec::new();
+    for definition in definitions::all() {
+        let kind = definition.spec.names.kind.clone();
+        let fields = text_fields(&definition);
+        for field in fields
+            .iter()
+            .filter(|field| !FREE.iter().any(|free| field.to_string().starts_with(free)))
+        {
+            for text in hostile {
+                let name = format!("hostile-{}", objects.len());
+                let mut object = json!({
+                    "apiVersion": "roadstead.dev/v1alpha1", "kind": kind,
+                    "metadata": {"name": name, "namespace": NAMESPACE},
+                });
+                field.set(&mut object, text);
+                objects.push(object);
+                tried.push((format!("{kind} {field} = {text:.20?}"), name, field.to_string()));
+            }
+        }
+    }
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects});
+    let said = Cluster::installed().create_dry_run(&list.to_string()).fails();
+    for (what, name, field) in &tried {
+        let mark = format!("\"{name}\" is invalid");
+        let refusal = said.split("Error from server").find(|part| part.contains(&mark));
+        assert!(
+            refusal.is_some_and(|refusal| refusal.contains(field.as_str())),
+            "{what} is taken: {refusal:?}"
+        );
+    }
+    println!(
+        "{} texts in fields of the three definitions were refused",
+        tried.len()
+    );
 }

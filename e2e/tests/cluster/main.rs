@@ -9,6 +9,7 @@ mod certificates;
 mod clients;
 mod docker;
 mod footprint;
+mod hostile;
 mod idempotence;
 mod nodes;
 mod pods;

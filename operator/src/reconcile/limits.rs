@@ -14,15 +14,15 @@ pub(super) async fn check(context: &Context, registry: &Registry) -> Result<(), 
     let id = RegistryId::of(registry);
     let refusal = if older.in_namespace >= limits.registries_per_namespace {
         format!(
-            "namespace {} has {} older Registries, as many as this installation takes from one namespace: delete one, \
-             or ask for more (the chart's limits.registriesPerNamespace)",
-            id.namespace, older.in_namespace
+            "namespace {} has {} older Registries, and this installation takes {} from one namespace: delete one, or ask \
+             for more (the chart's limits.registriesPerNamespace)",
+            id.namespace, older.in_namespace, limits.registries_per_namespace
         )
     } else if older.in_all >= limits.registries {
         format!(
-            "the cluster has {} older Registries, as many as this installation takes: delete one, or ask for more \
-             (the chart's limits.registries)",
-            older.in_all
+            "the cluster has {} older Registries, and this installation takes {}: delete one, or ask for more (the \
+             chart's limits.registries)",
+            older.in_all, limits.registries
         )
     } else {
         return Ok(());
