@@ -44,6 +44,8 @@ const FIRST_LOOK: Duration = Duration::from_secs(20);
 const LAST_ROUNDS: Duration = Duration::from_secs(10);
 /// While a watch is broken, what it would have told is looked for this often.
 const WITHOUT_WATCH: Duration = Duration::from_secs(60);
+/// How many objects are listed at once.
+const PAGE: u32 = 50;
 /// Events come in bunches.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
@@ -142,6 +144,23 @@ fn after_each(broken: Arc<Notify>) -> impl Stream<Item = ()> + Send {
     })
 }
 
+/// What people write into their objects must not all be in memory at once.
+fn paged() -> watcher::Config {
+    watcher::Config::default().page_size(PAGE)
+}
+
+/// Kept of a Registry is what others ask about it.
+fn strip(guarded: &mut Guarded) {
+    let metadata = guarded.meta_mut();
+    metadata.managed_fields = None;
+    metadata.annotations = None;
+    metadata.labels = None;
+    if let Ok(registry) = &mut guarded.0 {
+        registry.spec.pod = None;
+        registry.spec.service.annotations.clear();
+    }
+}
+
 /// Registries as they change; what the operator itself writes into their status wakes nobody. `gone` is told of each
 /// that is deleted.
 fn registries_stream(
@@ -149,14 +168,14 @@ fn registries_stream(
     writer: reflector::store::Writer<Guarded>,
     gone: Arc<Notify>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
-    watcher(Api::<Guarded>::all(client.clone()), watcher::Config::default())
+    watcher(Api::<Guarded>::all(client.clone()), paged())
         .default_backoff()
         .inspect_ok(move |event| {
             if matches!(event, watcher::Event::Delete(_)) {
                 gone.notify_one();
             }
         })
-        .modify(|guarded| guarded.meta_mut().managed_fields = None)
+        .modify(strip)
         .reflect(writer)
         .touched_objects()
         .predicate_filter(
@@ -174,8 +193,8 @@ fn with_triggers(
     settings: &Settings,
     registries: &Registries,
 ) -> Controller<Guarded> {
-    let ours = || watcher::Config::default().labels(crate::names::OURS);
-    let all = watcher::Config::default;
+    let ours = || paged().labels(crate::names::OURS);
+    let all = paged;
     let namespaced =
         |namespace: &str| Api::<PartialObjectMeta<TrustBundle>>::namespaced(client.clone(), namespace);
     let controller = controller

@@ -25,6 +25,8 @@ const EVERY: Duration = Duration::from_secs(3600);
 const GATHER: Duration = Duration::from_secs(2);
 /// A CA is kept for this long after its Registry: definitions that were deleted by mistake come back from a backup.
 const KEEP_CA: SignedDuration = SignedDuration::from_hours(7 * 24);
+/// How many Registries are listed at once.
+const PAGE: u32 = 50;
 /// On a CA: when its Registry was first missed.
 const ORPHANED_SINCE: &str = "roadstead.dev/orphaned-since";
 
@@ -46,10 +48,7 @@ async fn sweep(client: &Client, settings: &Settings, now: Timestamp) -> Result<(
     let elsewhere = ListParams::default().labels(&format!("{OURS},{REGISTRY_NAMESPACE_LABEL}"));
     let listed_bundles = bundles.list_metadata(&elsewhere).await?;
     let authorities = secrets.list_metadata(&elsewhere).await?;
-    let registries = Api::<Registry>::all(client.clone())
-        .list_metadata(&ListParams::default())
-        .await?;
-    let wanted = Wanted::by(&registries.items);
+    let wanted = Wanted::list(&Api::all(client.clone())).await?;
 
     for bundle in listed_bundles.items.iter().filter(|bundle| !wanted.has(*bundle)) {
         let whole = bundles.get_opt(&bundle.name_any()).await?;
@@ -73,19 +72,29 @@ async fn sweep(client: &Client, settings: &Settings, now: Timestamp) -> Result<(
 }
 
 /// The Registries that are there, by UID and by name.
+#[derive(Default)]
 struct Wanted {
     uids: BTreeSet<String>,
     names: BTreeSet<(String, String)>,
 }
 
 impl Wanted {
-    fn by(registries: &[PartialObjectMeta<Registry>]) -> Self {
-        Self {
-            uids: registries.iter().filter_map(kube::ResourceExt::uid).collect(),
-            names: registries
-                .iter()
-                .map(|registry| (registry.namespace().unwrap_or_default(), registry.name_any()))
-                .collect(),
+    /// Page by page: annotations are as large as people like.
+    async fn list(registries: &Api<Registry>) -> Result<Self, kube::Error> {
+        let mut wanted = Self::default();
+        let mut page = ListParams::default().limit(PAGE);
+        loop {
+            let listed = registries.list_metadata(&page).await?;
+            for registry in &listed.items {
+                wanted.uids.extend(registry.uid());
+                wanted
+                    .names
+                    .insert((registry.namespace().unwrap_or_default(), registry.name_any()));
+            }
+            match listed.metadata.continue_.filter(|next| !next.is_empty()) {
+                Some(next) => page = page.continue_token(&next),
+                None => return Ok(wanted),
+            }
         }
     }
 

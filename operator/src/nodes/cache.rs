@@ -62,6 +62,8 @@ struct Scheduled {
     desired_number_scheduled: i32,
 }
 
+/// How many objects are listed at once.
+const PAGE: u32 = 100;
 /// How often it is looked whether time alone has changed something, as long as it may.
 const TICK: Duration = Duration::from_secs(10);
 
@@ -105,7 +107,8 @@ impl Nodes {
             broken: Broken::default(),
             changed: receiver,
         };
-        let all = watcher::Config::default;
+        // A Node has tens of kilobytes.
+        let all = || watcher::Config::default().page_size(PAGE);
         let the_one = all().fields(&format!("metadata.name={}", settings.agent_daemon_set));
         let broken = || this.broken.clone();
         let nodes = fill(Api::all(client.clone()), all(), nodes_writer, broken());

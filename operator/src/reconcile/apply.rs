@@ -48,6 +48,8 @@ impl ApplyError {
 
 /// The kubelet learns of a Secret and of a pod by two watches: the Secret goes first by this much.
 const HEAD_START: Duration = Duration::from_millis(500);
+/// Others may put a Registry's labels on pods of theirs.
+const MOST_PODS: u32 = 64;
 /// Annotation of pods that makes the kubelet look at what they have mounted at once, not within two minutes.
 const MOUNTED: &str = "roadstead.dev/mounted";
 
@@ -214,7 +216,7 @@ async fn delete(context: &Context, live: &mut Live, key: &Key) -> Result<bool, A
 async fn refresh(context: &Context, id: &RegistryId, replaced: &[String]) {
     tokio::time::sleep(HEAD_START).await;
     let pods: Api<Pod> = Api::namespaced(context.client.clone(), &id.namespace);
-    let selector = ListParams::default().labels(&id.pod_selector());
+    let selector = ListParams::default().labels(&id.pod_selector()).limit(MOST_PODS);
     let found = match pods.list_metadata(&selector).await {
         Ok(found) => found.items,
         Err(error) => {

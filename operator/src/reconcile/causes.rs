@@ -62,11 +62,14 @@ pub(super) async fn look(
     })
 }
 
+/// Others may put its labels on pods of theirs, as many and as large as they like.
+const MOST_PODS: u32 = 32;
+
 async fn pods_of(context: &Context, validated: &Validated) -> Result<Vec<Pod>, kube::Error> {
     let id = &validated.id;
     let api: Api<Pod> = Api::namespaced(context.client.clone(), &id.namespace);
     let mut pods = api
-        .list(&ListParams::default().labels(&id.pod_selector()))
+        .list(&ListParams::default().labels(&id.pod_selector()).limit(MOST_PODS))
         .await?
         .items;
     pods.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));

@@ -29,9 +29,16 @@ fn is_harmless(request: &str) -> bool {
                 .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte))
     };
     let is_known = |pair: &str| {
-        ["fieldManager=", "force=", "labelSelector=", "fieldSelector="]
-            .iter()
-            .any(|known| pair.starts_with(known))
+        [
+            "fieldManager=",
+            "force=",
+            "labelSelector=",
+            "fieldSelector=",
+            "limit=32",
+            "limit=64",
+        ]
+        .iter()
+        .any(|known| pair.starts_with(known))
     };
     path.split('/').all(is_name) && query.split('&').all(|pair| pair.is_empty() || is_known(pair))
 }
