@@ -18,6 +18,7 @@ import (
 func preflight(state State, parts Parts, containerd string) (Containerd, error) {
 	var lacking []string
 	lack := func(format string, args ...any) { lacking = append(lacking, fmt.Sprintf(format, args...)) }
+	forbidden := false // something lacks that a container can be given
 
 	if missing := parts.missing("demo"); len(missing) > 0 {
 		lack("parts (%s) in %s: run `make setup`", strings.Join(missing, ", "), parts.cache)
@@ -29,7 +30,11 @@ func preflight(state State, parts Parts, containerd string) (Containerd, error) 
 		lack("a merged /usr (/bin is no link to usr/bin)")
 	}
 	if overlay, err := onOverlay(state.dir); err == nil && overlay {
+		forbidden = true
 		lack("a state folder on a real disk (%s is on an overlay, on which containerd cannot build another): use --state", state.dir)
+	}
+	if problem := fullDisk(state.dir); problem != "" {
+		lack("%s", problem)
 	}
 	runtime, err := findContainerd(parts, containerd)
 	if err != nil && (containerd != "" || len(parts.missing("demo")) == 0) {
@@ -39,13 +44,15 @@ func preflight(state State, parts Parts, containerd string) (Containerd, error) 
 		lack("root: a cluster is made of namespaces, mounts and cgroups")
 	} else {
 		if _, err := findCgroups(cgroupRoot); err != nil {
+			forbidden = true
 			lack("cgroups: %v", err)
 		}
 		if problems := probe(parts); len(problems) > 0 {
+			forbidden = true
 			lacking = append(lacking, problems...)
 		}
 	}
-	if len(lacking) > 0 && inContainer() {
+	if forbidden && inContainer() {
 		lack("a container that may do this: start it as root with --privileged, and with this folder and %s on volumes", parts.cache)
 	}
 	if len(lacking) > 0 {
@@ -86,6 +93,23 @@ func findContainerd(parts Parts, binary string) (Containerd, error) {
 }
 
 func onOverlay(path string) (bool, error) {
+	info, err := fileSystem(path)
+	return err == nil && info.Type == unix.OVERLAYFS_SUPER_MAGIC, err
+}
+
+// fullDisk says that the kubelet would delete images and evict pods at once: it
+// does so below one hundredth (kubeletConfig), and a cluster needs some itself.
+func fullDisk(path string) string {
+	info, err := fileSystem(path)
+	if err != nil || info.Bavail*50 >= info.Blocks {
+		return ""
+	}
+	return fmt.Sprintf("room on the disk of %s: %d MB are free; a fiftieth of it, %d MB, is needed", path,
+		info.Bavail*uint64(info.Bsize)>>20, info.Blocks*uint64(info.Bsize)/50>>20)
+}
+
+// fileSystem is that of a path, or of the nearest folder above that is there.
+func fileSystem(path string) (unix.Statfs_t, error) {
 	for {
 		var info unix.Statfs_t
 		err := unix.Statfs(path, &info)
@@ -93,7 +117,7 @@ func onOverlay(path string) (bool, error) {
 			path = filepath.Dir(path)
 			continue
 		}
-		return err == nil && info.Type == unix.OVERLAYFS_SUPER_MAGIC, err
+		return info, err
 	}
 }
 
