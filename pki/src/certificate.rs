@@ -1,5 +1,6 @@
 //! One X.509 certificate (RFC 5280), read once: who it is for, who issued it, how long it lasts.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ pub struct Certificate {
     not_after: Timestamp,
     is_ca: bool,
     can_issue: bool,
+    is_version_1: bool,
     serves: bool,
     says_where_its_issuer_is: bool,
     weakness: Option<String>,
@@ -45,6 +47,7 @@ impl Certificate {
             not_after: instant(parsed.validity().not_after)?,
             is_ca: parsed.is_ca(),
             can_issue: parsed.is_ca() || parsed.version() == X509Version::V1,
+            is_version_1: parsed.version() == X509Version::V1,
             serves: may_serve(&parsed),
             says_where_its_issuer_is: says_where_its_issuer_is(&parsed),
             weakness: weakness(&parsed),
@@ -165,6 +168,30 @@ impl Certificate {
         own.issuer() == other.subject() && own.verify_signature(Some(other.public_key())).is_ok()
     }
 
+    /// Why nobody verifies it, whoever signed it: its version or its strength.
+    pub fn unverifiable(&self) -> Option<Problem> {
+        let subject = self.subject.clone();
+        match &self.weakness {
+            _ if self.is_version_1 => Some(Problem::OldVersion { subject }),
+            Some(what) => Some(Problem::Weak {
+                subject,
+                what: what.clone(),
+            }),
+            None => None,
+        }
+    }
+
+    /// The length of its RSA key, if that is shorter than [`LEAST_RSA_BITS`].
+    pub(crate) fn short_key(&self) -> Option<usize> {
+        let (_, parsed) = X509Certificate::from_der(&self.der).ok()?;
+        short_key(&parsed)
+    }
+
+    /// Whether it is of X.509 version 1, which has no extensions.
+    pub fn is_version_1(&self) -> bool {
+        self.is_version_1
+    }
+
     pub(crate) fn serves(&self) -> bool {
         self.serves
     }
@@ -200,7 +227,7 @@ pub enum PublicKey {
 /// [`Problem::NoCertificate`] where there is none, [`Problem::UnreadableCertificate`] where one is damaged.
 pub fn parse_certificates(pem: &[u8]) -> Result<Vec<Certificate>, Problem> {
     let mut certificates = Vec::new();
-    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(pem) {
+    for block in <(SectionKind, Vec<u8>)>::pem_slice_iter(&plain(pem)) {
         let (kind, der) = block.map_err(|error| Problem::UnreadableCertificate {
             cause: error.to_string(),
         })?;
@@ -213,6 +240,26 @@ pub fn parse_certificates(pem: &[u8]) -> Result<Vec<Certificate>, Problem> {
     } else {
         Ok(certificates)
     }
+}
+
+/// PEM without what editors and shells of Windows put before it: a byte order mark, or all of it in UTF-16. A mark may
+/// stand inside, too, where files were joined.
+pub(crate) fn plain(pem: &[u8]) -> Cow<'_, [u8]> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    match pem {
+        [0xff, 0xfe, rest @ ..] => of_utf16(rest, u16::from_le_bytes).into(),
+        [0xfe, 0xff, rest @ ..] => of_utf16(rest, u16::from_be_bytes).into(),
+        _ if pem.windows(MARK.len()).any(|window| window == MARK) => {
+            let text = String::from_utf8_lossy(pem).replace('\u{feff}', "");
+            text.into_bytes().into()
+        }
+        _ => pem.into(),
+    }
+}
+
+fn of_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+    let units: Vec<_> = bytes.as_chunks().0.iter().map(|pair| unit(*pair)).collect();
+    String::from_utf16_lossy(&units).into_bytes()
 }
 
 /// One PEM text of all the certificates, each once, in an order that depends on nothing but them: the same
@@ -295,15 +342,20 @@ fn says_where_its_issuer_is(certificate: &X509Certificate<'_>) -> bool {
         })
 }
 
-fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
+const LEAST_RSA_BITS: usize = 2048;
+
+fn short_key(certificate: &X509Certificate<'_>) -> Option<usize> {
     use x509_parser::public_key::PublicKey;
-    const LEAST_RSA_BITS: usize = 2048;
-    if let Ok(PublicKey::RSA(key)) = certificate.public_key().parsed()
-        && key.key_size() < LEAST_RSA_BITS
-    {
+    match certificate.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Some(key.key_size()).filter(|bits| *bits < LEAST_RSA_BITS),
+        _ => None,
+    }
+}
+
+fn weakness(certificate: &X509Certificate<'_>) -> Option<String> {
+    if let Some(bits) = short_key(certificate) {
         return Some(format!(
-            "an RSA key of {} bits, {LEAST_RSA_BITS} is the least",
-            key.key_size()
+            "an RSA key of {bits} bits, {LEAST_RSA_BITS} is the least"
         ));
     }
     let algorithm = certificate.signature_algorithm.algorithm.to_id_string();

@@ -61,6 +61,35 @@ pub enum Problem {
         /// When it ends.
         not_after: Timestamp,
     },
+    /// A certificate of X.509 version 1, which has no extensions: what `openssl x509 -req` makes when it is given none.
+    #[error(
+        "the certificate of {subject} is of X.509 version 1, which current clients and servers refuse: issue it again with \
+         extensions (openssl x509 -req … -extfile FILE), subjectAltName among them"
+    )]
+    OldVersion {
+        /// Whose certificate.
+        subject: String,
+    },
+    /// An RSA key that is too short for this program to sign with.
+    #[error(
+        "the RSA key of the certificate of {subject} is too short ({bits} bits, 2048 is the least): make a new key, and issue \
+         the certificate again for it"
+    )]
+    ShortKey {
+        /// Whose certificate.
+        subject: String,
+        /// How long it is.
+        bits: usize,
+    },
+    /// Text that begins with a mark of Windows' editors. Most programs then find nothing in it.
+    #[error(
+        "the file of the certificate of {subject}, or of its key, begins with a byte order mark or is in UTF-16, which other \
+         programs do not read: save it as plain ASCII"
+    )]
+    ByteOrderMark {
+        /// Whose certificate.
+        subject: String,
+    },
     /// Clients stopped reading the common name years ago (RFC 6125; Go since 1.15).
     #[error(
         "the certificate of {subject} has no subjectAltName: issue it again with one, clients ignore its common name"
@@ -122,6 +151,9 @@ impl Problem {
             Self::Expired { .. } => "Expired",
             Self::NotYetValid { .. } => "NotYetValid",
             Self::ChainUntimely { .. } => "ChainUntimely",
+            Self::OldVersion { .. } => "OldVersion",
+            Self::ShortKey { .. } => "ShortKey",
+            Self::ByteOrderMark { .. } => "ByteOrderMark",
             Self::NoSubjectAltName { .. } => "NoSubjectAltName",
             Self::MissingIntermediate { .. } => "MissingIntermediate",
             Self::BrokenChain { .. } => "BrokenChain",
@@ -131,8 +163,8 @@ impl Problem {
         }
     }
 
-    /// Whether no client could complete a handshake with it. The rest fails for some clients only, or
-    /// may be mended at their end, so a running server warns and goes on.
+    /// Whether no client that verifies could complete a handshake with it. The rest fails for some clients only, or
+    /// may be mended at their end.
     pub fn is_fatal(&self) -> bool {
         match self {
             Self::NoCertificate
@@ -142,8 +174,11 @@ impl Problem {
             | Self::Expired { .. }
             | Self::NotYetValid { .. }
             | Self::NotForServers { .. }
+            | Self::ShortKey { .. }
             | Self::NotAnAuthority { .. } => true,
             Self::ChainUntimely { .. }
+            | Self::OldVersion { .. }
+            | Self::ByteOrderMark { .. }
             | Self::NoSubjectAltName { .. }
             | Self::MissingIntermediate { .. }
             | Self::BrokenChain { .. }

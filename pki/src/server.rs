@@ -1,12 +1,15 @@
 //! What a TLS server presents: a chain, leaf first, and the private key of its leaf.
 
+use std::borrow::Cow;
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use rustls::crypto::aws_lc_rs::sign::any_supported_type;
-use rustls::sign::CertifiedKey;
+use rustls::sign::SigningKey;
 use rustls_pki_types::PrivateKeyDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::certificate::{Certificate, parse_certificates};
+use crate::certificate::{Certificate, parse_certificates, plain};
 use crate::problem::Problem;
 
 /// A chain and the private key that is known to belong to its leaf.
@@ -15,37 +18,58 @@ pub struct ServerCertificate {
     chain: Vec<Certificate>,
     key: PrivateKeyDer<'static>,
     key_pem: String,
+    signing_key: Arc<dyn SigningKey>,
+    is_marked: bool,
 }
 
 impl ServerCertificate {
     /// Reads a chain (leaf first) and its key, and checks that they belong together.
     ///
     /// # Errors
-    /// What is unreadable, or [`Problem::KeyMismatch`]. Time and trust are not judged here: see
+    /// What is unreadable, [`Problem::ShortKey`] or [`Problem::KeyMismatch`]. Time and trust are not judged here: see
     /// [`ServerCertificate::findings`].
     pub fn parse(chain_pem: &[u8], key_pem: &[u8]) -> Result<Self, Problem> {
+        Self::parse_with(chain_pem, key_pem, any_supported_type)
+    }
+
+    /// The same with something else that makes a signer of a key.
+    pub fn parse_with(
+        chain_pem: &[u8],
+        key_pem: &[u8],
+        signer: impl Fn(&PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error>,
+    ) -> Result<Self, Problem> {
         let chain = parse_certificates(chain_pem)?;
+        let leaf = &chain[0];
+        let subject = || leaf.subject().to_owned();
+        let plain_key = plain(key_pem);
+        let is_marked = matches!(plain_key, Cow::Owned(_)) || matches!(plain(chain_pem), Cow::Owned(_));
         let unreadable_key = |cause: String| Problem::UnreadableKey { cause };
         let key =
-            PrivateKeyDer::from_pem_slice(key_pem).map_err(|error| unreadable_key(error.to_string()))?;
-        let signing_key = any_supported_type(&key).map_err(|error| unreadable_key(error.to_string()))?;
-        let certified = CertifiedKey::new(vec![chain[0].der().clone()], signing_key);
-        match certified.keys_match() {
-            Ok(()) => {}
-            Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::KeyMismatch)) => {
-                return Err(Problem::KeyMismatch {
-                    subject: chain[0].subject().to_owned(),
-                });
-            }
-            // The key was read; what cannot be compared with it is a certificate of X.509 version 1, say.
-            Err(error) => {
-                return Err(Problem::UnreadableCertificate {
-                    cause: error.to_string(),
-                });
-            }
+            PrivateKeyDer::from_pem_slice(&plain_key).map_err(|error| unreadable_key(error.to_string()))?;
+        let signing_key = signer(&key).map_err(|error| match leaf.short_key() {
+            Some(bits) => Problem::ShortKey {
+                subject: subject(),
+                bits,
+            },
+            None => unreadable_key(error.to_string()),
+        })?;
+        let own = signing_key.public_key();
+        if own.is_some_and(|own| own.as_ref() != leaf.public_key_der()) {
+            return Err(Problem::KeyMismatch { subject: subject() });
         }
-        let key_pem = String::from_utf8_lossy(key_pem).into_owned();
-        Ok(Self { chain, key, key_pem })
+        let key_pem = String::from_utf8_lossy(&plain_key).into_owned();
+        Ok(Self {
+            chain,
+            key,
+            key_pem,
+            signing_key,
+            is_marked,
+        })
+    }
+
+    /// What signs with the leaf's private key.
+    pub fn signing_key(&self) -> &Arc<dyn SigningKey> {
+        &self.signing_key
     }
 
     /// The server's own certificate.
@@ -89,6 +113,12 @@ impl ServerCertificate {
         let subject = || leaf.subject().to_owned();
         if !leaf.serves() {
             problems.push(Problem::NotForServers { subject: subject() });
+        }
+        if leaf.is_version_1() {
+            problems.push(Problem::OldVersion { subject: subject() });
+        }
+        if self.is_marked {
+            problems.push(Problem::ByteOrderMark { subject: subject() });
         }
         if leaf.names().is_empty() {
             problems.push(Problem::NoSubjectAltName { subject: subject() });
@@ -212,15 +242,61 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_of_x509_version_1_is_blamed_itself_and_not_its_key() {
+    fn a_certificate_of_x509_version_1_is_read_and_named() {
         // What "openssl x509 -req -signkey" of OpenSSL before 3.2 makes when it is given no extensions.
         let (chain, key) = (
             include_bytes!("fixtures/v1.crt").as_slice(),
             include_bytes!("fixtures/v1.key").as_slice(),
         );
+        let server = ServerCertificate::parse(chain, key).unwrap();
+        let at = server.leaf().not_before();
+        assert_eq!(reasons(&server, &[], at), ["OldVersion", "NoSubjectAltName"]);
+        assert!(!server.findings(&[], at).iter().any(Problem::is_fatal));
+        assert_eq!(server.leaf().unverifiable().unwrap().reason(), "OldVersion");
+    }
+
+    #[test]
+    fn a_key_that_is_too_short_is_named_so() {
+        // openssl req -x509 -newkey rsa:1024 -nodes -days 36500 -subj /CN=weak -addext subjectAltName=IP:127.0.0.1
+        let (chain, key) = (
+            include_bytes!("fixtures/rsa1024.crt").as_slice(),
+            include_bytes!("fixtures/rsa1024.key").as_slice(),
+        );
         let problem = ServerCertificate::parse(chain, key).unwrap_err();
-        assert_eq!(problem.reason(), "UnreadableCertificate");
-        assert!(problem.to_string().contains("Version"), "{problem}");
+        assert_eq!(problem.reason(), "ShortKey");
+        assert!(problem.to_string().contains("1024 bits"), "{problem}");
+    }
+
+    #[test]
+    fn text_as_windows_saves_it_is_read_and_named() {
+        let server = authority("CA")
+            .issue_server(&["a.example".to_owned()], DAY, now())
+            .unwrap();
+        let (chain, key) = (server.chain_pem(), server.key_pem());
+        let marked = |text: &str| format!("\u{feff}{text}").into_bytes();
+        let utf16 = |text: &str, bytes: fn(u16) -> [u8; 2]| -> Vec<u8> {
+            let text = format!("\u{feff}{text}");
+            text.replace('\n', "\r\n")
+                .encode_utf16()
+                .flat_map(bytes)
+                .collect()
+        };
+        for (chain, key) in [
+            (marked(&chain), marked(key)),
+            (chain.clone().into_bytes(), marked(key)),
+            (utf16(&chain, u16::to_le_bytes), utf16(key, u16::to_le_bytes)),
+            (utf16(&chain, u16::to_be_bytes), utf16(key, u16::to_be_bytes)),
+        ] {
+            let read = ServerCertificate::parse(&chain, &key).unwrap();
+            assert_eq!(read.leaf(), server.leaf());
+            assert_eq!(reasons(&read, &[], now()), ["ByteOrderMark"]);
+            assert!(read.key_pem().starts_with("-----BEGIN"));
+        }
+        let joined = [marked(&chain), marked(authority("CA 2").certificate_pem())].concat();
+        assert_eq!(
+            parse_certificates(&joined).unwrap().len(),
+            server.chain().len() + 1
+        );
     }
 
     #[test]

@@ -3,8 +3,10 @@
 // Helpers of tests are tests too, but the lint sees only what stands inside of #[test].
 #![allow(clippy::unwrap_used)]
 
+use std::fs::Permissions;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -185,5 +187,64 @@ fn what_is_wrong_is_said_on_one_line_with_the_way_out() {
             "{error}"
         );
         assert_eq!(error.lines().count(), 1, "{error}");
+    }
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn nobody_else_on_the_machine_reads_the_images() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    // As an earlier version made it.
+    std::fs::create_dir_all(data.join("registry")).unwrap();
+    let server = Server::start(&data);
+    let written = data.join("registry/roadstead/probe");
+    while !written.exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(mode(&data.join("registry")), 0o700);
+    assert_eq!(mode(&data.join("private")), 0o700);
+    assert_eq!(mode(&written), 0o600);
+    assert_eq!(mode(&data.join("trust/ca.crt")), 0o644, "clients read it");
+    server.stop();
+}
+
+#[test]
+fn a_folder_that_somebody_else_could_change_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let refusal = |data: &Path| {
+        let output = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
+            .args(["serve", "--data"])
+            .arg(data)
+            .output()
+            .unwrap();
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for below in ["", "private", "registry", "trust", "private/htpasswd"] {
+        let data = folder.path().join(below.replace('/', "-")).join("data");
+        std::fs::create_dir_all(data.join("private")).unwrap();
+        std::fs::create_dir_all(data.join("registry")).unwrap();
+        std::fs::create_dir_all(data.join("trust")).unwrap();
+        std::fs::write(data.join("private/htpasswd"), "").unwrap();
+        let open = data.join(below);
+        std::fs::set_permissions(&open, Permissions::from_mode(0o770)).unwrap();
+        let error = refusal(&data);
+        assert!(
+            error.contains("can be written by others") && error.contains("chmod go-w"),
+            "{error}"
+        );
+        std::fs::set_permissions(&open, Permissions::from_mode(0o700)).unwrap();
+        // Only the superuser can give something away.
+        if std::os::unix::fs::chown(&open, Some(65534), None).is_ok() {
+            let error = refusal(&data);
+            assert!(
+                error.contains("belongs to user 65534") && error.contains("--data FOLDER"),
+                "{error}"
+            );
+        }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use rustix::fs::Mode;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -30,6 +31,8 @@ pub(super) fn with_config(path: &Path) -> anyhow::Result<()> {
 /// A private registry for this machine, with everything it needs made by itself.
 pub(super) fn standalone(data: Option<PathBuf>) -> anyhow::Result<()> {
     let standalone = Standalone::prepare(data)?;
+    // Images are for those who log in, not for everyone on this machine.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let loaded = config::parse(&standalone.config(), std::env::vars())?;
     run(loaded, Some(standalone))
 }

@@ -1,7 +1,7 @@
 //! A private registry on one machine, from nothing: its own CA, certificate and password, made once and used again.
 //!
 //! ```text
-//! FOLDER/registry/           images
+//! FOLDER/registry/           0700: images
 //! FOLDER/trust/ca.crt        what clients trust; public, and alone in its folder, so that podman takes it whole
 //! FOLDER/private/            0700: ca.key, server.crt, server.key, htpasswd, password
 //! ```
@@ -37,8 +37,12 @@ impl Standalone {
     pub(crate) fn prepare(folder: Option<PathBuf>) -> anyhow::Result<Self> {
         let folder = folder.map_or_else(default_folder, Ok)?;
         let folder = std::path::absolute(&folder)?;
-        for (name, mode) in [("registry", 0o755), ("trust", 0o755), ("private", 0o700)] {
+        files::make_folder(&folder, 0o755)?;
+        for (name, mode) in [("registry", 0o700), ("trust", 0o755), ("private", 0o700)] {
             files::make_folder(&folder.join(name), mode)?;
+        }
+        for file in std::fs::read_dir(folder.join("private"))? {
+            files::check_ours(&file?.path())?;
         }
         let names = names::of_this_machine();
         certificate::ensure(&folder, &names)?;

@@ -8,36 +8,12 @@ use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::refused::Refused;
 use super::socket::Socket;
 use super::stream::TlsStream;
 
 /// The first byte of every TLS connection: a handshake record.
 const HANDSHAKE: u8 = 22;
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum Refused {
-    #[error("no TLS handshake within the time limit")]
-    TooSlow,
-    #[error("the client speaks plain HTTP")]
-    PlainHttp,
-    #[error("the client does not speak TLS")]
-    NotTls,
-    #[error("the TLS handshake failed: {0}")]
-    Handshake(#[from] std::io::Error),
-}
-
-impl Refused {
-    /// One word, for metrics.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Refused::TooSlow => "timeout",
-            Refused::PlainHttp => "plain_http",
-            Refused::NotTls => "not_tls",
-            Refused::Handshake(_) => "handshake",
-        }
-    }
-}
 
 /// Makes a TLS connection of a TCP connection.
 pub async fn accept(
@@ -59,7 +35,7 @@ pub fn client<S: Socket>(stream: &TlsStream<S>) -> Option<Certificate> {
 async fn handshake(stream: TcpStream, config: Arc<ServerConfig>) -> Result<TlsStream<TcpStream>, Refused> {
     let mut first = [0];
     match stream.peek(&mut first).await? {
-        0 => return Err(Refused::NotTls),
+        0 => return Err(Refused::Gone),
         _ if first[0] == HANDSHAKE => {}
         // Every method name of HTTP begins with a capital letter.
         _ if first[0].is_ascii_uppercase() => {

@@ -10,6 +10,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::version::{TLS12, TLS13};
 use rustls::{RootCertStore, ServerConfig};
 
+use super::client_verifier::ClientVerifier;
 use super::material::{self, MaterialError, Served};
 use super::provider::provider;
 use super::resolver::ByName;
@@ -106,7 +107,11 @@ impl Assembly {
 
 fn load(place: &str, files: &CertificateFiles, old: Option<Arc<Served>>, now: Timestamp) -> Entry {
     let (served, error) = match Served::load(place, files, now) {
-        Ok(served) => (Some(Arc::new(served)), None),
+        // What nobody who verifies would take is served where there is nothing better.
+        Ok(served) => match (served.fatal(), old.filter(|old| old.is_sound(now))) {
+            (Some(error), Some(old)) => (Some(old), Some(Arc::new(error))),
+            _ => (Some(Arc::new(served)), None),
+        },
         Err(error) => (old, Some(Arc::new(error))),
     };
     Entry {
@@ -159,7 +164,7 @@ fn server_config(
                 true => verifier,
                 false => verifier.allow_unauthenticated(),
             };
-            builder.with_client_cert_verifier(verifier.build()?)
+            builder.with_client_cert_verifier(Arc::new(ClientVerifier(verifier.build()?)))
         }
     };
     let mut config = builder.with_cert_resolver(Arc::new(resolver));

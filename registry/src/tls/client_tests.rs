@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use roadstead_pki::authority::Authority;
+use roadstead_pki::certificate::parse_certificates;
 use roadstead_pki::server::ServerCertificate;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::{PrivateKeyDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier as _;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ALL_VERSIONS, ClientConfig, HandshakeKind, RootCertStore, SupportedProtocolVersion};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +17,8 @@ use tokio_rustls::TlsConnector;
 
 use super::Live;
 use super::accept::client;
+use super::client_verifier::ClientVerifier;
+use super::refused::Refused;
 use super::stream::TlsStream;
 use super::tests::{DAY, Mounted, authority, issue, settings, until};
 use crate::config::ClientAuth;
@@ -98,6 +103,14 @@ impl Server {
         let (accepted, _connected) = tokio::join!(accept, connect);
         let accepted = accepted.map_err(|error| error.to_string())?;
         Ok(client(&accepted).and_then(|certificate| certificate.user()))
+    }
+
+    async fn refuses(&self, client: Arc<ClientConfig>, name: &'static str) -> Refused {
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let connect = TlsConnector::from(client).connect(name.try_into().unwrap(), theirs);
+        let accept = TlsStream::accept(ours, self.live.config());
+        let (accepted, _connected) = tokio::join!(accept, connect);
+        Refused::from(accepted.err().expect("it is refused"))
     }
 
     /// One connection over which a byte came, by a client that may have had one before.
@@ -263,4 +276,65 @@ async fn only_the_chosen_cipher_suites_of_tls_1_2_are_spoken() {
     assert_eq!(spoken(&rustls::version::TLS12).await, suite);
     let of_tls13 = spoken(&rustls::version::TLS13).await;
     assert!(format!("{of_tls13:?}").starts_with("TLS13_"), "{of_tls13:?}");
+}
+
+#[tokio::test]
+async fn each_refusal_has_a_reason_and_a_sentence() {
+    let (ours, others) = (people("People"), people("Others"));
+    let server = Server::trusting(&ours, true);
+    let expired = ours
+        .issue_client("carol", DAY, Timestamp::now() - DAY * 3)
+        .unwrap();
+    let not_for_clients = ours
+        .issue_server(&["web.example".to_owned()], DAY, Timestamp::now())
+        .unwrap();
+    for (shown, reason, words) in [
+        (None, "client_certificate_missing", "shows no certificate"),
+        (Some(&expired), "client_certificate_expired", "expired"),
+        (
+            Some(&user(&others, "eve")),
+            "client_certificate_unknown_ca",
+            "not signed by a CA of http.tls.clientcas",
+        ),
+        (Some(&not_for_clients), "client_certificate_invalid", "not taken"),
+    ] {
+        let refused = server
+            .refuses(server.client(shown, ALL_VERSIONS), "127.0.0.1")
+            .await;
+        assert_eq!(refused.reason(), reason, "{refused}");
+        assert!(refused.to_string().contains(words), "{refused}");
+    }
+    // By the client.
+    let alice = user(&ours, "alice");
+    let refused = server
+        .refuses(server.client(Some(&alice), ALL_VERSIONS), "other.example")
+        .await;
+    assert_eq!(refused.reason(), "server_certificate_refused", "{refused}");
+}
+
+#[test]
+fn a_clients_certificate_of_old_instructions_is_refused_by_name() {
+    let mut roots = RootCertStore::empty();
+    roots.add(people("People").certificate().der().clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+    let verifier = ClientVerifier(verifier.build().unwrap());
+    for (pem, words) in [
+        (
+            &include_bytes!("../../../pki/src/fixtures/rsa1024.crt")[..],
+            "1024 bits",
+        ),
+        (
+            &include_bytes!("../../../pki/src/fixtures/v1.crt")[..],
+            "X.509 version 1",
+        ),
+    ] {
+        let shown = &parse_certificates(pem).unwrap()[0];
+        let error = verifier
+            .verify_client_cert(shown.der(), &[], UnixTime::now())
+            .unwrap_err();
+        let refused = Refused::from(std::io::Error::new(std::io::ErrorKind::InvalidData, error));
+        assert!(refused.to_string().contains(words), "{refused}");
+        assert_eq!(refused.reason(), "client_certificate_invalid");
+    }
 }

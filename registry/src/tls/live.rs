@@ -1,5 +1,6 @@
 //! The certificates that are served now, and the watch over their files.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,9 @@ use rustls::ServerConfig;
 use tokio::sync::watch::{Receiver, Sender};
 
 use super::assembly::{Assembly, AssemblyError, Entry};
+use super::refused::Refused;
 use crate::config::Tls;
+use crate::log::Sparingly;
 use crate::watch::{self, Fingerprint, Reason, Watcher};
 
 /// Cheap to ask for the configuration of the next handshake.
@@ -22,6 +25,7 @@ pub struct Live {
     /// Told when other client CAs hold.
     client_cas: Sender<()>,
     failures: AtomicU64,
+    refusals: Sparingly,
 }
 
 /// What is served under one configured certificate, for metrics.
@@ -50,6 +54,7 @@ impl Live {
             current,
             client_cas: Sender::new(()),
             failures: AtomicU64::new(0),
+            refusals: Sparingly::default(),
         });
         let mut watcher = watcher;
         watcher.failed(broken);
@@ -68,6 +73,34 @@ impl Live {
     /// How often changed files could not be used.
     pub fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
+    }
+
+    /// One line for a handshake that was refused, unless there were many.
+    pub fn tell_refused(&self, peer: Option<IpAddr>, refused: &Refused) {
+        let peer = peer.map(tracing::field::display);
+        if matches!(refused, Refused::Gone) {
+            tracing::debug!(peer, "no TLS connection: {refused}");
+        } else if let Some(left_out) = self.refusals.may_write() {
+            tracing::warn!(
+                peer,
+                reason = refused.reason(),
+                left_out,
+                "no TLS connection: {refused}"
+            );
+        }
+    }
+
+    fn tell_what_expired(&self, now: Timestamp) {
+        for entry in &self.current.load().entries {
+            if let Some(served) = entry
+                .served
+                .as_ref()
+                .filter(|served| served.has_just_expired(now))
+            {
+                let (file, not_after) = (entry.files.certificate.display(), served.not_after);
+                tracing::error!(%file, %not_after, "the certificate that is served has expired: clients refuse it, renew it");
+            }
+        }
     }
 
     /// Whether one of the certificates is for this host: a DNS name or an address, without a port.
@@ -159,6 +192,7 @@ impl Watching {
     pub(crate) async fn run_every(mut self, interval: Duration) {
         loop {
             tokio::time::sleep(interval).await;
+            self.live.tell_what_expired(Timestamp::now());
             if let Some(reason) = self.watcher.look(fingerprint(&self.live.settings)) {
                 let sound = self.live.reload(reason);
                 self.watcher.failed(!sound);
@@ -208,7 +242,13 @@ fn tell(entry: &Entry) {
                 %file, names = served.names.join(","), issuer = served.issuer, not_after = %served.not_after, message
             );
             for problem in &served.findings {
-                tracing::warn!(%file, reason = problem.reason(), "{problem}");
+                let reason = problem.reason();
+                match problem.is_fatal() {
+                    true => {
+                        tracing::error!(%file, reason, "served all the same, but clients refuse it: {problem}")
+                    }
+                    false => tracing::warn!(%file, reason, "{problem}"),
+                }
             }
         }
         (None, None) => {}
@@ -221,11 +261,17 @@ fn status(entry: &Entry) -> Status {
         .iter()
         .flat_map(|served| &served.findings)
         .map(|problem| problem.reason());
+    let mut problems: Vec<_> = findings
+        .chain(entry.error.iter().map(|error| error.reason()))
+        .collect();
+    let not_after = entry.served.as_ref().map(|served| served.not_after);
+    // It was good when it was read.
+    if not_after.is_some_and(|not_after| Timestamp::now() > not_after) && !problems.contains(&"Expired") {
+        problems.push("Expired");
+    }
     Status {
         file: entry.files.certificate.clone(),
-        not_after: entry.served.as_ref().map(|served| served.not_after),
-        problems: findings
-            .chain(entry.error.iter().map(|error| error.reason()))
-            .collect(),
+        not_after,
+        problems,
     }
 }

@@ -2,25 +2,25 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use roadstead_pki::certificate::parse_certificates;
 use roadstead_pki::problem::Problem;
 use roadstead_pki::server::ServerCertificate;
 use rustls::RootCertStore;
-use rustls::crypto::aws_lc_rs::sign::any_supported_type;
 use rustls::sign::CertifiedKey;
 
 use crate::config::CertificateFiles;
 
 /// Why files cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum MaterialError {
     #[error("{key}: cannot read {}: {source}{}", path.display(), hint(source))]
     Unreadable {
         key: String,
         path: PathBuf,
-        source: std::io::Error,
+        source: Arc<std::io::Error>,
     },
     #[error("{key}: {}: {problem}", path.display())]
     Unusable {
@@ -72,10 +72,12 @@ pub(super) struct Served {
     pub(super) names: Vec<String>,
     pub(super) not_after: Timestamp,
     pub(super) findings: Vec<Problem>,
+    fatal: Option<MaterialError>,
+    is_expiry_told: AtomicBool,
 }
 
 impl Served {
-    /// What no client could use is an error; the rest is served with its findings.
+    /// What cannot be presented is an error; the rest is served with its findings.
     pub(super) fn load(place: &str, files: &CertificateFiles, now: Timestamp) -> Result<Self, MaterialError> {
         let (of_chain, of_key) = (format!("{place}.certificate"), format!("{place}.key"));
         let chain = read(&of_chain, &files.certificate)?;
@@ -93,14 +95,7 @@ impl Served {
         };
         let certificate = ServerCertificate::parse(&chain, &key).map_err(unusable)?;
         let findings = certificate.findings(&[], now);
-        if let Some(fatal) = findings.iter().find(|problem| problem.is_fatal()) {
-            return Err(unusable(fatal.clone()));
-        }
-        let signing_key = any_supported_type(certificate.key()).map_err(|error| {
-            unusable(Problem::UnreadableKey {
-                cause: error.to_string(),
-            })
-        })?;
+        let fatal = findings.iter().find(|problem| problem.is_fatal()).cloned();
         let chain = certificate
             .chain()
             .iter()
@@ -108,13 +103,29 @@ impl Served {
             .collect();
         let leaf = certificate.leaf();
         Ok(Served {
-            key: Arc::new(CertifiedKey::new(chain, signing_key)),
+            key: Arc::new(CertifiedKey::new(chain, Arc::clone(certificate.signing_key()))),
             subject: leaf.subject().to_owned(),
             issuer: leaf.issuer().to_owned(),
             names: leaf.names().to_vec(),
             not_after: leaf.not_after(),
+            is_expiry_told: AtomicBool::new(now > leaf.not_after()),
+            fatal: fatal.map(unusable),
             findings,
         })
+    }
+
+    /// Why no client that verifies takes it, if none does.
+    pub(super) fn fatal(&self) -> Option<MaterialError> {
+        self.fatal.clone()
+    }
+
+    pub(super) fn is_sound(&self, now: Timestamp) -> bool {
+        self.fatal.is_none() && now <= self.not_after
+    }
+
+    /// Whether its time has ended since somebody last asked.
+    pub(super) fn has_just_expired(&self, now: Timestamp) -> bool {
+        now > self.not_after && !self.is_expiry_told.swap(true, Ordering::Relaxed)
     }
 
     /// Whether the file holds the server's own certificate alone.
@@ -140,6 +151,9 @@ pub(super) fn load_client_cas(files: &[PathBuf]) -> Result<Arc<RootCertStore>, M
                     subject: certificate.subject().to_owned(),
                 }));
             }
+            if let Some(problem) = certificate.unverifiable().filter(|_| !certificate.is_version_1()) {
+                tracing::warn!(key, file = %path.display(), "certificates that this CA signed will be refused: {problem}");
+            }
             roots.add(certificate.der().clone()).map_err(|error| {
                 unusable(Problem::UnreadableCertificate {
                     cause: error.to_string(),
@@ -154,6 +168,6 @@ pub(super) fn read(key: &str, path: &Path) -> Result<Vec<u8>, MaterialError> {
     std::fs::read(path).map_err(|source| MaterialError::Unreadable {
         key: key.to_owned(),
         path: path.to_owned(),
-        source,
+        source: Arc::new(source),
     })
 }

@@ -12,21 +12,24 @@ mod accept;
 mod assembly;
 #[cfg(test)]
 mod client_tests;
+mod client_verifier;
 mod live;
 mod look;
 mod material;
 mod provider;
 mod queue;
 mod received;
+mod refused;
 mod resolver;
 mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-pub use accept::{Refused, accept, client};
+pub use accept::{accept, client};
 pub use assembly::AssemblyError;
 pub use live::{ClientCas, Live, Status, Watching};
 pub use look::{Found, look_at};
 pub use material::MaterialError;
+pub use refused::Refused;
 pub use stream::TlsStream;

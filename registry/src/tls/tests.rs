@@ -277,13 +277,8 @@ fn what_nobody_could_use_keeps_the_server_from_starting_and_says_why() {
         issue(&authority, &["a.example"]),
         issue(&authority, &["b.example"]),
     );
-    let long_ago = Timestamp::now() - DAY * 20;
-    let expired = authority
-        .issue_server(&["a.example".to_owned()], DAY, long_ago)
-        .unwrap();
     for (chain, key, words) in [
         (good.chain_pem(), other.key_pem(), "does not match"),
-        (expired.chain_pem(), expired.key_pem(), "expired"),
         (String::new(), good.key_pem(), "no certificate found"),
         (good.chain_pem(), "", "private key cannot be read"),
     ] {
@@ -311,7 +306,66 @@ fn what_nobody_could_use_keeps_the_server_from_starting_and_says_why() {
 
 #[test]
 fn what_some_clients_stumble_over_is_served_and_named() {
-    let mounted = Mounted::new(&issue(&authority(), &[]));
-    let (live, _watching) = Live::start(settings(mounted.files())).unwrap();
-    assert_eq!(live.status()[0].problems, ["NoSubjectAltName"]);
+    let authority = authority();
+    let expired = authority
+        .issue_server(&["a.example".to_owned()], DAY, Timestamp::now() - DAY * 20)
+        .unwrap();
+    let good = issue(&authority, &["a.example"]);
+    let v1 = (
+        include_str!("../../../pki/src/fixtures/v1.crt"),
+        include_str!("../../../pki/src/fixtures/v1.key"),
+    );
+    let bare = issue(&authority, &[]);
+    for (chain, key, expected, is_error) in [
+        (bare.chain_pem(), bare.key_pem(), vec!["NoSubjectAltName"], false),
+        (expired.chain_pem(), expired.key_pem(), vec!["Expired"], true),
+        (
+            v1.0.to_owned(),
+            v1.1,
+            vec!["OldVersion", "NoSubjectAltName"],
+            false,
+        ),
+        (
+            format!("\u{feff}{}", good.chain_pem()),
+            good.key_pem(),
+            vec!["ByteOrderMark"],
+            false,
+        ),
+    ] {
+        let mut mounted = Mounted::new(&good);
+        mounted.swap(&chain, key);
+        let settings = settings(mounted.files());
+        let found = look_at(&settings, Timestamp::now());
+        assert_eq!(found.fatal, [] as [&str; 0]);
+        assert_eq!(found.wrong.is_empty(), !is_error, "{found:?}");
+        assert_eq!(found.wrong.len() + found.notes.len(), expected.len());
+        let (live, _watching) = Live::start(settings).unwrap();
+        assert_eq!(live.status()[0].problems, expected);
+    }
+}
+
+#[tokio::test]
+async fn an_expired_certificate_is_served_and_never_replaces_a_good_one() {
+    let authority = authority();
+    let good = issue(&authority, &["127.0.0.1"]);
+    let expired = authority
+        .issue_server(&["127.0.0.1".to_owned()], DAY, Timestamp::now() - DAY * 20)
+        .unwrap();
+    let mut mounted = Mounted::new(&expired);
+    let (live, watching) = Live::start(settings(mounted.files())).unwrap();
+    let address = serve(&live).await;
+    let watching = tokio::spawn(watching.run_every(Duration::from_millis(10)));
+    let refused = leaf(address, client(&authority), "127.0.0.1").await.unwrap_err();
+    assert!(
+        refused.to_string().contains("expired"),
+        "the client says so: {refused}"
+    );
+    mounted.swap(&good.chain_pem(), good.key_pem());
+    until(async || leaf(address, client(&authority), "127.0.0.1").await.is_ok()).await;
+    assert_eq!(live.status()[0].problems, [] as [&str; 0]);
+    mounted.swap(&expired.chain_pem(), expired.key_pem());
+    until(async || live.failures() == 1).await;
+    leaf(address, client(&authority), "127.0.0.1").await.unwrap();
+    assert_eq!(live.status()[0].problems, ["Expired"], "of what the files hold");
+    watching.abort();
 }

@@ -46,6 +46,8 @@ pub(super) fn leaf_key(chain: &[String], roots: &[Certificate]) -> Result<Decodi
         if now < leaf.not_before() || now > leaf.not_after() {
             return Err(ChainError::Untimely);
         }
+    } else if let Some(problem) = leaf.unverifiable() {
+        return Err(problem.into());
     } else {
         verify(first, intermediates, roots)?;
     }

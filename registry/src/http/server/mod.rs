@@ -149,7 +149,7 @@ impl Server {
                     }
                     Err(error) => {
                         self.metrics.handshake_failed(error.reason());
-                        tracing::debug!(peer = peer.map(|peer| tracing::field::display(peer.ip())), %error, "no TLS connection");
+                        tls.tell_refused(peer.map(|peer| peer.ip()), &error);
                         return;
                     }
                 }
