@@ -8,6 +8,7 @@
 mod target;
 
 use crate::names::FINALIZER;
+use crate::reconcile::status::summary;
 use crate::settings::Settings;
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -145,7 +146,7 @@ async fn withdraw_trust(client: &Client) -> anyhow::Result<()> {
         };
         let patch = json!({
             "metadata": {"resourceVersion": registry.resource_version()},
-            "status": {"conditions": conditions, "nodes": null},
+            "status": {"conditions": conditions, "nodes": null, "summary": summary(&conditions)},
         });
         let namespace = registry.namespace().unwrap_or_default();
         let api: Api<Registry> = Api::namespaced(client.clone(), &namespace);

@@ -5,6 +5,7 @@
 
 mod access;
 mod api_rules;
+mod causes;
 mod certificates;
 mod clients;
 mod docker;
@@ -12,9 +13,11 @@ mod footprint;
 mod hostile;
 mod idempotence;
 mod nodes;
+mod operations;
 mod pods;
 mod policies;
 mod pulls;
 mod readme;
 mod remains;
 mod tenants;
+mod traps;
