@@ -64,7 +64,8 @@ impl Authority {
         self.issue_for(user, "extendedKeyUsage=clientAuth\n")
     }
 
-    fn issue_for(&self, name: &str, extensions: &str) -> Pair {
+    /// A server certificate with these extensions.
+    pub fn issue_for(&self, name: &str, extensions: &str) -> Pair {
         self.openssl(&format!(
             "req -newkey rsa:2048 -nodes -keyout leaf.key -out leaf.csr -subj /CN={name}"
         ));

@@ -12,6 +12,8 @@ mod docker;
 mod footprint;
 mod hostile;
 mod idempotence;
+mod liar;
+mod neighbours;
 mod nodes;
 mod operations;
 mod pods;

@@ -151,17 +151,116 @@ fn an_agent_may_not_speak_for_another_node() {
         .ok();
     // Nothing of the administrator's configuration: its client certificate would win over the token.
     let authority = cluster.state().join("pki/ca.crt");
-    let patch = |node: &str| {
+    let patch = |node: &str, patch: &str| {
         let script = format!(
             "kubectl --kubeconfig /dev/null --server https://10.89.0.1:6443 --certificate-authority {} --token {} -n {namespace} \
-             patch nodetrust {node} --type=merge -p '{{\"spec\": {{\"bootID\": \"forged\"}}}}'",
+             patch nodetrust {node} --type=merge -p '{patch}'",
             authority.display(),
             token.trim()
         );
         cluster.run(&script)
     };
-    let own = patch(&nodes[0]);
+    let forged = r#"{"spec": {"bootID": "forged"}}"#;
+    let own = patch(&nodes[0], forged);
     assert!(own.succeeded(), "{}", own.printed());
-    let refused = patch(&nodes[1]).fails();
+    let refused = patch(&nodes[1], forged).fails();
     assert!(refused.contains("only the NodeTrust of the node"), "{refused}");
+    for (metadata, why) in [
+        (
+            r#"{"finalizers": ["example.com/for-ever"]}"#,
+            "may not change the finalizers",
+        ),
+        (
+            r#"{"labels": {"a": "b"}}"#,
+            "may not change the finalizers, labels",
+        ),
+        (
+            r#"{"annotations": {"a": "b"}}"#,
+            "may not change the finalizers, labels and annotations",
+        ),
+        (
+            r#"{"ownerReferences": [{"apiVersion": "v1", "kind": "Namespace", "name": "default", "uid": "1"}]}"#,
+            "only owner",
+        ),
+        (
+            r#"{"ownerReferences": null, "finalizers": ["example.com/for-ever"]}"#,
+            "may not change the finalizers",
+        ),
+    ] {
+        let refused = patch(&nodes[0], &format!(r#"{{"metadata": {metadata}}}"#)).fails();
+        assert!(refused.contains(why), "{metadata}: {refused}");
+    }
+    // What an administrator has put there does not keep the agent from its work.
+    cluster
+        .kubectl(&[
+            "-n",
+            namespace,
+            "annotate",
+            "nodetrust",
+            &nodes[0],
+            "example.com/note=kept",
+        ])
+        .ok();
+    let own = patch(&nodes[0], r#"{"spec": {"bootID": "forged-again"}}"#);
+    assert!(own.succeeded(), "{}", own.printed());
+}
+
+#[test]
+fn a_local_user_of_a_node_cannot_stop_its_agent() {
+    let cluster = Cluster::installed();
+    let node = cluster.nodes().remove(0);
+    let good = cluster.on_node(&node, &format!("cat {FOLDER}/ca.crt")).ok();
+    // Whoever may open a file may lock it; the agent repairs all the same while one does.
+    let script = format!(
+        "setpriv --reuid 65534 --clear-groups flock --nonblock /run/roadstead/agent.lock true && echo locked || true; \
+         setpriv --reuid 65534 --clear-groups flock /var/lib sleep 30 & holder=$!; sleep 0.3; echo broken > {FOLDER}/ca.crt; \
+         for _ in $(seq 100); do grep -q BEGIN {FOLDER}/ca.crt && break; sleep 0.1; done; kill $holder; cat {FOLDER}/ca.crt"
+    );
+    let after = cluster.on_node(&node, &script).ok();
+    assert_eq!(after, good);
+}
+
+#[test]
+fn a_node_that_is_deleted_and_registered_again_is_trusted_without_a_hand() {
+    let cluster = Cluster::installed();
+    let node = cluster.nodes().pop().expect("a node");
+    let uid = |kind: &str, field: fn(&serde_json::Value) -> &serde_json::Value| {
+        let namespace = if kind == "node" {
+            "default"
+        } else {
+            "roadstead-system-nodes"
+        };
+        let object = cluster.get(namespace, kind, &node);
+        object.map(|object| field(&object).as_str().unwrap_or_default().to_owned())
+    };
+    let node_uid = || uid("node", |node| &node["metadata"]["uid"]);
+    let before = node_uid().expect("the node is there");
+    let began = std::time::Instant::now();
+    cluster.kubectl(&["delete", "node", &node]).ok();
+    // It is started again, and registers its node only when it starts.
+    cluster.on_node(&node, "pkill -x kubelet").ok();
+    wait_until("the new node's agent speaks for it", || {
+        let now = node_uid().filter(|now| *now != before);
+        let told = uid("nodetrust", |told| &told["spec"]["nodeUID"]);
+        if now.is_some() && told == now {
+            Ok(())
+        } else {
+            Err(format!("node {now:?}, NodeTrust {told:?}"))
+        }
+    });
+    wait_until("all nodes are counted again", || {
+        let registry = cluster
+            .get("registry", "registry", "images")
+            .expect("it is there");
+        let counts = &registry["status"]["nodes"];
+        if counts["trusted"] == cluster.nodes().len() {
+            Ok(())
+        } else {
+            Err(counts.to_string())
+        }
+    });
+    println!(
+        "a node registered again is trusted after {} s",
+        began.elapsed().as_secs()
+    );
 }

@@ -85,7 +85,8 @@ async fn fly(client: &Client, bundle: &Bundle) -> Verdict {
             verdict::unproved(bundle, "it began to send an image that cannot exist")
         }
     };
-    // Whatever the verdict: a server that ends with a refusal may have begun with something else.
+    // Whatever the verdict: a server that ends with a refusal may have begun with something else. At once, for containerd
+    // soon forgets what it has received for a pull that failed, and keeps its bytes until it next cleans up.
     client.discard(&digest).await;
     verdict
 }

@@ -68,7 +68,12 @@ fn without_names(bundle: &Bundle, reference: &str, error: &str) -> String {
 }
 
 /// The first that matches decides: whatever went wrong on the way goes before what the registry said.
-const RULES: [(&[&str], Option<ProblemReason>); 9] = [
+const RULES: [(&[&str], Option<ProblemReason>); 10] = [
+    // Of what nothing has, the server said that it has it; `rejecting … byte manifest …` ends in `not found`.
+    (
+        &["rejecting ", "unexpected commit ", "failed precondition"],
+        Some(ProblemReason::Unproved),
+    ),
     // It was the runtime that could not be asked.
     (&[RUNTIME_SILENT], Some(ProblemReason::Unproved)),
     (

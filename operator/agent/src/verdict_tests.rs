@@ -72,6 +72,7 @@ fn everything_else_is_a_reason() {
         // A server that has what nothing has.
         (format!("failed to copy: failed to send write: unexpected commit digest sha256:0a, expected {DIGEST}: failed precondition"), Unproved),
         ("failed commit on ref \"manifest-sha256:SHORT\": unexpected commit size 3, expected 9: failed precondition".to_owned(), Unproved),
+        ("rejecting 4294967296 byte manifest images.registry.svc:5000/roadstead-canary@sha256:SHORT: not found".to_owned(), Unproved),
         ("something that no one has seen".to_owned(), Unproved),
     ] {
         match verdict(&what) {
