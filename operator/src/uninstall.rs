@@ -3,7 +3,7 @@
 //!
 //! It raises the mark first, so that no operator puts back what is removed here. It says which nodes are not clean
 //! and how to clean them, and gives up waiting rather than holding up the uninstall. It is for one installation, and
-//! stops where that is not the one that is there any longer ([`target`]).
+//! stops where that is not the one that is there any longer (`target`).
 
 mod target;
 
