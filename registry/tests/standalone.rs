@@ -160,18 +160,21 @@ fn a_private_registry_from_nothing_is_the_same_after_a_restart() {
 }
 
 #[test]
-fn what_is_wrong_is_said_on_one_line_with_the_way_out() {
+fn each_thing_that_is_wrong_is_said_on_one_line_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yml");
-    for (text, words) in [
-        ("storage: {s3: {bucket: b}}", "storage.s3"),
+    for (text, words, lines) in [
+        ("storage: {s3: {bucket: b}}", "storage.s3", 1),
         (
             "auth: {htpasswd: {path: /nowhere/htpasswd}}",
             "roadstead-registry htpasswd alice >> /nowhere/htpasswd",
+            1,
         ),
         (
             "http: {tls: {certificate: /nowhere/a, key: /nowhere/b}}",
             "http.tls.certificate: cannot read /nowhere/a: No such file or directory (os error 2)\n",
+            // The certificate and the key.
+            2,
         ),
     ] {
         std::fs::write(&config, format!("{text}\nlog: {{level: error}}\n")).unwrap();
@@ -186,7 +189,7 @@ fn what_is_wrong_is_said_on_one_line_with_the_way_out() {
             error.starts_with("roadstead-registry: ") && error.contains(words),
             "{error}"
         );
-        assert_eq!(error.lines().count(), 1, "{error}");
+        assert_eq!(error.lines().count(), lines, "{error}");
     }
 }
 
