@@ -35,7 +35,9 @@ struct Entry {
     platform: Option<Platform>,
 }
 
-#[derive(Deserialize)]
+/// Some builders leave out what they do not know.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Platform {
     architecture: String,
     os: String,
@@ -53,6 +55,18 @@ pub(super) fn usual_image(list: &[u8]) -> Option<Digest> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_entry_without_a_whole_platform_hides_no_other() {
+        let digest = format!("sha256:{}", "a".repeat(64));
+        let list = format!(
+            r#"{{"manifests": [
+                {{"digest": "sha256:0", "platform": {{"os": "linux"}}}},
+                {{"digest": "sha256:1", "platform": {{}}}},
+                {{"digest": "{digest}", "platform": {{"architecture": "amd64", "os": "linux"}}}}]}}"#
+        );
+        assert_eq!(usual_image(list.as_bytes()), Some(digest.parse().unwrap()));
+    }
 
     /// The headers as these clients send them.
     #[test]
