@@ -207,8 +207,14 @@ fn route(error: RouteError) -> Shape {
     let message = error.to_string();
     match error {
         RouteError::NoSuchPlace(_) => Shape::unknown(ErrorCode::Unsupported, message),
-        RouteError::Moved(path) => {
-            Shape::new(StatusCode::MOVED_PERMANENTLY, ErrorCode::Unsupported, message).with(LOCATION, &path)
+        RouteError::Moved { to, is_read } => {
+            // After 301 most clients ask with GET, whatever they wanted: a push would look done that never was.
+            let status = if is_read {
+                StatusCode::MOVED_PERMANENTLY
+            } else {
+                StatusCode::PERMANENT_REDIRECT
+            };
+            Shape::new(status, ErrorCode::Unsupported, message).with(LOCATION, &to)
         }
         RouteError::TooLong(_) => Shape::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, message),
         RouteError::Method(allowed) => {

@@ -168,8 +168,8 @@ pub(super) enum RouteError {
     #[error("there is nothing at this address; the API of the registry is under {0}v2/")]
     NoSuchPlace(String),
     /// The same place has this address; methods and rights count there.
-    #[error("this is at {0}")]
-    Moved(String),
+    #[error("this is at {to}")]
+    Moved { to: String, is_read: bool },
     #[error("the address is longer than {0} bytes")]
     TooLong(usize),
     #[error("this method is not possible here, only {0}")]
@@ -199,7 +199,10 @@ pub(super) fn parse(prefix: &str, method: &Method, uri: &Uri) -> Result<Route, R
     if path == "*" && method == Method::OPTIONS {
         return Ok(Place::Root.options());
     }
-    let moved = |path: &str| RouteError::Moved(path::encode(path, uri.query()));
+    let moved = |path: &str| RouteError::Moved {
+        to: path::encode(path, uri.query()),
+        is_read: matches!(*method, Method::GET | Method::HEAD),
+    };
     let clean = path::clean(&path);
     // A browser follows no redirect here.
     if let Some(clean) = &clean

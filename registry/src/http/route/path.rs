@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use roadstead_oci::{Algorithm, Digest, DigestError, Reference, RepositoryName, Tag, TagError};
 
 use super::RouteError;
@@ -55,11 +55,11 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b':')
     .remove(b'@');
 
-/// The address of a path, with a query that is encoded already.
+/// The address of a path, with a query that is encoded already, but for bytes that some clients send as they are.
 pub(super) fn encode(path: &str, query: Option<&str>) -> String {
     let path = utf8_percent_encode(path, PATH);
     match query {
-        Some(query) => format!("{path}?{query}"),
+        Some(query) => format!("{path}?{}", utf8_percent_encode(query, CONTROLS)),
         None => path.to_string(),
     }
 }

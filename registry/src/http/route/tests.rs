@@ -150,6 +150,7 @@ fn one_place_has_one_address_and_the_others_lead_there() {
         ("/./v2/", "/v2/"),
         ("/v2/_catalog/", "/v2/_catalog"),
         ("//v2/_catalog?n=1", "/v2/_catalog?n=1"),
+        ("//v2/_catalog?last=ä%20b", "/v2/_catalog?last=%C3%A4%20b"),
         ("/v2/a/tags/list/", "/v2/a/tags/list"),
         ("/v2/a//b/tags/list", "/v2/a/b/tags/list"),
         ("/v2/a/%2e%2e/b/tags/list", "/v2/b/tags/list"),
@@ -164,7 +165,10 @@ fn one_place_has_one_address_and_the_others_lead_there() {
         ("/%5Cr.example//", "/%5Cr.example/"),
     ] {
         for method in ["GET", "HEAD", "POST", "PUT", "DELETE"] {
-            let moved = RouteError::Moved(place.to_owned());
+            let moved = RouteError::Moved {
+                to: place.to_owned(),
+                is_read: matches!(method, "GET" | "HEAD"),
+            };
             assert_eq!(route(method, path), Err(moved), "{method} {path}");
         }
     }
@@ -354,13 +358,16 @@ fn whatever_is_written_is_a_route_or_an_error_and_names_stay_names() {
             let mut parsed = parse("/", &method, &uri);
             // To where it lies, and from there no further.
             for _ in 0..2 {
-                let Err(RouteError::Moved(to)) = &parsed else {
+                let Err(RouteError::Moved { to, .. }) = &parsed else {
                     break;
                 };
                 assert!(to.starts_with('/') && !to.starts_with("//"), "{path}: {to}");
                 parsed = parse("/", &method, &to.parse().unwrap());
             }
-            assert!(!matches!(parsed, Err(RouteError::Moved(_))), "{path}: {parsed:?}");
+            assert!(
+                !matches!(parsed, Err(RouteError::Moved { .. })),
+                "{path}: {parsed:?}"
+            );
             let Ok(route) = parsed else { continue };
             if let Need::Right(repository, _) = route.need() {
                 assert!(!repository.as_str().contains(".."), "{path}");

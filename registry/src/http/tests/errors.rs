@@ -68,6 +68,7 @@ async fn bad_addresses() {
         ("PATCH", format!("{uploads}/not-an-id")),
         ("POST", format!("{uploads}/?digest-algorithm=md5")),
         ("PUT", "/v2/app/manifests/v1?tag=.bad".to_owned()),
+        ("PUT", "/v2/app/manifests/v1/".to_owned()),
     ] {
         let reply = registry.ask(method, &path).send().await;
         let shown = if path.len() > 200 {
