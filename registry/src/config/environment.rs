@@ -165,15 +165,25 @@ impl Setter<'_> {
 
     fn write(&mut self, node: &Node, place: &mut Value) -> Result<(), Failure> {
         let before = std::mem::replace(place, self.read(node)?);
-        // An empty variable empties a key, as for registry:2; but not one that keeps people out.
-        if (self.in_gate || node.is_guarded()) && is_unset(place) && !is_unset(&before) {
-            return Err(Failure::Broken(format!(
-                "it is empty, and everyone might get in without what the file says of {}; write a value, or remove \
-                 the variable",
-                self.path
-            )));
+        if before.is_null() {
+            self.findings.origins.set(&self.path, self.name.to_owned());
         }
-        Ok(())
+        // An empty variable empties a key, as for registry:2, and a section replaces the whole section; but no key may
+        // be lost that keeps people out.
+        let Some(lost) = lost(node, self.in_gate, &before, place, &self.path) else {
+            return Ok(());
+        };
+        Err(Failure::Broken(if is_unset(place) {
+            format!(
+                "it is empty, and everyone might get in without what the file says of {lost}; write a value, or remove \
+                 the variable"
+            )
+        } else {
+            format!(
+                "it replaces the whole section and leaves out {lost}, which the file sets; write that key into the \
+                 variable, too, or set single keys by variables of their own"
+            )
+        }))
     }
 
     fn read(&mut self, node: &Node) -> Result<Value, Failure> {
@@ -196,6 +206,30 @@ impl Setter<'_> {
             value => value,
         })
     }
+}
+
+/// The first key that was set, is not set any more, and keeps people out or encrypts.
+fn lost(node: &Node, in_gate: bool, before: &Value, now: &Value, path: &str) -> Option<String> {
+    let in_gate = in_gate || matches!(node, Node::Gate(_));
+    if (in_gate || node.is_guarded()) && !is_unset(before) && is_unset(now) {
+        return Some(path.to_owned());
+    }
+    let known = match node.inner() {
+        Node::Group(known) => known,
+        // In a gate another choice is one that is as good.
+        Node::Choice(known) if !in_gate => known,
+        _ => return None,
+    };
+    known.iter().find_map(|(name, child)| {
+        let now = now.get(name).unwrap_or(&Value::Null);
+        lost(
+            child,
+            in_gate,
+            before.get(name)?,
+            now,
+            &super::judge::join(path, name),
+        )
+    })
 }
 
 fn entry<'a>(place: &'a mut Value, name: &str) -> &'a mut Value {

@@ -190,7 +190,9 @@ impl Judge<'_> {
                     false
                 }
                 // Only `auth` may be left so: registry:2 lets everyone in then, and files have it.
-                _ if value.is_null() && (in_gate || matches!(node, Node::Gate(_)) && path.contains('.')) => {
+                _ if (in_gate || matches!(node, Node::Gate(_)) && path.contains('.'))
+                    && self.is_nothing(value, &path) =>
+                {
                     let lost = match path.starts_with("http.tls") {
                         true => "nothing might be encrypted, or everyone get in",
                         false => "everyone might get in",
@@ -206,6 +208,15 @@ impl Judge<'_> {
                 }
             }
         });
+    }
+
+    /// Whether what stands in a gate says nothing. An empty variable is as good as none where it takes nothing away:
+    /// compose files have such lines. What is missing in `auth` and `access` is asked for later, by name.
+    fn is_nothing(&self, value: &Value, path: &str) -> bool {
+        let is_asked_for = path.starts_with("auth.") || path.starts_with("access.");
+        let origin = self.findings.origins.of(path);
+        let is_of_file = origin.is_some_and(|origin| origin.starts_with("line "));
+        value.is_null() || is_of_file && !is_asked_for && is_empty(value)
     }
 
     fn unknown(&mut self, known: &[(&str, Node)], path: String, key: &str, value: &Value, in_gate: bool) {

@@ -64,14 +64,7 @@ impl<'a> Builder<'a> {
 
     /// The value of a node, for the place of the tree that `path` names.
     pub(super) fn value(&mut self, schema: &Node, node: &yaml::Node, path: &str) -> Value {
-        self.nodes += 1;
-        if self.nodes > LARGEST {
-            if self.nodes == LARGEST + 1 {
-                self.problem(
-                    "configuration",
-                    "the aliases repeat too much; write out what is meant",
-                );
-            }
+        if self.is_too_much() {
             return Value::Null;
         }
         self.set_origin(path, node.line);
@@ -156,28 +149,66 @@ impl<'a> Builder<'a> {
         path: &str,
         made: &mut Mapping,
     ) {
+        let origin = |key: &Value| {
+            let at = super::judge::join(path, key.as_str()?);
+            self.findings.origins.of(&at).map(str::to_owned)
+        };
+        let mut first: Vec<_> = made.keys().map(|key| (key.clone(), origin(key))).collect();
+        for (key, mut new) in self.merged(schema, child, node, path) {
+            if let (Some(before), Some(name)) = (made.remove(&key), key.as_str()) {
+                let first = first.iter_mut().find(|(known, _)| *known == key);
+                let first = first.and_then(|(_, origin)| origin.take());
+                let child = child(name);
+                self.twice(child, &super::judge::join(path, name), first, (&before, &new));
+                new = together(child, before, new);
+            }
+            made.insert(key, new);
+        }
+    }
+
+    fn merged<'s>(
+        &mut self,
+        schema: &Node,
+        child: &dyn Fn(&str) -> Option<&'s Node>,
+        node: &yaml::Node,
+        path: &str,
+    ) -> Mapping {
+        let mut made = Mapping::new();
+        if self.is_too_much() {
+            return made;
+        }
         match &node.kind {
             Kind::Map(entries) => {
-                let Value::Mapping(merged) = self.mapping(schema, child, entries, path) else {
-                    return;
-                };
-                for (key, new) in merged {
-                    let child = key.as_str().and_then(child);
-                    let new = match made.remove(&key) {
-                        Some(before) => together(child, before, new),
-                        None => new,
-                    };
-                    made.insert(key, new);
+                if let Value::Mapping(entries) = self.mapping(schema, child, entries, path) {
+                    made = entries;
                 }
             }
             // The first counts most.
             Kind::List(items) if items.iter().all(|item| matches!(item.kind, Kind::Map(_))) => {
                 for item in items.iter().rev() {
-                    self.merge(schema, child, item, path, made);
+                    for (key, mut new) in self.merged(schema, child, item, path) {
+                        if let Some(before) = made.remove(&key) {
+                            new = together(key.as_str().and_then(child), before, new);
+                        }
+                        made.insert(key, new);
+                    }
                 }
             }
             Kind::List(_) | Kind::Scalar(_) => self.problem(path, "<< takes a section or a list of sections"),
         }
+        made
+    }
+
+    /// Counts a node.
+    fn is_too_much(&mut self) -> bool {
+        self.nodes += 1;
+        if self.nodes == LARGEST + 1 {
+            self.problem(
+                "configuration",
+                "the aliases repeat too much; write out what is meant",
+            );
+        }
+        self.nodes > LARGEST
     }
 
     fn list(&mut self, item: &Node, items: &[Rc<yaml::Node>], path: &str) -> Value {

@@ -105,6 +105,10 @@ fn slips_of_other_kinds_keep_the_server_from_starting() {
         "http: {tls: {certificate: /c, key: /k, clientcas: }}",
         "http: {tls: {certificate: , key: }}",
         "storage: {maintenance: {readonly: }}",
+        "http: {tls: {certificate: /c, key: /k, clientcas: []}}",
+        "http: {tls: {certificate: '', key: ''}}",
+        "http: {tls: {certificate: /c, key: /k, minimumtls: ''}}",
+        "storage: {maintenance: {readonly: {}}}",
     ] {
         assert!(load(text, &[]).is_err(), "{text}");
     }
@@ -160,6 +164,79 @@ fn an_empty_variable_does_not_take_a_door_away() {
         ("REGISTRY_HTTP_TLS_KEY", ""),
     ];
     assert!(config("version: 0.1", &nothing).http.tls.is_none());
+}
+
+#[test]
+fn a_variable_for_a_whole_section_does_not_take_a_door_away() {
+    let text = "storage: {filesystem: {rootdirectory: /r}, maintenance: {readonly: {enabled: true}}}\n\
+                auth: {htpasswd: {realm: r, path: /p}}\n\
+                http: {addr: '127.0.0.1:5000', tls: {certificate: /c, key: /k, clientcas: [/ca]}}";
+    for (name, value, lost) in [
+        ("REGISTRY_HTTP", "{addr: ':5000'}", "http.tls"),
+        (
+            "REGISTRY_HTTP",
+            "{tls: {certificate: /c, key: /k, clientcas: [/ca]}}",
+            "http.addr",
+        ),
+        (
+            "REGISTRY_HTTP_TLS",
+            "{certificate: /d, key: /e}",
+            "http.tls.clientcas",
+        ),
+        ("REGISTRY_STORAGE", "filesystem", "storage.maintenance"),
+    ] {
+        let told = problems(text, &[(name, value)]);
+        assert!(
+            told.iter()
+                .any(|told| told.contains(&format!("leaves out {lost},"))),
+            "{told:?}"
+        );
+    }
+    for (name, value) in [
+        ("REGISTRY_HTTP_TLS", "{certificate: /d, key: /e, clientcas: [/b]}"),
+        (
+            "REGISTRY_AUTH",
+            "{token: {realm: 'https://a', service: s, issuer: i, jwks: /j}}",
+        ),
+    ] {
+        assert!(
+            load(text, &[(name, value)]).is_ok(),
+            "{:?}",
+            problems(text, &[(name, value)])
+        );
+    }
+}
+
+#[test]
+fn a_merge_behind_a_key_does_not_take_a_door_away_in_silence() {
+    let text = |merged: &str| {
+        format!(
+            "x-tls: &tls {merged}\nhttp: {{tls: {{certificate: /c, key: /k, minimumtls: tls1.3, <<: *tls}}}}"
+        )
+    };
+    assert!(load(&text("{minimumtls: ''}"), &[]).is_err());
+    let warned = warnings(&text("{minimumtls: tls1.2}"), &[]);
+    assert!(
+        warned
+            .iter()
+            .any(|warning| warning.starts_with("http.tls.minimumtls: written twice")),
+        "{warned:?}"
+    );
+}
+
+#[test]
+fn merges_that_repeat_too_much_are_told() {
+    let mut text = "x-0: &a0 {levle: info}\n".to_owned();
+    for depth in 1..40 {
+        let below = depth - 1;
+        text += &format!("x-{depth}: &a{depth} {{<<: [*a{below}, *a{below}]}}\n");
+    }
+    let told = problems(&(text + "log: *a39"), &[]);
+    assert!(
+        told.iter()
+            .any(|told| told.contains("the aliases repeat too much")),
+        "{told:?}"
+    );
 }
 
 /// Kubernetes and docker set them beside Services and containers called `registry-…`.
