@@ -212,7 +212,7 @@ fn nodes_carry_only_cas_that_vouch_for_the_certificate() {
 fn what_is_no_ca_and_what_is_too_much_is_refused() {
     let first = own(&[NAME]);
     let no_ca = [first[0].clone(), first[1].clone(), first[0].clone()];
-    let much = [first[0].clone(), first[1].clone(), first[2].repeat(400)];
+    let much = [first[0].clone(), first[1].clone(), first[2].repeat(1000)];
     for (source, reason) in [(no_ca, "NotAnAuthority"), (much, "TooLarge")] {
         let validated = validated(&cluster(&source), ready);
         assert_eq!(told(&validated), [(reason, ConditionStatus::False)]);
@@ -234,4 +234,57 @@ fn a_copy_that_somebody_wrote_into_makes_nobody_carry_more() {
     cluster.put(&key, &copy);
     let validated = validated(&cluster, ready);
     assert!(carries(&validated, &first) && !carries(&validated, &stranger));
+}
+
+/// Puts these into the copy.
+fn copied(cluster: &mut Cluster, parts: &[(&str, &str)]) {
+    let key = cluster.keys.external_tls.clone();
+    let mut copy = cluster.observed.live.value(&key).expect("it was built").clone();
+    for (part, pem) in parts {
+        copy["data"][part] = serde_json::json!(k8s_openapi::ByteString(pem.as_bytes().to_vec()));
+    }
+    cluster.put(&key, &copy);
+}
+
+#[test]
+fn many_cas_of_which_one_vouches_are_taken_and_a_copy_that_has_them_keeps_it_on_nodes() {
+    let first = own(&[NAME]);
+    let strangers: String = (0..40).map(|_| own(&[NAME])[2].clone()).collect();
+    let many = strangers + &first[2];
+    assert!(many.len() > MAX_CA);
+    let mut cluster = cluster(&first).built();
+    copied(&mut cluster, &[("ca.crt", &many)]);
+    let no_ca = [
+        ("tls.crt", &*first[0]),
+        ("tls.key", &*first[1]),
+        ("ca.crt", &*first[0]),
+    ];
+    let cluster = cluster.with_tls(&no_ca);
+    let kept = validated(&cluster, ready);
+    assert_eq!(told(&kept), [("NotAnAuthority", ConditionStatus::False)]);
+    assert!(carries(&kept, &first));
+
+    let all = [
+        ("tls.crt", &*first[0]),
+        ("tls.key", &*first[1]),
+        ("ca.crt", &*many),
+    ];
+    let served = validated(&cluster.with_tls(&all), behind);
+    assert!(serves(&served, &first) && carries(&served, &first));
+    assert_eq!(told(&served), [("UnrelatedCA", ConditionStatus::True)]);
+}
+
+#[test]
+fn a_copy_of_a_certificate_that_is_its_own_ca_keeps_it_on_nodes() {
+    // openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 36500
+    // -subj /CN=registry.example.com -addext subjectAltName=DNS:registry.example.com
+    // -addext basicConstraints=critical,CA:FALSE
+    let chain = include_str!("fixtures/self-signed.crt");
+    let key = include_str!("fixtures/self-signed.key");
+    let parts = [("tls.crt", chain), ("tls.key", key), ("ca.crt", chain)];
+    let mut cluster = cluster(&own(&[NAME])).built();
+    copied(&mut cluster, &parts);
+    let kept = validated(&cluster.with_tls(&parts), ready);
+    assert_eq!(told(&kept), [("NotAnAuthority", ConditionStatus::False)]);
+    assert!(carries(&kept, &[chain.into(), key.into(), chain.into()]));
 }
