@@ -75,22 +75,27 @@ impl Context {
         cached.0.as_ref().ok().cloned()
     }
 
-    /// How many Registries were there before this one, those that cannot be read included.
+    /// How many Registries were there before this one, those that cannot be read included. A namespace counts no more
+    /// in all than it may have: what it has beyond that is refused, and must not take the places of others.
     pub fn older_than(&self, registry: &Registry) -> Older {
         let rank = |metadata: &ObjectMeta| {
             let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
             (created, metadata.namespace.clone(), metadata.name.clone())
         };
         let own = rank(&registry.metadata);
-        let mut older = Older::default();
+        let mut namespaces: HashMap<Option<String>, usize> = HashMap::new();
         for other in self.registries.state() {
             let metadata = other.meta();
             if metadata.deletion_timestamp.is_none() && rank(metadata) < own {
-                older.in_all += 1;
-                older.in_namespace += usize::from(metadata.namespace == registry.metadata.namespace);
+                *namespaces.entry(metadata.namespace.clone()).or_default() += 1;
             }
         }
-        older
+        let most = self.settings.limits.registries_per_namespace;
+        let own = namespaces.get(&registry.metadata.namespace);
+        Older {
+            in_namespace: own.copied().unwrap_or_default(),
+            in_all: namespaces.values().map(|count| most.min(*count)).sum(),
+        }
     }
 
     /// All Registries that can be read, as the cache has them.

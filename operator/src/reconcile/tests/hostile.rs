@@ -182,3 +182,21 @@ async fn what_was_taken_up_once_goes_on_when_there_are_too_many() {
         .await
         .expect("it was there before");
 }
+
+#[tokio::test]
+async fn what_a_namespace_has_beyond_its_share_takes_no_place_of_others() {
+    let fake = latest();
+    let (store, mut writer) = reflector::store();
+    for number in 0..1001 {
+        let registry: Registry = serde_json::from_value(json!({
+            "metadata": {"name": format!("tiny-{number}"), "namespace": "evil", "uid": format!("u-{number}"),
+                "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "spec": {"storage": {"emptyDir": {}}},
+        }))
+        .expect("it is a Registry");
+        writer.apply_watcher_event(&watcher::Event::Apply(DeserializeGuard(Ok(registry))));
+    }
+    reconcile(&fake.context_with(store), "registry", "images")
+        .await
+        .expect("twenty of them count");
+}
