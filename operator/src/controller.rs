@@ -46,6 +46,8 @@ const LAST_ROUNDS: Duration = Duration::from_secs(10);
 const WITHOUT_WATCH: Duration = Duration::from_secs(60);
 /// How many objects are listed at once.
 const PAGE: u32 = 50;
+/// The same for Registries, which come whole and may be large each.
+const REGISTRIES_PAGE: u32 = 5;
 /// Events come in bunches.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
@@ -168,7 +170,8 @@ fn registries_stream(
     writer: reflector::store::Writer<Guarded>,
     gone: Arc<Notify>,
 ) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
-    watcher(Api::<Guarded>::all(client.clone()), paged())
+    let paged = watcher::Config::default().page_size(REGISTRIES_PAGE);
+    watcher(Api::<Guarded>::all(client.clone()), paged)
         .default_backoff()
         .inspect_ok(move |event| {
             if matches!(event, watcher::Event::Delete(_)) {
@@ -190,7 +193,7 @@ fn registries_stream(
 fn with_triggers(
     controller: Controller<Guarded>,
     client: &Client,
-    settings: &Settings,
+    settings: &Arc<Settings>,
     registries: &Registries,
 ) -> Controller<Guarded> {
     let ours = || paged().labels(crate::names::OURS);
@@ -198,26 +201,30 @@ fn with_triggers(
     let namespaced =
         |namespace: &str| Api::<PartialObjectMeta<TrustBundle>>::namespaced(client.clone(), namespace);
     let controller = controller
-        .watches(metadata::<Deployment>(client), ours(), labelled)
+        .watches(metadata::<Deployment>(client), ours(), labelled(settings))
         // A pod says why it does not run; its Deployment does not.
-        .watches(metadata::<Pod>(client), ours(), labelled)
-        .watches(metadata::<Service>(client), ours(), labelled)
-        .watches(metadata::<ServiceAccount>(client), ours(), labelled)
-        .watches(metadata::<ConfigMap>(client), ours(), labelled)
-        .watches(metadata::<PodDisruptionBudget>(client), ours(), labelled)
+        .watches(metadata::<Pod>(client), ours(), labelled(settings))
+        .watches(metadata::<Service>(client), ours(), labelled(settings))
+        .watches(metadata::<ServiceAccount>(client), ours(), labelled(settings))
+        .watches(metadata::<ConfigMap>(client), ours(), labelled(settings))
+        .watches(
+            metadata::<PodDisruptionBudget>(client),
+            ours(),
+            labelled(settings),
+        )
         .watches(namespaced(&settings.agent_namespace), ours(), {
-            let registries = registries.clone();
-            move |bundle| sharing_host(&registries, &bundle)
+            let (settings, registries) = (settings.clone(), registries.clone());
+            move |bundle| sharing_host(&settings, &registries, &bundle)
         });
     // People's Secrets and claims carry no label of ours, and may be named before they exist.
-    let (secrets, claims) = (registries.clone(), registries.clone());
-    controller
-        .watches(metadata::<Secret>(client), all(), move |secret| {
-            naming_secret(&secrets, &secret)
-        })
-        .watches(metadata::<PersistentVolumeClaim>(client), all(), move |claim| {
-            naming_claim(&claims, &claim)
-        })
+    let controller = controller.watches(metadata::<Secret>(client), all(), {
+        let (settings, registries) = (settings.clone(), registries.clone());
+        move |secret| naming_secret(&settings, &registries, &secret)
+    });
+    controller.watches(metadata::<PersistentVolumeClaim>(client), all(), {
+        let (settings, registries) = (settings.clone(), registries.clone());
+        move |claim| naming_claim(&settings, &registries, &claim)
+    })
 }
 
 fn metadata<K: Resource<DynamicType = ()>>(client: &Client) -> Api<PartialObjectMeta<K>> {

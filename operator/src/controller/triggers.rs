@@ -22,16 +22,20 @@ use std::time::Duration;
 const GATHER: Duration = Duration::from_secs(1);
 
 /// The Registry that an object of ours was made for.
-pub(super) fn labelled<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> {
-    owner(&object)
+pub(super) fn labelled<K: Resource>(
+    settings: &Arc<Settings>,
+) -> impl Fn(PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> + Send + Sync + use<K> {
+    let settings = settings.clone();
+    move |object| owner(&settings, &object)
 }
 
 /// The Registries that name a Secret, and the one that it was made for.
 pub(super) fn naming_secret(
+    settings: &Settings,
     registries: &Registries,
     secret: &PartialObjectMeta<Secret>,
 ) -> Vec<ObjectRef<Guarded>> {
-    naming(registries, secret, |registry, name| {
+    naming(settings, registries, secret, |registry, name| {
         let spec = &registry.spec;
         let tls = spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
         let htpasswd = spec.auth.as_ref().and_then(|auth| auth.htpasswd.as_ref());
@@ -42,10 +46,11 @@ pub(super) fn naming_secret(
 
 /// The Registries that name a volume claim, and the one that it was made for.
 pub(super) fn naming_claim(
+    settings: &Settings,
     registries: &Registries,
     claim: &PartialObjectMeta<PersistentVolumeClaim>,
 ) -> Vec<ObjectRef<Guarded>> {
-    naming(registries, claim, |registry, name| {
+    naming(settings, registries, claim, |registry, name| {
         let claim = registry.spec.storage.persistent_volume_claim.as_ref();
         claim
             .and_then(|claim| claim.claim_name.as_ref())
@@ -55,6 +60,7 @@ pub(super) fn naming_claim(
 
 /// The Registry that a bundle was made for, and those that would bring the same host to nodes if they could.
 pub(super) fn sharing_host(
+    settings: &Settings,
     registries: &Registries,
     bundle: &PartialObjectMeta<TrustBundle>,
 ) -> Vec<ObjectRef<Guarded>> {
@@ -69,7 +75,7 @@ pub(super) fn sharing_host(
         .state_filter(|guarded| guarded.0.as_ref().is_ok_and(shares))
         .into_iter()
         .map(|guarded| ObjectRef::from_obj(&*guarded));
-    sharing.chain(owner(bundle)).collect()
+    sharing.chain(owner(settings, bundle)).collect()
 }
 
 /// Registries about whose nodes there is something new to tell.
@@ -125,6 +131,7 @@ pub(super) fn marks(
 }
 
 fn naming<K: Resource>(
+    settings: &Settings,
     registries: &Registries,
     object: &PartialObjectMeta<K>,
     names: impl Fn(&Registry, &str) -> bool,
@@ -136,21 +143,23 @@ fn naming<K: Resource>(
         .into_iter()
         .filter(|guarded| guarded.0.as_ref().is_ok_and(|registry| names(registry, name)))
         .map(|guarded| ObjectRef::from_obj(&*guarded));
-    naming.chain(owner(object)).collect()
+    naming.chain(owner(settings, object)).collect()
 }
 
-fn owner<K: Resource>(object: &PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> {
+/// Only where no tenant writes may an object be another namespace's: else anyone could keep a Registry of others awake.
+fn owner<K: Resource>(settings: &Settings, object: &PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> {
     let labels = object.metadata.labels.as_ref()?;
     let name = labels.get(REGISTRY_LABEL)?;
-    let namespace = labels
-        .get(REGISTRY_NAMESPACE_LABEL)
-        .or(object.metadata.namespace.as_ref())?;
-    Some(ObjectRef::new(name).within(namespace))
+    let own = object.metadata.namespace.as_ref()?;
+    let is_ours = [&settings.namespace, &settings.agent_namespace].contains(&own);
+    let elsewhere = labels.get(REGISTRY_NAMESPACE_LABEL).filter(|_| is_ours);
+    Some(ObjectRef::new(name).within(elsewhere.unwrap_or(own)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::tests::settings;
     use kube::core::DeserializeGuard;
     use kube::runtime::reflector;
     use serde_json::json;
@@ -171,9 +180,13 @@ mod tests {
     }
 
     fn woken(name: &str, labels: serde_json::Value) -> Vec<String> {
-        let secret = json!({"metadata": {"name": name, "namespace": "team", "labels": labels}});
+        woken_in("team", name, labels)
+    }
+
+    fn woken_in(namespace: &str, name: &str, labels: serde_json::Value) -> Vec<String> {
+        let secret = json!({"metadata": {"name": name, "namespace": namespace, "labels": labels}});
         let secret = serde_json::from_value(secret).expect("it is metadata");
-        named(naming_secret(&registries(), &secret))
+        named(naming_secret(&settings(), &registries(), &secret))
     }
 
     fn named(references: Vec<ObjectRef<Guarded>>) -> Vec<String> {
@@ -193,24 +206,23 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_made_for_a_registry_wakes_it_wherever_it_is() {
+    fn an_object_names_a_registry_of_another_namespace_only_where_no_tenant_writes() {
+        let labels = json!({REGISTRY_LABEL: "images", REGISTRY_NAMESPACE_LABEL: "far"});
+        let settings = settings();
+        for namespace in [&settings.namespace, &settings.agent_namespace] {
+            assert_eq!(woken_in(namespace, "x", labels.clone()), ["far/images"]);
+        }
+        assert_eq!(woken("x", labels), ["team/images"]);
         assert_eq!(woken("x", json!({REGISTRY_LABEL: "images"})), ["team/images"]);
-        assert_eq!(
-            woken(
-                "x",
-                json!({REGISTRY_LABEL: "images", REGISTRY_NAMESPACE_LABEL: "far"})
-            ),
-            ["far/images"]
-        );
     }
 
     #[test]
     fn a_host_that_becomes_free_wakes_everyone_who_waits_for_it() {
-        let bundle = json!({"metadata": {"name": "images.example.com.5000", "namespace": "nodes",
+        let bundle = json!({"metadata": {"name": "images.example.com.5000", "namespace": settings().agent_namespace,
             "labels": {REGISTRY_LABEL: "gone", REGISTRY_NAMESPACE_LABEL: "far"}}});
         let bundle = serde_json::from_value(bundle).expect("it is metadata");
         assert_eq!(
-            named(sharing_host(&registries(), &bundle)),
+            named(sharing_host(&settings(), &registries(), &bundle)),
             ["far/gone", "other/images", "team/images"]
         );
     }
