@@ -4,7 +4,7 @@
 //! it is now and the changes that led to it: a node that is some changes behind still counts for every host that
 //! those left alone, however fast someone else changes theirs.
 
-use roadstead_api::trust::{TrustBundleSpec, set_hash};
+use roadstead_api::trust::{Proof, TrustBundleSpec, set_hash};
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many changes are remembered. An agent that is further behind counts again when it has caught up.
@@ -21,6 +21,8 @@ pub(super) struct Sets {
     set: String,
     /// Those before it, the newest last.
     past: VecDeque<Past>,
+    /// The newest one as agents name it that do not know yet that a host may be idle. They carry all of it, too.
+    without_idle: String,
 }
 
 /// A set that was, as the difference from the one after it.
@@ -41,10 +43,16 @@ pub(super) struct View<'a> {
 impl Sets {
     /// Notes the bundles as they stand now.
     pub(super) fn record<'a>(&mut self, bundles: impl IntoIterator<Item = &'a TrustBundleSpec>) {
-        let contents: BTreeMap<String, String> = bundles
-            .into_iter()
-            .map(|bundle| (bundle.host.clone(), bundle.content_hash()))
-            .collect();
+        let (mut contents, mut without_idle) = (BTreeMap::new(), BTreeMap::new());
+        for bundle in bundles {
+            let proved = TrustBundleSpec {
+                proof: Proof::Required,
+                ..bundle.clone()
+            };
+            contents.insert(bundle.host.clone(), bundle.content_hash());
+            without_idle.insert(bundle.host.clone(), proved.content_hash());
+        }
+        self.without_idle = set_hash(&without_idle);
         let set = set_hash(&contents);
         if self.set == set {
             return;
@@ -69,7 +77,7 @@ impl Sets {
             sets: self,
             had: BTreeMap::new(),
         };
-        if self.set == set {
+        if self.set == set || self.without_idle == set {
             return Some(view);
         }
         for past in self.past.iter().rev() {
@@ -135,7 +143,7 @@ fn difference(before: &[(String, String)], after: &BTreeMap<String, String>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roadstead_api::trust::{Proof, RegistryReference};
+    use roadstead_api::trust::RegistryReference;
 
     fn bundle(host: &str, ca: &str) -> TrustBundleSpec {
         TrustBundleSpec {
@@ -176,6 +184,22 @@ mod tests {
         assert!(has(&sets, &old, &b));
         assert!(!has(&sets, &old, &new_b));
         assert!(has(&sets, &hash(&[&a, &new_b]), &new_b));
+    }
+
+    #[test]
+    fn an_agent_that_does_not_know_idle_hosts_carries_the_newest_set() {
+        let (serving, idle) = (bundle("a", "1"), bundle("b", "1"));
+        let told = TrustBundleSpec {
+            proof: Proof::NotExpected,
+            ..idle.clone()
+        };
+        let mut sets = Sets::default();
+        sets.record([&serving, &told]);
+        for set in [hash(&[&serving, &told]), hash(&[&serving, &idle])] {
+            assert!(has(&sets, &set, &serving) && has(&sets, &set, &told));
+        }
+        sets.record([&bundle("a", "2"), &told]);
+        assert!(!has(&sets, &hash(&[&serving, &idle]), &told));
     }
 
     #[test]
