@@ -5,6 +5,7 @@
 //! and how to clean them, and gives up waiting rather than holding up the uninstall. It is for one installation, and
 //! stops where that is not the one that is there any longer (`target`).
 
+mod pages;
 mod target;
 
 use crate::names::FINALIZER;
@@ -17,6 +18,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Client, ResourceExt as _};
+use pages::Pages;
 use roadstead_api::registry::{ConditionType, Registry};
 use roadstead_api::trust::{NodeTrust, TrustBundle, set_hash};
 use serde_json::json;
@@ -140,20 +142,15 @@ async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<
 async fn withdraw_trust(client: &Client) -> anyhow::Result<()> {
     let all: Api<Registry> = Api::all(client.clone());
     let mut failed = Vec::new();
-    for registry in all.list(&ListParams::default()).await? {
-        let Some(conditions) = untrusted(&registry) else {
-            continue;
-        };
-        let patch = json!({
-            "metadata": {"resourceVersion": registry.resource_version()},
-            "status": {"conditions": conditions, "nodes": null, "summary": summary(&conditions)},
-        });
-        let namespace = registry.namespace().unwrap_or_default();
-        let api: Api<Registry> = Api::namespaced(client.clone(), &namespace);
-        let name = registry.name_any();
-        let parameters = PatchParams::default();
-        if let Err(error) = api.patch_status(&name, &parameters, &Patch::Merge(patch)).await {
-            failed.push(format!("{namespace}/{name}: {error}"));
+    let mut pages = Pages::default();
+    while let Some(page) = pages.next() {
+        let listed = all.list(page).await?;
+        pages.turn(&listed.metadata);
+        for registry in &listed {
+            if let Err(error) = withdraw(client, registry).await {
+                let namespace = registry.namespace().unwrap_or_default();
+                failed.push(format!("{namespace}/{}: {error}", registry.name_any()));
+            }
         }
     }
     anyhow::ensure!(
@@ -162,6 +159,21 @@ async fn withdraw_trust(client: &Client) -> anyhow::Result<()> {
         failed.join(", ")
     );
     Ok(())
+}
+
+async fn withdraw(client: &Client, registry: &Registry) -> Result<(), kube::Error> {
+    let Some(conditions) = untrusted(registry) else {
+        return Ok(());
+    };
+    let patch = json!({
+        "metadata": {"resourceVersion": registry.resource_version()},
+        "status": {"conditions": conditions, "nodes": null, "summary": summary(&conditions)},
+    });
+    let api: Api<Registry> = Api::namespaced(client.clone(), &registry.namespace().unwrap_or_default());
+    let name = registry.name_any();
+    api.patch_status(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .map(drop)
 }
 
 /// The conditions with `NodesTrusted` taken back, unless that has been done or there is none.
@@ -185,10 +197,15 @@ fn untrusted(registry: &Registry) -> Option<Vec<Condition>> {
 async fn strip_finalizers(client: &Client) -> anyhow::Result<()> {
     let all: Api<Registry> = Api::all(client.clone());
     let mut failed = Vec::new();
-    for registry in all.list_metadata(&ListParams::default()).await? {
-        if let Err(error) = strip(client, &registry).await {
-            let namespace = registry.namespace().unwrap_or_default();
-            failed.push(format!("{namespace}/{}: {error}", registry.name_any()));
+    let mut pages = Pages::default();
+    while let Some(page) = pages.next() {
+        let listed = all.list_metadata(page).await?;
+        pages.turn(&listed.metadata);
+        for registry in &listed {
+            if let Err(error) = strip(client, registry).await {
+                let namespace = registry.namespace().unwrap_or_default();
+                failed.push(format!("{namespace}/{}: {error}", registry.name_any()));
+            }
         }
     }
     anyhow::ensure!(
@@ -254,4 +271,35 @@ async fn tell(client: &Client, settings: &Settings, unclean: &[String]) -> anyho
         );
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::tests::fake::Fake;
+
+    #[tokio::test]
+    async fn no_list_of_registries_is_in_memory_as_a_whole() {
+        const IMAGES: &str = "/apis/roadstead.dev/v1alpha1/namespaces/team/registries/images";
+        let fake = Fake::default();
+        fake.put(
+            IMAGES,
+            json!({"metadata": {"name": "images", "namespace": "team", "finalizers": [FINALIZER, "a/b"]},
+                "spec": {"storage": {"persistentVolumeClaim": {}}},
+                "status": {"conditions": [{"type": "NodesTrusted", "status": "True", "reason": "Trusted", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z"}]}}),
+        );
+        let client = fake.context().client;
+        strip_finalizers(&client).await.expect("finalizers come off");
+        withdraw_trust(&client).await.expect("trust is taken back");
+        let lists = fake
+            .requests()
+            .into_iter()
+            .filter(|path| path.contains("/registries?"));
+        let limits = lists.map(|path| path.contains("limit=20"));
+        assert_eq!(limits.collect::<Vec<_>>(), [true, true]);
+        assert_eq!(fake.condition(IMAGES, "NodesTrusted").1, UNINSTALLED);
+        let left = fake.get(IMAGES).expect("it is there");
+        assert_eq!(left["metadata"]["finalizers"], json!(["a/b"]));
+    }
 }

@@ -3,14 +3,18 @@
 //! A Job may start late: when its account is made again by the next install, or on a node that comes back. What it
 //! finds then is not what it was made for.
 
+use super::pages::Pages;
 use crate::mark::{self, Installed};
 use crate::settings::Settings;
 use anyhow::{Context as _, bail};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{Api, ListParams};
+use kube::api::Api;
+use kube::core::PartialObjectMeta;
 use kube::{Client, ResourceExt as _};
+use roadstead_api::trust::{NodeTrust, TrustBundle};
+use std::collections::BTreeSet;
 
 /// What `kubectl apply` of a whole rendered chart makes, it makes within this.
 const TOGETHER: SignedDuration = SignedDuration::from_secs(60);
@@ -112,30 +116,67 @@ fn judge(installed: &Installed, job_created: Option<Timestamp>) -> Result<(), No
     Ok(())
 }
 
+/// Labels are anyone's to write, so a Deployment counts only where bundles or nodes carry its installation.
 async fn neighbour(client: &Client, settings: &Settings) -> Result<Option<String>, kube::Error> {
+    let mut others = BTreeSet::new();
+    let is_other = |installation: &String| *installation != settings.installation;
+    let bundles: Api<TrustBundle> = Api::all(client.clone());
+    let mut pages = Pages::default();
+    while let Some(page) = pages.next() {
+        let listed = bundles.list(page).await?;
+        pages.turn(&listed.metadata);
+        others.extend(
+            listed
+                .items
+                .into_iter()
+                .map(|bundle| bundle.spec.installation)
+                .filter(is_other),
+        );
+    }
+    let trusts: Api<NodeTrust> = Api::all(client.clone());
+    let mut pages = Pages::default();
+    while let Some(page) = pages.next() {
+        let listed = trusts.list(page).await?;
+        pages.turn(&listed.metadata);
+        others.extend(
+            listed
+                .items
+                .into_iter()
+                .map(|trust| trust.spec.installation)
+                .filter(is_other),
+        );
+    }
+    if others.is_empty() {
+        return Ok(None);
+    }
     let deployments: Api<Deployment> = Api::all(client.clone());
-    let found = deployments.list(&ListParams::default().labels(OPERATORS)).await?;
-    let of_roadstead = |deployment: &&Deployment| {
-        let chart = deployment
-            .labels()
-            .get("helm.sh/chart")
-            .map(String::as_str)
-            .unwrap_or_default();
-        chart.starts_with("roadstead-")
-    };
-    let place = |deployment: &Deployment| (deployment.namespace().unwrap_or_default(), deployment.name_any());
-    let own = (settings.namespace.clone(), settings.operator_deployment.clone());
-    Ok(found
-        .iter()
-        .filter(of_roadstead)
-        .map(place)
-        .find(|place| *place != own)
-        .map(|(namespace, name)| format!("{namespace}/{name}")))
+    let mut pages = Pages::of(OPERATORS);
+    while let Some(page) = pages.next() {
+        let listed = deployments.list_metadata(page).await?;
+        pages.turn(&listed.metadata);
+        let found = listed
+            .iter()
+            .find(|deployment| others.contains(&installation_of(deployment)));
+        if let Some(found) = found {
+            let namespace = found.namespace().unwrap_or_default();
+            return Ok(Some(format!("{namespace}/{}", found.name_any())));
+        }
+    }
+    Ok(None)
+}
+
+/// As its bundles would name it: release namespace and release.
+fn installation_of(operator: &PartialObjectMeta<Deployment>) -> String {
+    let release = operator.labels().get("app.kubernetes.io/instance");
+    let namespace = operator.namespace().unwrap_or_default();
+    format!("{namespace}/{}", release.map(String::as_str).unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::tests::fake::Fake;
+    use serde_json::json;
 
     fn installed(created: i64, knows_hooks: bool) -> Installed {
         Installed {
@@ -161,5 +202,37 @@ mod tests {
     fn a_job_that_was_applied_with_the_rest_uninstalls_nothing() {
         assert!(judge(&installed(100, false), at(101)).is_err());
         assert!(judge(&installed(100, false), at(1000)).is_ok());
+    }
+
+    fn put_operator(fake: &Fake) {
+        fake.put(
+            "/apis/apps/v1/namespaces/tenant/deployments/roadstead-operator",
+            json!({"metadata": {"name": "roadstead-operator", "namespace": "tenant", "labels": {
+                "app.kubernetes.io/component": "operator", "app.kubernetes.io/instance": "roadstead",
+                "helm.sh/chart": "roadstead-1.0.0"}}}),
+        );
+    }
+
+    async fn neighbour_in(fake: &Fake) -> Option<String> {
+        let context = fake.context();
+        let neighbour = neighbour(&context.client, &context.settings).await;
+        neighbour.expect("the API server answers")
+    }
+
+    #[tokio::test]
+    async fn a_deployment_with_labels_alone_is_no_other_installation() {
+        let fake = Fake::default();
+        put_operator(&fake);
+        assert_eq!(neighbour_in(&fake).await, None);
+        fake.put(
+            "/apis/roadstead.dev/v1alpha1/namespaces/tenant-nodes/trustbundles/a.b.svc.5000",
+            json!({"metadata": {"name": "a.b.svc.5000", "namespace": "tenant-nodes"},
+                "spec": {"installation": "tenant/roadstead", "host": "a.b.svc:5000", "ca": "pem",
+                    "registry": {"namespace": "b", "name": "a", "uid": "u"}}}),
+        );
+        assert_eq!(
+            neighbour_in(&fake).await.as_deref(),
+            Some("tenant/roadstead-operator")
+        );
     }
 }

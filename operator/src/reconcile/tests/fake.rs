@@ -200,6 +200,8 @@ impl State {
             "/pods",
             "/secrets",
             "/trustbundles",
+            "/nodetrusts",
+            "/deployments",
             "/registries",
             "/events",
             "/storageclasses",
