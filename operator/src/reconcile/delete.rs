@@ -9,7 +9,7 @@ use super::validate::{Ownership, ownership};
 use crate::context::Context;
 use crate::names::{FINALIZER, OURS, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};
 use kube::ResourceExt as _;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
 use roadstead_api::registry::{DeletionPolicy, Registry};
 use serde_json::json;
 
@@ -21,9 +21,10 @@ pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(
     }
     let id = RegistryId::of(registry);
     let keys = Keys::of(&id, &context.settings);
-    keep_data(context, registry, &keys.data).await?;
+    // First: nodes must not go on trusting it because a later step is refused.
     let bundles = Key::new(Kind::TrustBundle, &context.settings.agent_namespace, "");
     remove_ours(context, &id, &bundles).await?;
+    keep_data(context, registry, &id, &keys.data).await?;
     remove_ours(context, &id, &keys.authority).await?;
     let left = finalizers
         .into_iter()
@@ -37,7 +38,12 @@ pub(super) async fn clean_up(context: &Context, registry: &Registry) -> Result<(
 
 /// An owner reference from the time of another `deletionPolicy` would take the images along. A round takes it off, but
 /// the last round may have been before the policy changed: the Registry was paused, refused, or deleted at once.
-async fn keep_data(context: &Context, registry: &Registry, data: &Key) -> Result<(), kube::Error> {
+async fn keep_data(
+    context: &Context,
+    registry: &Registry,
+    id: &RegistryId,
+    data: &Key,
+) -> Result<(), kube::Error> {
     let spec = &registry.spec;
     let claim = spec.storage.persistent_volume_claim.as_ref();
     let made_by_us = claim.is_some_and(|claim| claim.claim_name.is_none());
@@ -48,6 +54,9 @@ async fn keep_data(context: &Context, registry: &Registry, data: &Key) -> Result
     let Some(claim) = api.get_opt(&data.name).await? else {
         return Ok(());
     };
+    if !is_ours(context, id, data, &claim) {
+        return Ok(());
+    }
     let owners = claim.owner_references();
     let left: Vec<_> = owners
         .iter()
@@ -82,12 +91,16 @@ async fn remove_ours(context: &Context, id: &RegistryId, place: &Key) -> Result<
     for object in listed {
         let name = object.metadata.name.clone().unwrap_or_default();
         let key = Key::new(place.kind, &place.namespace, &name);
-        let value = serde_json::to_value(object).expect("an object that was read as JSON is written as JSON");
-        if ownership(&value, &key, id, &context.settings.installation) == Ownership::Ours {
+        if is_ours(context, id, &key, &object) {
             remove(context, &key).await?;
         }
     }
     Ok(())
+}
+
+fn is_ours(context: &Context, id: &RegistryId, key: &Key, object: &DynamicObject) -> bool {
+    let value = serde_json::to_value(object).expect("an object that was read as JSON is written as JSON");
+    ownership(&value, key, id, &context.settings.installation) == Ownership::Ours
 }
 
 async fn remove(context: &Context, key: &Key) -> Result<(), kube::Error> {

@@ -193,6 +193,33 @@ async fn a_registry_that_goes_takes_its_bundles_and_its_ca_along() {
     );
 }
 
+#[tokio::test]
+async fn a_claim_that_cannot_be_written_keeps_no_bundle_and_one_of_somebody_else_nothing_at_all() {
+    const CLAIM: &str = "/api/v1/namespaces/registry/persistentvolumeclaims/images-data";
+    for (is_ours, is_let_go) in [(true, false), (false, true)] {
+        let fake = minimal();
+        settled(&fake).await;
+        change(&fake, CLAIM, |claim| {
+            claim["metadata"]["ownerReferences"] = json!([{"apiVersion": "roadstead.dev/v1alpha1",
+                "kind": "Registry", "name": "images", "uid": "u-1", "controller": true}]);
+            if !is_ours {
+                claim["metadata"]["labels"] = json!({});
+            }
+        });
+        change(&fake, REGISTRY, |registry| {
+            registry["metadata"]["deletionTimestamp"] = json!("2026-11-23T00:00:00Z")
+        });
+        fake.refuse(Some(fake::Refusal {
+            path: CLAIM,
+            code: 403,
+            message: "denied by a policy",
+            concerns: |_| true,
+        }));
+        assert_eq!(round(&fake).await.is_ok(), is_let_go, "ours: {is_ours}");
+        assert!(fake.paths().iter().all(|path| !path.starts_with(BUNDLES)));
+    }
+}
+
 /// The CA of a Registry that is gone, as an operator leaves it whose finalizer was taken off.
 async fn authority_of(uid: &str) -> Value {
     let former = minimal();
