@@ -130,7 +130,10 @@ pub async fn run(
         () = rounds => {}
         () = sweep::run(&requests, &settings, &gone) => {}
         () = late => tracing::warn!("ends before all rounds are done: the next one does them anew"),
-        () = leaving::run(&requests, &watches, &settings, &is_leaving) => {}
+        () = leaving::run(&requests, &watches, &settings, &is_leaving) => {
+            watching_nodes.abort();
+            anyhow::bail!("the operator's Deployment is there again: starts anew");
+        }
     }
     watching_nodes.abort();
     Ok(())

@@ -27,12 +27,13 @@ impl Leaving {
     }
 }
 
-/// Waits for a sign, takes back what nobody else would, and never ends.
+/// Waits for a sign and takes back what nobody else would. It ends when the Deployment is there again: this operator has
+/// to start anew then.
 pub async fn run(client: &Client, watches: &Client, settings: &Settings, leaving: &Leaving) {
     let deployments = Api::<PartialObjectMeta<Deployment>>::namespaced(watches.clone(), &settings.namespace);
     let namespaces = Api::<PartialObjectMeta<Namespace>>::all(watches.clone());
     let for_good = tokio::select! {
-        () = going(deployments, &settings.operator_deployment) => false,
+        () = going(deployments.clone(), &settings.operator_deployment) => false,
         () = going(namespaces, &settings.namespace) => true,
     };
     let what = match for_good {
@@ -48,7 +49,10 @@ pub async fn run(client: &Client, watches: &Client, settings: &Settings, leaving
     tracing::warn!("{why}");
     let _ = leaving.0.set(why);
     uninstall::without_the_hook(client, settings, for_good).await;
-    std::future::pending().await
+    match for_good {
+        true => std::future::pending().await,
+        false => back(deployments, &settings.operator_deployment).await,
+    }
 }
 
 /// Waits until an object that is there is deleted.
@@ -56,17 +60,67 @@ async fn going<K>(api: Api<K>, name: &str)
 where
     K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
 {
+    sign(api, name, |event| match event {
+        Event::Delete(_) => true,
+        Event::Apply(object) | Event::InitApply(object) => object.meta().deletion_timestamp.is_some(),
+        Event::Init | Event::InitDone => false,
+    })
+    .await
+}
+
+/// Waits until there is an object that is not being deleted.
+async fn back<K>(api: Api<K>, name: &str)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    sign(api, name, |event| match event {
+        Event::Apply(object) | Event::InitApply(object) => object.meta().deletion_timestamp.is_none(),
+        Event::Delete(_) | Event::Init | Event::InitDone => false,
+    })
+    .await
+}
+
+async fn sign<K>(api: Api<K>, name: &str, is_sign: impl Fn(Event<K>) -> bool)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
     let this_one = watcher::Config::default().fields(&format!("metadata.name={name}"));
     let events = watcher(api, this_one).default_backoff();
-    let signs = events.filter_map(async |event| match event {
-        Ok(Event::Delete(_)) => Some(()),
-        Ok(Event::Apply(object) | Event::InitApply(object)) => {
-            object.meta().deletion_timestamp.is_some().then_some(())
-        }
-        Ok(Event::Init | Event::InitDone) | Err(_) => None,
-    });
+    let signs = events.filter_map(async |event| event.is_ok_and(&is_sign).then_some(()));
     let mut signs = Box::pin(signs);
     if signs.next().await.is_none() {
         std::future::pending().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reconcile::tests::fake::Fake;
+    use serde_json::json;
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn an_operator_is_back_when_its_deployment_is_and_stays() {
+        let fake = Fake::default();
+        let is_back = async || {
+            let client = fake.context().client;
+            let deployments = Api::<PartialObjectMeta<Deployment>>::namespaced(client, "system");
+            timeout(Duration::from_millis(200), back(deployments, "operator"))
+                .await
+                .is_ok()
+        };
+        assert!(!is_back().await, "there is none");
+        let mut deployment = json!({"metadata": {"name": "operator", "namespace": "system",
+            "deletionTimestamp": "2026-11-01T00:00:00Z"}});
+        fake.put(
+            "/apis/apps/v1/namespaces/system/deployments/operator",
+            deployment.clone(),
+        );
+        assert!(!is_back().await, "it is being deleted");
+        deployment["metadata"]["deletionTimestamp"] = json!(null);
+        fake.put("/apis/apps/v1/namespaces/system/deployments/operator", deployment);
+        assert!(is_back().await);
     }
 }
