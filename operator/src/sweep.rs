@@ -9,13 +9,14 @@ use crate::settings::Settings;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::PartialObjectMeta;
 use kube::{Client, Resource, ResourceExt as _};
 use roadstead_api::registry::Registry;
 use roadstead_api::trust::TrustBundle;
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::sync::Notify;
 
@@ -57,6 +58,10 @@ async fn sweep(client: &Client, settings: &Settings, now: Timestamp) -> Result<(
         }
     }
     for authority in &authorities.items {
+        if let Some(uid) = wanted.missing_uid(authority) {
+            set_uid(&secrets, authority, uid).await?;
+            continue;
+        }
         let since = orphaned_since(authority);
         match (wanted.has(authority), since) {
             (true, None) => {}
@@ -75,7 +80,7 @@ async fn sweep(client: &Client, settings: &Settings, now: Timestamp) -> Result<(
 #[derive(Default)]
 struct Wanted {
     uids: BTreeSet<String>,
-    names: BTreeSet<(String, String)>,
+    names: BTreeMap<(String, String), ObjectMeta>,
 }
 
 impl Wanted {
@@ -87,9 +92,13 @@ impl Wanted {
             let listed = registries.list_metadata(&page).await?;
             for registry in &listed.items {
                 wanted.uids.extend(registry.uid());
-                wanted
-                    .names
-                    .insert((registry.namespace().unwrap_or_default(), registry.name_any()));
+                let name = (registry.namespace().unwrap_or_default(), registry.name_any());
+                let identity = ObjectMeta {
+                    uid: registry.uid(),
+                    creation_timestamp: registry.creation_timestamp(),
+                    ..ObjectMeta::default()
+                };
+                wanted.names.insert(name, identity);
             }
             match listed.metadata.continue_.filter(|next| !next.is_empty()) {
                 Some(next) => page = page.continue_token(&next),
@@ -98,15 +107,34 @@ impl Wanted {
         }
     }
 
-    /// What has no UID yet was made by an operator that set none: its Registry sets it in its next round.
+    /// What has no UID yet was made by an operator that set none, and is judged by name.
     fn has<K: Resource<DynamicType = ()>>(&self, object: &PartialObjectMeta<K>) -> bool {
-        let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
         match object.labels().get(REGISTRY_UID_LABEL) {
             Some(uid) => self.uids.contains(uid),
-            None => self
-                .names
-                .contains(&(label(REGISTRY_NAMESPACE_LABEL), label(REGISTRY_LABEL))),
+            None => self.of_that_name(object).is_some(),
         }
+    }
+
+    /// The UID that a CA lacks: of the Registry of that name, unless that is the younger of the two.
+    fn missing_uid(&self, authority: &PartialObjectMeta<Secret>) -> Option<&str> {
+        if authority.labels().contains_key(REGISTRY_UID_LABEL) {
+            return None;
+        }
+        let registry = self.of_that_name(authority)?;
+        let (asked, made) = (
+            registry.creation_timestamp.as_ref()?,
+            authority.creation_timestamp()?,
+        );
+        registry.uid.as_deref().filter(|_| asked.0 <= made.0)
+    }
+
+    fn of_that_name<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &PartialObjectMeta<K>,
+    ) -> Option<&ObjectMeta> {
+        let label = |name: &str| object.labels().get(name).cloned().unwrap_or_default();
+        self.names
+            .get(&(label(REGISTRY_NAMESPACE_LABEL), label(REGISTRY_LABEL)))
     }
 }
 
@@ -129,6 +157,23 @@ async fn mark(
         orphaned = since.is_some(),
         "marked the CA of a Registry"
     );
+    let patched = secrets
+        .patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch))
+        .await;
+    unless_gone(patched.map(drop))
+}
+
+/// Without it a later Registry of that name could not be told from the one that this CA was made for.
+async fn set_uid(
+    secrets: &Api<Secret>,
+    authority: &PartialObjectMeta<Secret>,
+    uid: &str,
+) -> Result<(), kube::Error> {
+    let patch = json!({"metadata": {
+        "labels": {REGISTRY_UID_LABEL: uid},
+        "resourceVersion": authority.resource_version(),
+    }});
+    let name = authority.name_any();
     let patched = secrets
         .patch_metadata(&name, &PatchParams::default(), &Patch::Merge(patch))
         .await;
@@ -247,6 +292,30 @@ mod tests {
         let fake = with_remains(None, "roadstead-system/roadstead");
         put_registry(&fake, "any");
         assert_eq!(swept(&fake, 0).await, [true, true]);
+    }
+
+    #[tokio::test]
+    async fn a_ca_without_a_uid_gets_that_of_its_registry_once() {
+        for (made, expected) in [
+            ("2026-11-02T00:00:00Z", json!("u")),
+            ("2026-10-31T00:00:00Z", Value::Null),
+        ] {
+            let fake = with_remains(None, "roadstead-system/roadstead");
+            let mut authority = fake.get(AUTHORITY).expect("it is there");
+            authority["metadata"]["creationTimestamp"] = json!(made);
+            fake.put(AUTHORITY, authority);
+            fake.put(
+                REGISTRY,
+                json!({"metadata": {"name": "images", "namespace": "team", "uid": "u",
+                    "creationTimestamp": "2026-11-01T00:00:00Z"}}),
+            );
+            swept(&fake, 0).await;
+            let authority = fake.get(AUTHORITY).expect("it stays");
+            assert_eq!(authority["metadata"]["labels"][REGISTRY_UID_LABEL], expected);
+            fake.writes();
+            swept(&fake, 0).await;
+            assert_eq!(fake.writes(), Vec::<String>::new());
+        }
     }
 
     #[tokio::test]
