@@ -1,7 +1,8 @@
 //! A port that anyone in the cluster can reach: the accepting loop has the limits, and the routes know nothing of them.
 //!
-//! A connection brings one request. Whoever opens many gets no more than its share, and when all places are taken the
-//! oldest connection of whoever has the most makes room: the kubelet's probe always finds one.
+//! A connection brings one request. A new one is always admitted: where its address has its share already, the oldest of
+//! that address makes room, for a local user has the same address as the kubelet; and when all places are taken, the
+//! oldest of whoever has the most.
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -62,13 +63,11 @@ impl Connections {
         }
     }
 
-    /// A connection that is not admitted is closed.
     fn admit(&mut self, stream: TcpStream, address: IpAddr, routes: &Router) {
         self.open.retain(|open| !open.task.is_finished());
         if self.count(address) >= self.limits.per_address {
-            return;
-        }
-        if self.open.len() >= self.limits.in_all {
+            self.close_oldest(address);
+        } else if self.open.len() >= self.limits.in_all {
             self.make_room();
         }
         let task = tokio::spawn(answer(stream, routes.clone())).abort_handle();
@@ -80,6 +79,12 @@ impl Connections {
         let most = counts.iter().max();
         let oldest = counts.iter().position(|count| Some(count) == most);
         if let Some(index) = oldest {
+            self.open.remove(index).task.abort();
+        }
+    }
+
+    fn close_oldest(&mut self, address: IpAddr) {
+        if let Some(index) = self.open.iter().position(|open| open.address == address) {
             self.open.remove(index).task.abort();
         }
     }
