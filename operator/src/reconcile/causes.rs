@@ -2,12 +2,14 @@
 //! provisioner, the registry itself.
 //!
 //! - `pods`: why there are too few of them; `claim`: why it has no volume; `events`: what was said about an object
+//! - `pages`: reads lists that others may make large
 //!
 //! Conditions tell symptoms by themselves. What is asked here is asked only where there is something to explain, but for
 //! the pods, which also tell whether they can write.
 
 mod claim;
 mod events;
+mod pages;
 mod pods;
 
 use super::live::Live;
@@ -63,15 +65,14 @@ pub(super) async fn look(
 }
 
 /// Others may put its labels on pods of theirs, as many and as large as they like.
-const MOST_PODS: u32 = 32;
+const MOST_PODS: usize = 32;
 
 async fn pods_of(context: &Context, validated: &Validated) -> Result<Vec<Pod>, kube::Error> {
     let id = &validated.id;
     let api: Api<Pod> = Api::namespaced(context.client.clone(), &id.namespace);
-    let mut pods = api
-        .list(&ListParams::default().labels(&id.pod_selector()).limit(MOST_PODS))
-        .await?
-        .items;
+    let query = ListParams::default().labels(&id.pod_selector());
+    let mut pods = Vec::new();
+    pages::each(&api, query, MOST_PODS, |pod| pods.push(pods::stripped(pod))).await?;
     pods.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
     Ok(pods)
 }

@@ -1,12 +1,15 @@
 //! What was said about an object, and when it was said last.
 
+use super::pages;
 use crate::context::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};
 
 /// An object has a few kinds of Events, each of which is counted up.
-const MOST: u32 = 100;
+const MOST: usize = 100;
+/// The most characters that are kept of what was said, as many as Kubernetes' own parts say.
+const LONGEST: usize = 1024;
 
 /// The newest warning about the object of this UID, as `Reason: message`.
 pub(super) async fn newest_warning(
@@ -17,16 +20,38 @@ pub(super) async fn newest_warning(
     let Some(uid) = uid else { return Ok(None) };
     let api: Api<Event> = Api::namespaced(context.client.clone(), namespace);
     let about = format!("type=Warning,involvedObject.uid={uid}");
-    let events = api
-        .list(&ListParams::default().fields(&about).limit(MOST))
-        .await?;
-    Ok(newest(&events.items))
+    let mut newest = None;
+    let query = ListParams::default().fields(&about);
+    pages::each(&api, query, MOST, |event| {
+        newest = Some(newer(newest.take(), &event));
+    })
+    .await?;
+    Ok(newest.and_then(|said| said.what))
 }
 
-fn newest(events: &[Event]) -> Option<String> {
-    let newest = events.iter().max_by_key(|event| said_at(event))?;
-    let reason = newest.reason.as_deref()?;
-    Some(super::pods::told(reason, newest.message.as_deref()))
+/// What one Event says.
+struct Said {
+    at: Option<Timestamp>,
+    what: Option<String>,
+}
+
+fn newer(before: Option<Said>, event: &Event) -> Said {
+    let at = said_at(event);
+    match before {
+        Some(before) if before.at > at => before,
+        _ => Said {
+            at,
+            what: event.reason.as_deref().map(|reason| {
+                let message = event.message.as_deref().map(start);
+                super::pods::told(start(reason), message)
+            }),
+        },
+    }
+}
+
+fn start(text: &str) -> &str {
+    let end = text.char_indices().nth(LONGEST).map(|(end, _)| end);
+    end.map_or(text, |end| &text[..end])
 }
 
 fn said_at(event: &Event) -> Option<Timestamp> {
@@ -69,11 +94,23 @@ mod tests {
                     "series": {"count": 2, "lastObservedTime": "2026-11-28T01:01:00.000000Z"}}),
             ),
         ];
+        let newest = |events: &[Event]| {
+            let newest = events
+                .iter()
+                .fold(None, |before, event| Some(newer(before, event)));
+            newest.and_then(|said| said.what)
+        };
         assert_eq!(newest(&events).as_deref(), Some("FailedMount: it says why"));
         assert_eq!(
             newest(&events[..1]).as_deref(),
             Some("FailedScheduling: it says why")
         );
         assert_eq!(newest(&[]), None);
+        let long = Event {
+            message: Some("é".repeat(2000)),
+            ..events[0].clone()
+        };
+        let told = newest(&[long]).expect("it says something");
+        assert_eq!(told, format!("FailedScheduling: {}", "é".repeat(LONGEST)));
     }
 }

@@ -6,7 +6,8 @@ use crate::names::RegistryId;
 use crate::reconcile::validate::Validated;
 use crate::stores::ADMIN_PORT;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod, PodSpec};
+use kube::api::ObjectMeta;
 use std::net::SocketAddr;
 
 /// The first reason that there is.
@@ -39,6 +40,26 @@ pub(super) async fn why_not_ready(
         }
     }
     Ok(None)
+}
+
+/// What is asked about a pod. Of the rest, people decide how much it is.
+pub(super) fn stripped(pod: Pod) -> Pod {
+    let metadata = ObjectMeta {
+        name: pod.metadata.name,
+        uid: pod.metadata.uid,
+        owner_references: pod.metadata.owner_references,
+        ..ObjectMeta::default()
+    };
+    let spec = pod.spec.map(|spec| PodSpec {
+        node_name: spec.node_name,
+        host_network: spec.host_network,
+        ..PodSpec::default()
+    });
+    Pod {
+        metadata,
+        spec,
+        status: pod.status,
+    }
 }
 
 /// Where pods that serve say whether they can write. Only those of our Deployment: whoever may make pods may label them.
@@ -275,7 +296,8 @@ mod tests {
             make(&json!([]), false, "True"),
             make(&owned, true, "True"),
             make(&owned, false, "False"),
-        ];
+        ]
+        .map(stripped);
         assert_eq!(addresses(&pods), [SocketAddr::from(([10, 0, 0, 9], ADMIN_PORT))]);
     }
 }

@@ -34,7 +34,7 @@ fn is_harmless(request: &str) -> bool {
             "force=",
             "labelSelector=",
             "fieldSelector=",
-            "limit=32",
+            "limit=4",
             "limit=64",
         ]
         .iter()

@@ -1,0 +1,70 @@
+//! Lists of objects that others may make as large as they like: a few at a time are in memory.
+
+use kube::Api;
+use kube::api::ListParams;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+
+const PAGE: u32 = 4;
+
+/// Gives `take` each object that `query` finds, up to about `most`.
+pub(super) async fn each<K>(
+    api: &Api<K>,
+    query: ListParams,
+    most: usize,
+    mut take: impl FnMut(K),
+) -> Result<(), kube::Error>
+where
+    K: Clone + DeserializeOwned + Debug,
+{
+    let mut query = query.limit(PAGE);
+    let mut seen = 0;
+    while seen < most {
+        let page = api.list(&query).await?;
+        seen += page.items.len();
+        let next = page.metadata.continue_.filter(|next| !next.is_empty());
+        page.items.into_iter().for_each(&mut take);
+        match next {
+            Some(next) => query = query.continue_token(&next),
+            None => break,
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::Pod;
+    use kube::Client;
+    use kube::client::Body;
+    use serde_json::json;
+    use std::convert::Infallible;
+
+    /// Every page has four, and another one after it.
+    fn endless() -> Api<Pod> {
+        let service = tower::service_fn(|request: http::Request<Body>| async move {
+            let query = request.uri().query().unwrap_or_default();
+            assert!(query.contains("limit=4"), "{query}");
+            let page = match query.contains("continue=next") {
+                true => 2,
+                false => 1,
+            };
+            let pod = json!({"metadata": {"name": format!("of-page-{page}")}});
+            let list = json!({"metadata": {"continue": "next"}, "items": [pod, pod, pod, pod]});
+            Ok::<_, Infallible>(http::Response::new(Body::from(list.to_string().into_bytes())))
+        });
+        Api::namespaced(Client::new(service, "default"), "registry")
+    }
+
+    #[tokio::test]
+    async fn a_list_without_an_end_is_read_in_small_pages_up_to_the_bound() {
+        let mut names = Vec::new();
+        each(&endless(), ListParams::default(), 8, |pod: Pod| {
+            names.extend(pod.metadata.name);
+        })
+        .await
+        .expect("every page is there");
+        assert_eq!(names, [["of-page-1"; 4], ["of-page-2"; 4]].concat());
+    }
+}
