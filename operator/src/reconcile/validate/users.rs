@@ -7,10 +7,12 @@ use crate::reconcile::live::Key;
 use crate::reconcile::observe::{Keys, Observed, Source};
 use k8s_openapi::api::core::v1::Secret;
 use roadstead_api::registry::ConditionType;
-use roadstead_pki::htpasswd::{Htpasswd, check_line};
+use roadstead_pki::htpasswd::check_line;
 
 /// The shortest password of a generated user that is left as it is.
 const SHORTEST: usize = 16;
+/// How many bad lines are told. A file may have half a million.
+const TOLD: usize = 3;
 /// On the htpasswd Secret: [`seal`].
 pub(in crate::reconcile) const SEAL: &str = "roadstead.dev/generated-users";
 
@@ -115,9 +117,11 @@ fn people(source: &Source<Secret>, namespace: &str) -> Result<Vec<String>, (&'st
             ),
         ));
     };
-    if let Err(problems) = Htpasswd::parse(&text) {
-        let told: Vec<_> = problems.iter().take(3).map(ToString::to_string).collect();
-        let more = match problems.len().saturating_sub(told.len()) {
+    let mut problems =
+        lines(&text).filter_map(|(number, line)| Some(format!("line {number}: {}", check_line(line).err()?)));
+    let told: Vec<_> = problems.by_ref().take(TOLD).collect();
+    if !told.is_empty() {
+        let more = match problems.count() {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
@@ -162,7 +166,9 @@ fn user_of(line: &str) -> Option<&str> {
 
 /// The lines that count, with their numbers.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
+    // Editors of Windows begin a file with a byte order mark.
+    text.trim_start_matches('\u{feff}')
+        .lines()
         .enumerate()
         .map(|(index, line)| (index + 1, line.trim()))
         .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
@@ -218,6 +224,16 @@ mod tests {
             !message.contains("{SHA}x"),
             "no part of a password is told: {message}"
         );
+    }
+
+    #[test]
+    fn of_many_bad_lines_a_few_are_told_and_the_rest_counted() {
+        let (_, message) = people_of(&source(&"x\n".repeat(500_000))).expect_err("no line is one");
+        assert!(
+            message.contains("line 3: ") && !message.contains("line 4"),
+            "{message}"
+        );
+        assert!(message.ends_with("; and 499997 more"), "{message}");
     }
 
     #[test]
