@@ -57,8 +57,9 @@ pub(super) fn vouched(headers: &HeaderMap, peer: IpAddr, trusted: &[IpNet]) -> I
     client
 }
 
-/// Every address that was passed on, the client's first. A proxy that writes one header passes the other on as its
-/// client sent it: where they differ, neither counts.
+/// Every address that was passed on, the client's first. `X-Forwarded-For` is what proxies add to, and `Forwarded` counts
+/// only where it is absent: a client could send either beside the one that its proxy writes. `X-Real-Ip` has no place for
+/// what a proxy saw before another, and is passed on by many as the client sent it.
 fn chain(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
     let each = |name: &HeaderName, read: fn(&str) -> Option<&str>| -> Vec<Option<IpAddr>> {
         let lines = headers.get_all(name).into_iter();
@@ -68,16 +69,10 @@ fn chain(headers: &HeaderMap) -> Vec<Option<IpAddr>> {
             .map(|element| address(read(element)?))
             .collect()
     };
-    let (old, new) = (
-        each(&FOR, |line| Some(line)),
-        each(&FORWARDED, |element| parameter(element, "for")),
-    );
-    match (old.is_empty(), new.is_empty()) {
-        (true, true) => each(&REAL_IP, |line| Some(line)),
-        (false, true) => old,
-        (true, false) => new,
-        (false, false) if old == new => old,
-        (false, false) => Vec::new(),
+    if headers.contains_key(FOR) {
+        each(&FOR, |line| Some(line))
+    } else {
+        each(&FORWARDED, |element| parameter(element, "for"))
     }
 }
 
@@ -170,11 +165,17 @@ mod tests {
                 "fd00::1",
                 "2001:db8::7",
             ),
-            (&[("x-real-ip", "192.0.2.7")], "10.0.0.1", "192.0.2.7"),
+            (&[("x-real-ip", "192.0.2.7")], "10.0.0.1", "10.0.0.1"),
+            // The client sent the others.
             (
-                &[(old, "192.0.2.99"), (new, "for=192.0.2.7")],
+                &[(old, "192.0.2.7"), (new, "for=192.0.2.99")],
                 "10.0.0.1",
+                "192.0.2.7",
+            ),
+            (
+                &[(old, "192.0.2.7"), ("x-real-ip", "192.0.2.99")],
                 "10.0.0.1",
+                "192.0.2.7",
             ),
         ] {
             assert_eq!(told(lines, peer), expected, "{lines:?} from {peer}");

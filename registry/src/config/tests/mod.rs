@@ -378,9 +378,19 @@ fn proxies_are_trusted_by_network_or_by_address() {
             .map(|loaded| loaded.config.http.trusted_proxies)
             .map_err(|problems| problems.to_string())
     };
-    let networks = trusted("[10.1.2.3/8, 192.168.1.7, 'fd00::/8']").unwrap();
+    let networks =
+        trusted("[10.1.2.3/8, 192.168.1.7, 'fd00::/8', '::ffff:10.0.0.0/104', '::ffff:10.0.0.1']").unwrap();
     let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
-    assert_eq!(networks, ["10.0.0.0/8", "192.168.1.7/32", "fd00::/8"]);
+    assert_eq!(
+        networks,
+        [
+            "10.0.0.0/8",
+            "192.168.1.7/32",
+            "fd00::/8",
+            "10.0.0.0/8",
+            "10.0.0.1/32"
+        ]
+    );
     let problem = trusted("[10.0.0.0/33]").unwrap_err();
     assert!(problem.starts_with("http.trustedproxies.0"), "{problem}");
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr as _;
 use std::time::Duration;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use rustls::CipherSuite;
 use rustls::version::TLS12;
 
@@ -67,7 +67,7 @@ impl Check<'_> {
         for (index, text) in texts.iter().enumerate() {
             let network = text.parse::<IpNet>().ok();
             match network.or_else(|| Some(IpNet::from(text.parse::<IpAddr>().ok()?))) {
-                Some(network) => networks.push(network.trunc()),
+                Some(network) => networks.push(canonical(network.trunc())),
                 None => self.problem(
                     &format!("http.trustedproxies.{index}"),
                     format!("\"{text}\" is not a network; write one like 10.0.0.0/8 or 192.168.1.7"),
@@ -329,6 +329,19 @@ impl Check<'_> {
             metrics_path: metrics.then_some(path),
             metrics_names,
         })
+    }
+}
+
+/// IPv4 as itself, also where it is written as IPv6: so are the addresses that are looked up.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED: u8 = 96;
+    let of_ipv4 = |network: ipnet::Ipv6Net| {
+        let length = network.prefix_len().checked_sub(MAPPED)?;
+        Ipv4Net::new(network.addr().to_ipv4_mapped()?, length).ok()
+    };
+    match network {
+        IpNet::V4(_) => network,
+        IpNet::V6(of_ipv6) => of_ipv4(of_ipv6).map_or(network, IpNet::V4),
     }
 }
 
