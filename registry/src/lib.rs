@@ -21,6 +21,7 @@ pub mod log;
 pub mod metrics;
 pub mod notifications;
 mod recent;
+mod source;
 mod standalone;
 pub mod storage;
 pub mod tls;

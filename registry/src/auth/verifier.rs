@@ -17,13 +17,14 @@ use tokio::sync::{Semaphore, watch};
 
 use super::basic::Credentials;
 use super::users::{Users, Version};
+use crate::source::source_of;
 
 /// How long a wrong password is remembered.
 const WRONG_FOR: Duration = Duration::from_secs(5);
 /// How many credentials may wait to be verified. With bcrypt's usual cost that is some seconds of work.
 const WAITING: usize = 64;
 /// How many in all, with one more for each client and for each user that has none among them: one client's flood, or one
-/// for one user's name, must not keep the others out.
+/// for one user's name, must not keep the others out. Half of them at most are for one name.
 const WAITING_IN_ALL: usize = 4 * WAITING;
 /// Cores that bcrypt may have at most: it shares the threads with whatever waits for a disk.
 const CORES: usize = 32;
@@ -147,6 +148,7 @@ impl Verifier {
         credentials: Credentials,
         peer: Option<IpAddr>,
     ) -> Option<watch::Receiver<Option<bool>>> {
+        let peer = peer.map(source_of);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(running) = running.get(&key) {
             return Some(running.outcome.clone());
@@ -162,7 +164,14 @@ impl Verifier {
                 .find(|running| running.line.user.as_deref() == user)
         };
         let has_one = || running.values().any(|running| running.peer == peer) && of_user().is_some();
-        if running.len() >= WAITING_IN_ALL || (running.len() >= WAITING && has_one()) {
+        let in_line = || {
+            let line = running
+                .values()
+                .filter(|running| running.line.user.as_deref() == user);
+            line.count()
+        };
+        let is_full = running.len() >= WAITING_IN_ALL || (running.len() >= WAITING && has_one());
+        if is_full || in_line() >= WAITING_IN_ALL / 2 {
             return None;
         }
         let line = Line {
@@ -361,6 +370,29 @@ mod tests {
             .map(|i| verifier.join_or_start([i; 32], credentials("alice", "guess"), flooding));
         let waiting: Vec<_> = guesses.collect();
         assert_eq!(waiting.iter().position(Option::is_none), Some(WAITING));
+        assert_eq!(
+            verifier.verify(credentials("alice", "secret"), other).await,
+            Verdict::Right
+        );
+    }
+
+    #[tokio::test]
+    async fn a_flood_from_many_addresses_for_one_name_leaves_places_for_others() {
+        let (verifier, _folder) = verifier(4);
+        let guess = |number: u16, address: [u16; 8]| {
+            let mut key = [0; 32];
+            key[..2].copy_from_slice(&number.to_le_bytes());
+            verifier.join_or_start(key, credentials("mallory", "guess"), Some(IpAddr::from(address)))
+        };
+        let of_one_network: Vec<_> = (0..100)
+            .map(|i| guess(i, [0x2001, 0xdb8, 0, 1, 0, 0, 0, i]))
+            .collect();
+        assert_eq!(of_one_network.iter().flatten().count(), WAITING);
+        let of_many: Vec<_> = (100..400)
+            .map(|i| guess(i, [0x2001, 0xdb8, 1, i, 0, 0, 0, 1]))
+            .collect();
+        assert_eq!(of_many.iter().flatten().count(), WAITING_IN_ALL / 2 - WAITING);
+        let other = Some(IpAddr::from([192, 0, 2, 1]));
         assert_eq!(
             verifier.verify(credentials("alice", "secret"), other).await,
             Verdict::Right

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ipnet::{IpNet, Ipv6Net};
+use ipnet::IpNet;
 
 use crate::config::ConnectionLimits;
+use crate::source::source_of;
 
 /// The door of one port.
 #[derive(Debug)]
@@ -77,17 +78,6 @@ impl Admission {
 
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Whoever has one address of IPv6 has the whole /64.
-fn source_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let network = Ipv6Net::new(address, 64).expect("64 is a length of a prefix");
-            network.network().into()
-        }
     }
 }
 
