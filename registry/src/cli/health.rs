@@ -104,14 +104,29 @@ fn ask_api(config: &Config, path: &str) -> anyhow::Result<Option<u16>> {
     let seen = Arc::new(AnyCertificate::default());
     let answer = ask(tls(stream, Arc::clone(&seen))?, path);
     match answer {
-        Err(_)
-            if seen.0.load(Ordering::Relaxed)
+        Err(error)
+            if is_refusal(&error)
+                && seen.0.load(Ordering::Relaxed)
                 && config.client_auth().is_some_and(|client| client.required) =>
         {
             Ok(None)
         }
         answer => answer.map(Some),
     }
+}
+
+/// Whether the server ended the conversation, as it does without a certificate; one that hangs does not. It may close the
+/// connection before the request is written, so that its alert is lost.
+fn is_refusal(error: &anyhow::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionReset};
+    let Some(error) = error.downcast_ref::<std::io::Error>() else {
+        return false;
+    };
+    let tls = error
+        .get_ref()
+        .and_then(|source| source.downcast_ref::<rustls::Error>());
+    matches!(tls, Some(rustls::Error::AlertReceived(_)))
+        || matches!(error.kind(), BrokenPipe | ConnectionReset)
 }
 
 trait Stream: Read + Write {}
@@ -222,6 +237,21 @@ impl ServerCertVerifier for AnyCertificate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_hangs_is_not_one_that_asks_for_a_certificate() {
+        use std::io::{Error, ErrorKind};
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::CertificateRequired);
+        assert!(is_refusal(&Error::new(ErrorKind::InvalidData, alert).into()));
+        for silence in [
+            ErrorKind::WouldBlock,
+            ErrorKind::TimedOut,
+            ErrorKind::UnexpectedEof,
+        ] {
+            assert!(!is_refusal(&Error::from(silence).into()), "{silence}");
+        }
+        assert!(!is_refusal(&anyhow::anyhow!("what answers does not speak HTTP")));
+    }
 
     #[test]
     fn the_configuration_is_the_one_that_the_first_process_serves() {
