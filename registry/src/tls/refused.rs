@@ -57,13 +57,36 @@ fn reason(error: &Error) -> &'static str {
             CertificateError::UnknownIssuer => "client_certificate_unknown_ca",
             _ => "client_certificate_invalid",
         },
-        Error::AlertReceived(_) => "server_certificate_refused",
+        Error::AlertReceived(alert) if is_of_certificate(*alert) => "server_certificate_refused",
+        Error::AlertReceived(alert) if is_of_offer(*alert) => "incompatible",
+        Error::AlertReceived(_) => "malformed",
         Error::PeerIncompatible(_) => "incompatible",
         Error::PeerMisbehaved(_) | Error::InvalidMessage(_) | Error::InappropriateMessage { .. } => {
             "malformed"
         }
         _ => "failed",
     }
+}
+
+fn is_of_certificate(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+    matches!(
+        alert,
+        A::UnknownCA
+            | A::BadCertificate
+            | A::CertificateExpired
+            | A::CertificateUnknown
+            | A::CertificateRevoked
+            | A::UnsupportedCertificate
+    )
+}
+
+fn is_of_offer(alert: AlertDescription) -> bool {
+    use AlertDescription as A;
+    matches!(
+        alert,
+        A::HandshakeFailure | A::ProtocolVersion | A::InsufficientSecurity | A::NoApplicationProtocol
+    )
 }
 
 fn sentence(error: &io::Error) -> String {
@@ -84,12 +107,34 @@ fn sentence(error: &io::Error) -> String {
         Error::AlertReceived(AlertDescription::UnknownCA) => {
             "the client does not trust the CA of the certificate that is served".to_owned()
         }
-        Error::AlertReceived(alert) => {
-            format!("the client refuses the certificate that is served, or what is offered with it: {alert:?}")
+        Error::AlertReceived(alert) if is_of_certificate(*alert) => {
+            format!("the client refuses the certificate that is served: {alert:?}")
         }
+        Error::AlertReceived(alert) if is_of_offer(*alert) => {
+            format!("the client takes no TLS version or cipher suite of this server: {alert:?}")
+        }
+        Error::AlertReceived(alert) => format!("the client ended the TLS handshake: {alert:?}"),
         Error::PeerIncompatible(what) => {
             format!("the client and this server have no TLS version or cipher suite in common: {what:?}")
         }
         error => format!("the TLS handshake failed: {error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_alert_about_the_certificate_says_that_it_is_refused() {
+        for (alert, expected) in [
+            (AlertDescription::UnknownCA, "server_certificate_refused"),
+            (AlertDescription::BadCertificate, "server_certificate_refused"),
+            (AlertDescription::ProtocolVersion, "incompatible"),
+            (AlertDescription::HandshakeFailure, "incompatible"),
+            (AlertDescription::DecodeError, "malformed"),
+        ] {
+            assert_eq!(reason(&Error::AlertReceived(alert)), expected, "{alert:?}");
+        }
     }
 }

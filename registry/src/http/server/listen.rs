@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -13,7 +13,12 @@ use crate::config::{Address, Listen};
 /// Where connections come from.
 pub enum Listener {
     Tcp(TcpListener),
-    Unix { listener: UnixListener, path: PathBuf },
+    Unix {
+        listener: UnixListener,
+        path: PathBuf,
+        /// The socket's own file, if it can be told: the device and the inode.
+        file: Option<(u64, u64)>,
+    },
 }
 
 impl Listener {
@@ -24,6 +29,7 @@ impl Listener {
             Listen::Unix(path) => bind_unix(path).map(|listener| Listener::Unix {
                 listener,
                 path: path.clone(),
+                file: file_at(path),
             }),
         }
     }
@@ -51,13 +57,22 @@ impl Listener {
     }
 }
 
-/// As Go does it: a socket that nobody listens on any more would be in the next server's way.
+/// As Go does it: a socket that nobody listens on any more would be in the next server's way. Another server may have
+/// taken the place meanwhile, and keeps it.
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Listener::Unix { path, .. } = self {
+        if let Listener::Unix { path, file, .. } = self
+            && file.is_some()
+            && *file == file_at(path)
+        {
             let _ = std::fs::remove_file(path);
         }
     }
+}
+
+fn file_at(path: &Path) -> Option<(u64, u64)> {
+    let there = std::fs::symlink_metadata(path).ok()?;
+    Some((there.dev(), there.ino()))
 }
 
 /// Takes the place of a socket that is there, as registry:2 does, but of nothing else.
@@ -106,4 +121,22 @@ fn explain(address: &Address, error: &io::Error) -> String {
         _ => "",
     };
     format!("cannot listen on {address}: {error}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_socket_is_removed_by_the_server_that_made_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("registry.sock");
+        let listen = Listen::Unix(path.clone());
+        let old = Listener::bind(&listen).await.unwrap();
+        let new = Listener::bind(&listen).await.unwrap();
+        drop(old);
+        assert!(path.exists(), "the new server has it now");
+        drop(new);
+        assert!(!path.exists());
+    }
 }
