@@ -118,6 +118,8 @@ fn what_cannot_be_meant_is_refused() {
         r#"commonLabels={"roadstead.dev/registry":"images"}"#.to_owned(),
         r#"operator.metrics.serviceMonitor={"enabled":true}"#.to_owned(),
         r#"operator.replica=1"#.to_owned(),
+        r#"operator.priorityClassName="High Priority""#.to_owned(),
+        r#"agent.priorityClassName="a: b""#.to_owned(),
         r#"uninstall.timeoutSeconds=3600"#.to_owned(),
     ] {
         let said = template(&["--set-json", &refused]).fails();
@@ -130,8 +132,30 @@ fn what_cannot_be_meant_is_refused() {
         allowed("registry.example.com"),
         allowed("notdocker.io.example.com"),
         r#"image.prefix="registry:5000""#.to_owned(),
+        r#"agent.priorityClassName="""#.to_owned(),
     ] {
         template(&["--set-json", &taken]).ok();
+    }
+}
+
+/// Names that YAML would read as something else.
+#[test]
+fn names_of_digits_are_rendered_as_text() {
+    let rendered = template(&[
+        "--set-json",
+        r#"image.pullSecrets=["123"]"#,
+        "--set-json",
+        r#"operator.priorityClassName="1e3""#,
+        "--set-json",
+        r#"clusterDomain="null""#,
+    ])
+    .ok();
+    for line in [
+        r#"- name: "123""#,
+        r#"priorityClassName: "1e3""#,
+        r#"clusterDomain: "null""#,
+    ] {
+        assert!(rendered.contains(line), "{line} is missing");
     }
 }
 

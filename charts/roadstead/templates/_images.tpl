@@ -20,7 +20,7 @@
 {{- with (index $root.Values (index . 1)).image.pullSecrets | default $root.Values.image.pullSecrets }}
 imagePullSecrets:
 {{- range . }}
-  - name: {{ . }}
+  - name: {{ . | quote }}
 {{- end }}
 {{- end }}
 {{- end }}

@@ -13,7 +13,7 @@ affinity: {{- toYaml . | nindent 2 }}
 topologySpreadConstraints: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- with .priorityClassName }}
-priorityClassName: {{ . }}
+priorityClassName: {{ . | quote }}
 {{- end }}
 {{- end }}
 
@@ -52,7 +52,7 @@ registryImagePullPolicy: {{ include "roadstead.pullPolicy" (list . "registry") }
 {{- with .Values.registry.image.pullSecrets }}
 registryImagePullSecrets: {{ toJson . }}
 {{- end }}
-clusterDomain: {{ .Values.clusterDomain }}
+clusterDomain: {{ .Values.clusterDomain | quote }}
 operatorDeployment: {{ include "roadstead.fullname" . }}-operator
 uninstallFlag: {{ include "roadstead.fullname" . }}-uninstall
 {{- with .Values.commonLabels }}
