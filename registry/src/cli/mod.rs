@@ -7,6 +7,7 @@ mod doors;
 mod files;
 mod health;
 mod htpasswd;
+mod open_files;
 mod serve;
 
 use std::ffi::OsString;

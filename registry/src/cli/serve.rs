@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use super::open_files;
 use crate::auth::{self, Auth};
 use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
@@ -52,7 +53,7 @@ fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
     for warning in super::doors::open(&config) {
         tracing::warn!("{warning}");
     }
-    raise_file_limit();
+    open_files::raise_limit();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .max_blocking_threads(WAITING_FOR_DISK)
         .enable_all()
@@ -198,7 +199,10 @@ async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Resu
         app,
         metrics,
         tls: live,
-        admission: Admission::new(config.http.limits, config.http.trusted_proxies.clone()),
+        admission: Admission::new(
+            open_files::fitting(config.http.limits),
+            config.http.trusted_proxies.clone(),
+        ),
     };
     Ok(Parts {
         server,
@@ -259,21 +263,6 @@ fn open_content(config: &Config, times: &StorageTimes) -> anyhow::Result<Content
         ));
     }
     Ok(Content::new(storage, options))
-}
-
-/// Each connection and each open blob is a file; the usual soft limit of 1024 is for programs of the past.
-fn raise_file_limit() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: limit.maximum,
-            maximum: limit.maximum,
-        },
-    ) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
 }
 
 /// The first signal ends gently, the second at once.

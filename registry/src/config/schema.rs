@@ -216,8 +216,8 @@ const HTTP: Node = Group(&[
         Group(&[("connections", Number), ("peraddress", Number)]),
     ),
     ("http2", Group(&[("disabled", Flag)])),
-    // HTTP/2 without TLS is always understood.
-    ("h2c", Silent),
+    // Without TLS only HTTP/1.1 is spoken, which every client speaks.
+    ("h2c", Harmless),
 ]);
 
 const TLS: Node = Group(&[

@@ -30,7 +30,7 @@ const OURS: Kind = Kind {
     sections: "",
     storage: "",
     // All connections of the benchmark come from one address.
-    http: "limits: {peraddress: 0}, ",
+    http: "limits: {connections: 0, peraddress: 0}, ",
     cost: 12,
 };
 
