@@ -185,13 +185,15 @@ enum Round {
 
 async fn round(context: &Context, registry: Registry) -> Result<Round, Error> {
     let observed = observe(context, registry).await?;
-    let (observed, validated) = judge(context, observed).await?;
+    let (mut observed, validated) = judge(context, observed).await?;
     let plan = build::build(&validated, &context.settings, observed.now)?;
     let plan = with_prunings(plan, &observed, &validated);
     let complete = plan.complete;
-    let mut live = observed.live.clone();
+    // Taken, not copied: people can make some of these objects large.
+    let mut live = std::mem::take(&mut observed.live);
+    let had_one = live.contains(&validated.keys.internal_tls);
     let applied = apply::apply(context, &observed.id, &mut live, plan).await?;
-    tell_of_new_authority(context, &observed, &validated, &applied).await;
+    tell_of_new_authority(context, &observed.registry, &validated, &applied, had_one).await;
     if !complete && !applied.writes.is_empty() {
         return Ok(Round::Again(Box::new(observed.registry)));
     }
@@ -303,15 +305,15 @@ async fn tell(
 /// Clients that trust the CA of before have to take the new one, and nothing else tells them.
 async fn tell_of_new_authority(
     context: &Context,
-    observed: &Observed,
+    registry: &Registry,
     validated: &Validated,
     applied: &Applied,
+    had_one: bool,
 ) {
     let Validated { keys, id, .. } = validated;
     if !applied.writes.contains(&keys.authority) {
         return;
     }
-    let had_one = observed.live.contains(&keys.internal_tls);
     let bundle = &keys.ca_bundle.name;
     let note = if had_one {
         format!(
@@ -322,7 +324,7 @@ async fn tell_of_new_authority(
     } else {
         format!("a CA was made: ConfigMap {bundle} has it for clients")
     };
-    status::tell(context, &observed.registry, "AuthorityCreated", had_one, note).await;
+    status::tell(context, registry, "AuthorityCreated", had_one, note).await;
 }
 
 fn next(validated: &Validated, status: &RegistryStatus, now: Timestamp) -> Next {
