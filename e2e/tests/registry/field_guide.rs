@@ -4,11 +4,11 @@
 
 use roadstead_e2e::{Authority, DockerHost};
 
-const NAME: &str = "dockie.mydomain.com";
+pub(crate) const NAME: &str = "dockie.mydomain.com";
 
 /// A machine as the guide leaves it before it starts the registry: certificates in /opt/certs, the CA where docker
 /// looks, and in /opt/data an image that registry:2 stored.
-fn prepared() -> DockerHost {
+pub(crate) fn prepared() -> DockerHost {
     let host = DockerHost::named(NAME);
     let authority = Authority::create();
     let pair = authority.issue(NAME);

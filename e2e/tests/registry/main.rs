@@ -12,6 +12,7 @@ mod docker_current;
 mod documented;
 mod events;
 mod field_guide;
+mod health;
 mod microk8s;
 mod proxies;
 mod refusals;
