@@ -145,6 +145,7 @@ impl Requests {
             .observe(answered.seconds);
         let label = HandlerLabel { handler };
         self.in_flight.get_or_create(&label).dec();
+        // A float counts bytes exactly up to 8 PiB, which no request has.
         #[allow(clippy::cast_precision_loss)]
         {
             self.request_sizes
