@@ -1,13 +1,11 @@
 //! The repositories that there are.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
 use roadstead_oci::RepositoryName;
 
 use super::error::Error;
+use super::walk::Walk;
 use super::{Content, Page, layout};
-use crate::storage::Storage;
+use crate::storage::{Key, Storage};
 
 impl Content {
     /// Repositories in lexical order, after `last`, at most `n` of those that `visible` lets through.
@@ -37,10 +35,7 @@ impl Content {
     }
 
     pub(super) fn walk_repositories(&self, after: Option<&str>) -> RepositoryWalk {
-        RepositoryWalk {
-            after: after.unwrap_or_default().to_owned(),
-            found: None,
-        }
+        RepositoryWalk::new(after.unwrap_or_default().to_owned())
     }
 }
 
@@ -48,44 +43,35 @@ impl Content {
 /// Reads no folder of which nothing is wanted.
 pub(super) struct RepositoryWalk {
     after: String,
-    /// Folders that were found and not looked into yet. Whatever lies in one is larger than its own name.
-    found: Option<BinaryHeap<Reverse<String>>>,
+    folders: Walk,
 }
 
 impl RepositoryWalk {
-    pub(super) async fn next(&mut self, storage: &dyn Storage) -> Result<Option<RepositoryName>, Error> {
-        let mut found = match self.found.take() {
-            Some(found) => found,
-            None => {
-                let mut found = BinaryHeap::new();
-                for entry in storage.list(&layout::repositories(), None, usize::MAX).await? {
-                    self.add(&mut found, entry.name);
-                }
-                found
-            }
+    fn new(after: String) -> Self {
+        let end = after.clone();
+        let may_hold_one = move |folder: &Key| {
+            // All that lies in `a` begins with `a/`, and is smaller than `a0`: '0' follows '/'.
+            let is_wanted = |name: &str| format!("{name}0") > end;
+            // What is no name has no repository below it: `_layers` and its like, and folders that nobody can ask for.
+            layout::name_of(folder)
+                .is_some_and(|name| is_wanted(name) && name.parse::<RepositoryName>().is_ok())
         };
-        let mut next = None;
-        while next.is_none()
-            && let Some(Reverse(name)) = found.pop()
-        {
-            let entries = storage.list(&layout::repository(&name), None, usize::MAX).await?;
-            if name > self.after && entries.iter().any(layout::marks_a_repository) {
-                next = name.parse().ok();
-            }
-            for entry in entries.iter().filter(|entry| entry.is_folder) {
-                self.add(&mut found, format!("{name}/{}", entry.name));
-            }
+        RepositoryWalk {
+            after,
+            folders: Walk::below(layout::repositories(), may_hold_one),
         }
-        self.found = Some(found);
-        Ok(next)
     }
 
-    fn add(&self, found: &mut BinaryHeap<Reverse<String>>, name: String) {
-        // All that lies in `a` begins with `a/`, and is smaller than `a0`: '0' follows '/'.
-        let is_wanted = format!("{name}0") > self.after;
-        // What is no name has no repository below it: `_layers` and its like, and folders that nobody can ask for.
-        if is_wanted && name.parse::<RepositoryName>().is_ok() {
-            found.push(Reverse(name));
+    pub(super) async fn next(&mut self, storage: &dyn Storage) -> Result<Option<RepositoryName>, Error> {
+        while let Some(folder) = self.folders.next(storage).await? {
+            if !folder.entries.iter().any(layout::marks_a_repository) {
+                continue;
+            }
+            let name = layout::name_of(&folder.key).filter(|name| **name > *self.after);
+            if let Some(name) = name.and_then(|name| name.parse().ok()) {
+                return Ok(Some(name));
+            }
         }
+        Ok(None)
     }
 }

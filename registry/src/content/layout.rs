@@ -19,20 +19,30 @@
 //!   referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>     derived: who refers to the subject
 //!   referrers/<name>/_examined                             derived: which manifests the above covers
 //!   probe                                                  written now and then, to see whether the store works
+//!   notifications/…                                        the queues of events, which are not written through here
 //! ```
-//! The links are the truth. What is derived can be deleted at any time and comes back.
+//! The links are the truth. What is derived can be deleted at any time and comes back. [`Place`] reads keys.
+
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "a collection and a check will ask what lies where")
+)]
+mod place;
 
 use roadstead_oci::{Algorithm, Digest, RepositoryName, Tag};
 use uuid::Uuid;
 
 use super::UploadId;
 use crate::storage::{Entry, FilesystemStorage, Key};
+#[cfg(test)]
+pub(super) use place::Place;
 
 const BLOBS: &str = "docker/registry/v2/blobs";
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
 const CONDEMNED: &str = "roadstead/gc";
 const REFERRERS: &str = "roadstead/referrers";
 const TAG_INDEX: &str = "roadstead/tags";
+const NOTIFICATIONS: &str = "roadstead/notifications";
 
 /// In a repository's folder: the uploads on their way.
 pub(super) const UPLOADS: &str = "_uploads";
@@ -57,6 +67,20 @@ pub(super) fn repository(name: &str) -> Key {
     key(format!("{REPOSITORIES}/{name}"))
 }
 
+/// Whether the folder is one of those that a repository has, and no repository lies in it.
+pub(super) fn is_of_a_repository(folder: &Key) -> bool {
+    folder
+        .as_str()
+        .rsplit('/')
+        .next()
+        .is_some_and(|name| name.starts_with('_'))
+}
+
+/// The name of the folder below that of all repositories, whether or not it can be a repository's; none for that one.
+pub(super) fn name_of(folder: &Key) -> Option<&str> {
+    folder.as_str().strip_prefix(REPOSITORIES)?.strip_prefix('/')
+}
+
 pub(super) fn marks_a_repository(entry: &Entry) -> bool {
     entry.is_folder && MARKS_OF_A_REPOSITORY.contains(&entry.name.as_str())
 }
@@ -79,6 +103,13 @@ pub(super) fn revisions_by(name: &RepositoryName, algorithm: Algorithm) -> Key {
 
 pub(super) fn revision_link(name: &RepositoryName, digest: &Digest) -> Key {
     link_of_digest(name, "_manifests/revisions", digest)
+}
+
+fn signature_link(name: &RepositoryName, revision: &Digest, signature: &Digest) -> Key {
+    let (revision, signature) = (folder_of(revision), folder_of(signature));
+    key(format!(
+        "{REPOSITORIES}/{name}/_manifests/revisions/{revision}/signatures/{signature}/link"
+    ))
 }
 
 pub(super) fn tags(name: &RepositoryName) -> Key {
@@ -122,16 +153,32 @@ pub(super) fn upload(name: &RepositoryName, id: &UploadId) -> Key {
     key(format!("{REPOSITORIES}/{name}/_uploads/{id}"))
 }
 
+fn upload_object(name: &RepositoryName, id: &UploadId, object: &str) -> Key {
+    key(format!("{REPOSITORIES}/{name}/_uploads/{id}/{object}"))
+}
+
 pub(super) fn temporaries() -> Key {
     key(FilesystemStorage::TEMPORARY.to_owned())
 }
 
 pub(super) fn new_temporary() -> Key {
-    key(format!("{}/{}", FilesystemStorage::TEMPORARY, Uuid::new_v4()))
+    temporary(Uuid::new_v4())
+}
+
+fn temporary(id: Uuid) -> Key {
+    key(format!("{}/{id}", FilesystemStorage::TEMPORARY))
 }
 
 pub(super) fn condemned() -> Key {
     key(CONDEMNED.to_owned())
+}
+
+fn batch(name: &str) -> Key {
+    key(format!("{CONDEMNED}/{name}"))
+}
+
+fn notification(file: &str) -> Key {
+    key(format!("{NOTIFICATIONS}/{file}"))
 }
 
 pub(super) fn referrers(name: &RepositoryName, subject: &Digest) -> Key {

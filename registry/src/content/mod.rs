@@ -7,7 +7,7 @@
 //! tags.rs ─ tag_index.rs   catalog.rs   referrers.rs    lists
 //! lease.rs   purge.rs   probe.rs                      writers and collections, what is left over, is the store alive
 //! durable.rs   damage.rs                              what was found, and may be relied on or not
-//! layout.rs ─ link.rs                                 where everything lies
+//! layout.rs ─ link.rs   walk.rs                       where everything lies, and the way through it
 //! ```
 //! There is no lock. Content is addressed by its digest, so that writing it twice is harmless; a tag is a register
 //! that the last writer wins; and every operation orders its steps so that stopping between any two of them
@@ -41,6 +41,7 @@ mod tests;
 mod unwritten;
 mod upload_id;
 mod uploads;
+mod walk;
 
 use std::sync::Arc;
 

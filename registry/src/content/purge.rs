@@ -6,6 +6,7 @@ use tracing::{info, warn};
 
 use super::error::Error;
 use super::session::started_at;
+use super::walk::Walk;
 use super::{Content, layout};
 use crate::storage::Key;
 
@@ -32,17 +33,16 @@ impl Content {
             temporary_objects: self.purge_temporaries(temporary_before).await?,
             uploads: 0,
         };
-        let mut folders = vec![layout::repositories()];
-        while let Some(folder) = folders.pop() {
-            for entry in self.storage().list(&folder, None, usize::MAX).await? {
-                let Some(below) = layout::below(&folder, &entry.name).filter(|_| entry.is_folder) else {
-                    continue;
-                };
-                match entry.name.as_str() {
-                    layout::UPLOADS => purged.uploads += self.purge_folder(&below, before).await?,
-                    name if name.starts_with('_') => {}
-                    _ => folders.push(below),
-                }
+        let mut folders = Walk::below(layout::repositories(), |folder| {
+            !layout::is_of_a_repository(folder)
+        });
+        while let Some(folder) = folders.next(self.storage()).await? {
+            let uploads = folder.entries.iter().find(|entry| entry.name == layout::UPLOADS);
+            let Some(uploads) = uploads.filter(|entry| entry.is_folder) else {
+                continue;
+            };
+            if let Some(uploads) = layout::below(&folder.key, &uploads.name) {
+                purged.uploads += self.purge_folder(&uploads, before).await?;
             }
         }
         Ok(purged)

@@ -5,7 +5,6 @@ use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::*;
-use crate::storage::Key;
 
 async fn pushed() -> (Registry, RepositoryName, Image) {
     let registry = registry();

@@ -23,8 +23,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::hasher::digest_of;
+use super::layout::Place;
+use super::walk::Walk;
 use super::*;
-use crate::storage::FilesystemStorage;
+use crate::storage::{FilesystemStorage, Key};
 
 const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
@@ -79,6 +81,21 @@ impl Registry {
         let blob = self.blob(repository, digest).await.unwrap();
         let size = blob.size();
         read(blob, 0..size).await
+    }
+
+    /// All objects of the store, found by walking through it, with what they are.
+    async fn places(&self) -> Vec<(Key, Option<Place>)> {
+        let mut places = Vec::new();
+        for root in ["docker", "roadstead"] {
+            let mut walk = Walk::below(root.parse().unwrap(), |_| true);
+            while let Some(folder) = walk.next(self.storage()).await.unwrap() {
+                for entry in folder.entries.iter().filter(|entry| !entry.is_folder) {
+                    let key = layout::below(&folder.key, &entry.name).unwrap();
+                    places.push((key.clone(), Place::of(&key)));
+                }
+            }
+        }
+        places
     }
 
     /// Every file below the registry's folder with what is in it; folders that are empty end in a slash.

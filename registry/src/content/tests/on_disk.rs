@@ -133,3 +133,47 @@ async fn a_probe_goes_to_the_disk_and_sees_when_that_does_not_work() {
     std::fs::create_dir(&probe).unwrap();
     assert!(content(false).probe().await.is_err());
 }
+
+#[tokio::test]
+async fn all_that_lies_in_a_store_is_met_and_known() {
+    let registry = registry();
+    let name = repository("team/app");
+    let subject = image().layer("layer");
+    subject.push(&registry, "team/app", "v1").await;
+    image()
+        .subject(&subject.manifest())
+        .push(&registry, "team/app", "sig")
+        .await;
+    registry
+        .referrers(&name, &subject.digest(), None, None, None)
+        .await
+        .unwrap();
+    let id = registry
+        .start_upload(&name, Some(Algorithm::Sha512))
+        .await
+        .unwrap();
+    registry.append(&name, &id, None, body("bytes")).await.unwrap();
+    registry.probe().await.unwrap();
+    let hex = "ab".repeat(32);
+    for foreign in [
+        format!("docker/registry/v2/repositories/team/app/_uploads/{id}/hashstates/sha256/0"),
+        format!(
+            "docker/registry/v2/repositories/team/_manifests/revisions/sha256/{hex}/signatures/sha256/{hex}/link"
+        ),
+        "roadstead/notifications/registry-5000/endpoint/12".to_owned(),
+    ] {
+        let key = foreign.parse().unwrap();
+        registry.storage().write(&key, Bytes::new()).await.unwrap();
+    }
+    let places = registry.places().await;
+    let unknown: Vec<_> = places.iter().filter(|(_, place)| place.is_none()).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+    let files: Vec<String> = registry
+        .files()
+        .into_keys()
+        .filter(|file| !file.ends_with('/'))
+        .collect();
+    let mut met: Vec<&str> = places.iter().map(|(key, _)| key.as_str()).collect();
+    met.sort_unstable();
+    assert_eq!(met, files);
+}
