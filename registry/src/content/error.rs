@@ -1,6 +1,7 @@
 //! Conditions that callers branch on. Which status number goes with them is not known here.
 
 use std::error::Error as StdError;
+use std::time::Duration;
 
 use roadstead_oci::{Digest, ManifestError, Reference, RepositoryName};
 use thiserror::Error;
@@ -68,6 +69,11 @@ pub enum Error {
     NoSpace(#[source] storage::Error),
     #[error("the store cannot be written, nothing was stored")]
     Unwritable(#[source] storage::Error),
+    #[error("the store is busy, try again in a moment")]
+    Busy {
+        retry_after: Duration,
+        source: storage::Error,
+    },
     #[error(transparent)]
     Body(#[from] BodyError),
     #[error("the store failed")]
@@ -77,9 +83,13 @@ pub enum Error {
 impl From<storage::Error> for Error {
     fn from(error: storage::Error) -> Self {
         match error {
-            full @ storage::Error::NoSpace { .. } => Self::NoSpace(full),
-            refused @ storage::Error::NotWritable { .. } => Self::Unwritable(refused),
-            other @ (storage::Error::NotFound(_) | storage::Error::Io { .. }) => Self::Storage(other),
+            full @ storage::Error::Full { .. } => Self::NoSpace(full),
+            refused @ storage::Error::ReadOnly { .. } => Self::Unwritable(refused),
+            storage::Error::Busy { retry_after, .. } => Self::Busy {
+                retry_after,
+                source: error,
+            },
+            other @ (storage::Error::Missing(_) | storage::Error::Failed { .. }) => Self::Storage(other),
         }
     }
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::error::Error;
 use super::{Content, layout};
 use crate::storage;
-use crate::storage::Error::{NoSpace, NotWritable};
+use crate::storage::Error::{Full, ReadOnly};
 
 /// A store that answers.
 #[derive(Debug)]
@@ -30,7 +30,7 @@ impl Content {
             .await
         {
             Ok(()) => Ok(Probed::Writable),
-            Err(refused @ (NoSpace { .. } | NotWritable { .. })) => Ok(Probed::NotWritable(refused)),
+            Err(refused @ (Full { .. } | ReadOnly { .. })) => Ok(Probed::NotWritable(refused)),
             Err(error) => Err(error.into()),
         }
     }

@@ -141,12 +141,12 @@ impl Content {
         let mut hasher = Hasher::new(algorithm);
         for part in parts {
             let object = self.storage().open(part).await?;
-            let object = object.ok_or_else(|| storage::Error::NotFound(part.clone()))?;
+            let object = object.ok_or_else(|| storage::Error::Missing(part.clone()))?;
             let mut offset = 0;
             while offset < object.size() {
                 let piece = object.read_at(offset, transfer.buffer_for(READ_PIECE)).await?;
                 if piece.is_empty() {
-                    return Err(storage::Error::NotFound(part.clone()).into());
+                    return Err(storage::Error::Missing(part.clone()).into());
                 }
                 offset += piece.filled().len() as u64;
                 hasher = hash(hasher, piece.freeze()).await;
@@ -170,7 +170,7 @@ impl Content {
 /// Its folder or a part of it went away under our hands: cancelled, purged, or finished by another request.
 fn upload_gone(error: Error, repository: &RepositoryName, id: &UploadId) -> Error {
     match error {
-        Error::Storage(storage::Error::NotFound(_)) => Error::BlobUploadUnknown {
+        Error::Storage(storage::Error::Missing(_)) => Error::BlobUploadUnknown {
             repository: repository.clone(),
             id: id.clone(),
         },

@@ -113,9 +113,10 @@ impl Error {
     pub(super) fn cause(&self) -> Option<String> {
         match self {
             Error::Content(error) => match **error {
-                content::Error::Storage(_) | content::Error::NoSpace(_) | content::Error::Unwritable(_) => {
-                    Some(chain(error))
-                }
+                content::Error::Storage(_)
+                | content::Error::NoSpace(_)
+                | content::Error::Unwritable(_)
+                | content::Error::Busy { .. } => Some(chain(error)),
                 _ => None,
             },
             Error::Panic => Some("a request handler panicked".to_owned()),
@@ -283,6 +284,12 @@ fn of_content(error: content::Error) -> Shape {
             let message = "the storage of the registry cannot be written, so it takes no pushes and no deletes; \
                            tell its operator, the log says why";
             Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+        }
+        E::Busy { retry_after, .. } => {
+            let message = "the storage of the registry is busy; try again in a moment";
+            let seconds = retry_after.as_secs().max(1).to_string();
+            Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+                .with(RETRY_AFTER, &seconds)
         }
         E::Body(error) if error.0.is::<TooSlow>() => Shape::new(
             StatusCode::REQUEST_TIMEOUT,

@@ -236,7 +236,7 @@ pub(crate) async fn an_object_is_read_in_parts(storage: Store) {
 
 pub(crate) async fn a_writer_needs_its_folder(storage: Store) {
     let error = storage.writer(&key("nowhere/part")).await.unwrap_err();
-    assert!(matches!(error, Error::NotFound(_)), "{error}");
+    assert!(matches!(error, Error::Missing(_)), "{error}");
 }
 
 pub(crate) async fn an_unfinished_object_vanishes(storage: Store) {
@@ -293,7 +293,7 @@ pub(crate) async fn a_missing_part_publishes_nothing(storage: Store) {
     part(&storage, "up/one", "hello").await;
     for parts in [vec![key("up/two")], vec![key("up/one"), key("up/two")]] {
         let error = storage.publish(&parts, &key("data/whole")).await.unwrap_err();
-        assert!(matches!(error, Error::NotFound(_)), "{error}");
+        assert!(matches!(error, Error::Missing(_)), "{error}");
         assert_eq!(get(&storage, "data/whole").await, None);
     }
 }

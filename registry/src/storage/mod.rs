@@ -23,7 +23,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use buffers::{Buffer, Buffers, Transfer};
-pub use error::Error;
+pub use error::{Error, Source};
 pub use filesystem::{DirectIo, FilesystemStorage};
 pub use key::{Key, KeyError};
 pub use timed::{Timed, Told};
@@ -65,11 +65,11 @@ pub trait Storage: Debug + Send + Sync + 'static {
     fn create<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, bool>;
 
     /// Begins an object that is written piece by piece. It is visible under its key while it grows, so the key is
-    /// one that nobody else knows. Its folder must be there, else [`Error::NotFound`].
+    /// one that nobody else knows. Its folder must be there, else [`Error::Missing`].
     fn writer<'a>(&'a self, key: &'a Key) -> Answer<'a, Box<dyn Writer>>;
 
     /// Makes or replaces `to` by the parts one after the other, durably. The parts stay; they were written by
-    /// [`Self::writer`] to its end. [`Error::NotFound`] if one is missing.
+    /// [`Self::writer`] to its end. [`Error::Missing`] if one is missing.
     fn publish<'a>(&'a self, parts: &'a [Key], to: &'a Key) -> Answer<'a, ()>;
 
     /// Makes a folder that may stay empty, where the store has folders. Durable.

@@ -365,10 +365,10 @@ async fn a_storage_that_refuses_writes_is_told_and_the_server_stays_ready() {
         String::from_utf8(body.to_vec()).unwrap()
     };
     readiness.note(
-        Probed::NotWritable(storage::Error::NotWritable {
+        Probed::NotWritable(storage::Error::ReadOnly {
             action: "write",
             key: "roadstead/probe".parse().unwrap(),
-            source: std::io::ErrorKind::PermissionDenied.into(),
+            source: std::io::Error::from(std::io::ErrorKind::PermissionDenied).into(),
         }),
         &metrics,
     );

@@ -3,6 +3,7 @@
 use std::fs;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
@@ -124,17 +125,21 @@ async fn a_torn_write_is_never_seen_under_its_name() {
 fn a_full_disk_is_told_apart_from_one_that_refuses_writes_and_from_a_broken_one() {
     let error = |action, kind: io::ErrorKind| Error::new(action, &key("a"), kind.into());
     for kind in [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded] {
-        assert!(matches!(error("write", kind), Error::NoSpace { .. }), "{kind}");
+        assert!(matches!(error("write", kind), Error::Full { .. }), "{kind}");
     }
     for action in ["write", "create", "publish", "make folder", "delete", "renew"] {
         for kind in [io::ErrorKind::PermissionDenied, io::ErrorKind::ReadOnlyFilesystem] {
             let refused = error(action, kind);
-            assert!(matches!(refused, Error::NotWritable { .. }), "{refused}: {kind}");
+            assert!(matches!(refused, Error::ReadOnly { .. }), "{refused}: {kind}");
         }
     }
     for action in ["read", "open", "list", "look at"] {
         let broken = error(action, io::ErrorKind::PermissionDenied);
-        assert!(matches!(broken, Error::Io { .. }), "{broken}: pulls fail too");
+        assert!(matches!(broken, Error::Failed { .. }), "{broken}: pulls fail too");
+    }
+    for errno in [Errno::MFILE, Errno::NFILE, Errno::TIMEDOUT] {
+        let busy = Error::new("open", &key("a"), errno.into());
+        assert!(matches!(busy, Error::Busy { .. }), "{busy}: {errno}");
     }
 }
 
