@@ -10,6 +10,7 @@
 //!   authority ┘ issues     htpasswd: users and bcrypt hashes     password: random ones
 //! ```
 
+pub mod any_certificate;
 pub mod authority;
 pub mod certificate;
 pub mod htpasswd;

@@ -14,6 +14,7 @@ mod events;
 mod field_guide;
 mod health;
 mod microk8s;
+mod old_certificates;
 mod proxies;
 mod refusals;
 mod resume;

@@ -6,15 +6,14 @@ use std::net::{IpAddr, Ipv4Addr, TcpStream, ToSocketAddrs as _};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, aws_lc_rs};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use roadstead_pki::any_certificate::AnyCertificate;
+use rustls::crypto::aws_lc_rs;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::arguments::{self, Arguments, Command};
 use crate::config::{self, Address, Config, Listen, Loaded};
@@ -106,7 +105,7 @@ fn ask_api(config: &Config, path: &str) -> anyhow::Result<Option<u16>> {
     match answer {
         Err(error)
             if is_refusal(&error)
-                && seen.0.load(Ordering::Relaxed)
+                && seen.was_shown()
                 && config.client_auth().is_some_and(|client| client.required) =>
         {
             Ok(None)
@@ -157,6 +156,7 @@ fn dial(address: &Address) -> anyhow::Result<TcpStream> {
     Err(failed)
 }
 
+/// It asks its own machine, by an address that no certificate has, whether something answers.
 fn tls<S: Read + Write>(
     stream: S,
     seen: Arc<AnyCertificate>,
@@ -190,48 +190,6 @@ fn ask(mut stream: impl Read + Write, path: &str) -> anyhow::Result<u16> {
     status
         .and_then(|status| status.parse().ok())
         .context("what answers does not speak HTTP")
-}
-
-/// It asks its own machine, by an address that no certificate has, whether something answers. It sends no secret and
-/// believes no answer but that there is one.
-#[derive(Debug, Default)]
-struct AnyCertificate(AtomicBool);
-
-impl ServerCertVerifier for AnyCertificate {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        self.0.store(true, Ordering::Relaxed);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        let provider: CryptoProvider = aws_lc_rs::default_provider();
-        provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 #[cfg(test)]

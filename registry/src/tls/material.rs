@@ -11,6 +11,7 @@ use roadstead_pki::server::ServerCertificate;
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 
+use super::short_key;
 use crate::config::CertificateFiles;
 
 /// Why files cannot be used.
@@ -93,7 +94,7 @@ impl Served {
                 problem,
             }
         };
-        let certificate = ServerCertificate::parse(&chain, &key).map_err(unusable)?;
+        let certificate = ServerCertificate::parse_with(&chain, &key, short_key::signer).map_err(unusable)?;
         let findings = certificate.findings(&[], now);
         let fatal = findings.iter().find(|problem| problem.is_fatal()).cloned();
         let chain = certificate

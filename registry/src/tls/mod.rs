@@ -21,6 +21,7 @@ mod queue;
 mod received;
 mod refused;
 mod resolver;
+mod short_key;
 mod socket;
 mod stream;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use roadstead_pki::any_certificate::AnyCertificate;
 use roadstead_pki::authority::Authority;
 use roadstead_pki::server::ServerCertificate;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -368,4 +369,31 @@ async fn an_expired_certificate_is_served_and_never_replaces_a_good_one() {
     leaf(address, client(&authority), "127.0.0.1").await.unwrap();
     assert_eq!(live.status()[0].problems, ["Expired"], "of what the files hold");
     watching.abort();
+}
+
+#[tokio::test]
+async fn a_certificate_with_a_short_key_is_served_and_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path
+    };
+    let files = CertificateFiles {
+        certificate: write("tls.crt", include_bytes!("../../../pki/src/fixtures/rsa1024.crt")),
+        key: write("tls.key", include_bytes!("../../../pki/src/fixtures/rsa1024.key")),
+    };
+    let (live, _watching) = Live::start(settings(files)).unwrap();
+    assert_eq!(live.status()[0].problems, ["Weak"]);
+    let address = serve(&live).await;
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(AnyCertificate::default()))
+            .with_no_client_auth();
+        leaf(address, client, "127.0.0.1").await.unwrap();
+    }
 }
