@@ -16,6 +16,7 @@ pub mod config;
 pub mod content;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
+mod go;
 pub mod http;
 pub mod log;
 pub mod metrics;

@@ -71,8 +71,8 @@ pub struct Log {
     pub access: bool,
     /// Whether a line in Apache's combined format is written beside the own line of each request.
     pub combined: bool,
-    /// Written into every line.
-    pub fields: BTreeMap<String, String>,
+    /// Written into every line, typed as registry:2 reads them.
+    pub fields: BTreeMap<String, serde_json::Value>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

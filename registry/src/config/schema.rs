@@ -24,7 +24,7 @@ pub(super) enum Node {
     Number,
     /// As Go writes them.
     Duration,
-    /// Whatever is written, made text.
+    /// Whatever is written, typed by what it looks like.
     Any,
     /// Known, true here without being asked for, or without any meaning; not worth a word.
     Silent,

@@ -218,6 +218,7 @@ impl<'a> Builder<'a> {
                 item.inner(),
             ) {
                 (Value::Null, Node::Text) => Value::String(String::new()),
+                (Value::Null, Node::Any) => Value::Null,
                 (Value::Null, _) => Value::Mapping(Mapping::new()),
                 (value, _) => value,
             }
@@ -271,6 +272,7 @@ impl<'a> Builder<'a> {
 
     fn anything(&mut self, node: &yaml::Node, path: &str) -> Value {
         match &node.kind {
+            Kind::Scalar(scalar) if scalar.plain => words::value(&scalar.text),
             Kind::Scalar(scalar) => Value::String(scalar.text.clone()),
             Kind::List(items) => self.list(&Node::Any, items, path),
             Kind::Map(entries) => self.mapping(&Node::Any, &|_| Some(&Node::Any), entries, path),

@@ -36,7 +36,7 @@ impl Line {
     }
 
     /// A name and a text.
-    pub(super) fn text(&mut self, name: &str, value: &str) {
+    fn text(&mut self, name: &str, value: &str) {
         self.name(name);
         if self.format == LogFormat::Json || !is_plain(value) {
             quote(&mut self.text, value);
@@ -45,7 +45,8 @@ impl Line {
         }
     }
 
-    pub(super) fn end(mut self) -> String {
+    pub(super) fn end(mut self, ending: &str) -> String {
+        self.text.push_str(ending);
         if self.format == LogFormat::Json {
             self.text.push('}');
         }
@@ -124,12 +125,12 @@ const PLAIN: [bool; 256] = {
 };
 
 /// Whether a text can stand without quotes and still be read back.
-fn is_plain(value: &str) -> bool {
+pub(super) fn is_plain(value: &str) -> bool {
     !value.is_empty() && value.bytes().all(|byte| PLAIN[usize::from(byte)])
 }
 
 /// JSON's quoting. What a client sends ends up here: no line may be broken by it, no terminal steered.
-fn quote(text: &mut String, value: &str) {
+pub(super) fn quote(text: &mut String, value: &str) {
     text.push('"');
     // Nearly every text has nothing to be escaped and is copied whole.
     if value
@@ -168,7 +169,7 @@ mod tests {
         line.text("path", "/v2/a");
         line.text("agent", "evil\n\u{1b}[31m");
         line.number("status", 200);
-        line.end()
+        line.end("")
     }
 
     #[test]

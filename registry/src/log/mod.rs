@@ -3,6 +3,7 @@
 //! It knows nothing of what is logged; that no secret is logged is for those who log.
 
 pub mod combined;
+mod fields;
 mod line;
 mod sparingly;
 mod writer;
@@ -41,15 +42,10 @@ impl Drop for Guard {
 /// From here on everything goes to standard output in this format.
 pub fn start(settings: &Log) -> Guard {
     let writer = Writer::start(std::io::stdout());
-    let fields = settings
-        .fields
-        .iter()
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
     let lines = Lines {
         format: settings.format,
         level: settings.level,
-        fields,
+        ending: fields::ending(settings.format, &settings.fields),
         writer: Arc::clone(&writer),
     };
     // A second start, in a test, keeps the first.
@@ -63,7 +59,8 @@ pub fn start(settings: &Log) -> Guard {
 struct Lines {
     format: LogFormat,
     level: Level,
-    fields: Vec<(String, String)>,
+    /// What every line ends with.
+    ending: String,
     writer: Arc<Writer>,
 }
 
@@ -87,9 +84,6 @@ impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = Line::begin(self.format, event.metadata().level(), jiff::Timestamp::now());
         event.record(&mut line);
-        for (name, value) in &self.fields {
-            line.text(name, value);
-        }
-        self.writer.write(line.end());
+        self.writer.write(line.end(&self.ending));
     }
 }

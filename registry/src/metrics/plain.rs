@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::go;
+
 /// For whoever does not ask for OpenMetrics: counters are described under the name of their samples, and bounds of
 /// buckets are written as Go writes numbers.
 pub(super) fn from_open_metrics(text: &str) -> String {
@@ -41,15 +43,7 @@ fn sample(plain: &mut String, line: &str) {
 }
 
 fn number(text: &str) -> String {
-    match text.parse::<f64>() {
-        Ok(number) if number.is_finite() && number >= 1e6 => {
-            let scientific = format!("{number:e}");
-            let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-            format!("{digits}e+{exponent:0>2}")
-        }
-        Ok(number) if number.is_finite() => number.to_string(),
-        _ => text.to_owned(),
-    }
+    text.parse().map_or_else(|_| text.to_owned(), go::float)
 }
 
 #[cfg(test)]

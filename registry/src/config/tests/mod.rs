@@ -157,7 +157,7 @@ fn variables_follow_the_rules_of_registry_2() {
     assert!(client.required && !client.logs_in);
     assert_eq!(tls.others[0].files.key, Path::new("/k2"));
     assert_eq!(config.log.level, tracing::Level::DEBUG);
-    assert_eq!(config.log.fields["environment"], "0123");
+    assert_eq!(config.log.fields["environment"], 83);
 }
 
 #[test]

@@ -254,7 +254,7 @@ fn maps_in_variables() {
             .read_only
     );
     assert_eq!(by("REGISTRY_HTTP_HEADERS", "{X-A: [a]}").http.headers["x-a"], "a");
-    assert_eq!(by("REGISTRY_LOG_FIELDS", "{a: 1}").log.fields["a"], "1");
+    assert_eq!(by("REGISTRY_LOG_FIELDS", "{a: 1}").log.fields["a"], 1);
     let storage = by("REGISTRY_STORAGE", "{filesystem: {rootdirectory: /x}}").storage;
     assert_eq!(storage.root, Path::new("/x"));
     let tls = by("REGISTRY_HTTP_TLS", "{certificate: /c, key: /k}").http.tls;
@@ -271,20 +271,18 @@ fn maps_in_variables() {
 }
 
 #[test]
-fn fields_of_the_log_may_be_anything() {
-    let fields = config("log: {fields: {a: b, c: 3, d: yes, e: [f], g: {h: i}}}", &[])
-        .log
-        .fields;
-    let expected = [
-        ("a", "b"),
-        ("c", "3"),
-        ("d", "yes"),
-        ("e", "[\"f\"]"),
-        ("g", "{\"h\":\"i\"}"),
+fn fields_of_the_log_keep_their_types() {
+    let variables = [
+        ("REGISTRY_LOG_FIELDS_K", "on"),
+        ("REGISTRY_LOG_FIELDS_L", "[a, 1]"),
     ];
-    for (name, text) in expected {
-        assert_eq!(fields[name], text);
-    }
+    let text = "log: {fields: {a: b, c: 3, d: yes, e: [f, ~], g: {h: 1.5}, i: ~, j: '7', m: .inf, n: 0123}}";
+    let expected = serde_json::json!({
+        "a": "b", "c": 3, "d": true, "e": ["f", null], "g": {"h": 1.5}, "j": "7", "k": true, "l": ["a", 1], "m": "+Inf",
+        "n": 83,
+    });
+    let fields = config(text, &variables).log.fields;
+    assert_eq!(serde_json::Value::from_iter(fields), expected);
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::problem::{Problem, Warning};
 use super::{Config, Health, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
+use crate::go;
 use crate::storage::DirectIo;
 
 /// registry:2's.
@@ -125,6 +126,7 @@ impl Check<'_> {
             fields: raw
                 .fields
                 .into_iter()
+                .filter(|(_, value)| !value.is_null())
                 .map(|(name, value)| (name, field(value)))
                 .collect(),
         }
@@ -209,9 +211,12 @@ impl Check<'_> {
 }
 
 /// A log's field is text, or a list or a section written as JSON.
-fn field(value: serde_yaml::Value) -> String {
+/// JSON has no number for what is not finite.
+fn field(value: serde_yaml::Value) -> serde_json::Value {
     match value {
-        serde_yaml::Value::String(text) => text,
-        other => serde_json::to_string(&other).unwrap_or_default(),
+        serde_yaml::Value::Number(number) if !number.is_finite() => {
+            go::float(number.as_f64().unwrap_or(f64::NAN)).into()
+        }
+        other => serde_json::to_value(other).unwrap_or_default(),
     }
 }

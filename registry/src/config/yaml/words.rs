@@ -1,5 +1,7 @@
 //! What a plain scalar means to registry:2, whose parser is Go's yaml.v2: YAML 1.1's flags, Go's numbers.
 
+use serde_yaml::Value;
+
 /// Nothing at all.
 pub(crate) fn is_null(text: &str) -> bool {
     matches!(text, "" | "~" | "null" | "Null" | "NULL")
@@ -21,7 +23,7 @@ pub(crate) fn integer(text: &str) -> Option<i64> {
         b'.' => text.to_owned(),
         _ => return None,
     };
-    go_integer(&digits).or_else(|| float(&digits))
+    go_integer(&digits).or_else(|| whole(&digits))
 }
 
 fn go_integer(text: &str) -> Option<i64> {
@@ -48,12 +50,41 @@ fn go_integer(text: &str) -> Option<i64> {
         .flatten()
 }
 
-fn float(text: &str) -> Option<i64> {
+/// What a word is where nobody says what it should be.
+pub(crate) fn value(text: &str) -> Value {
+    if is_null(text) {
+        return Value::Null;
+    }
+    if let Some(flag) = flag(text) {
+        return Value::Bool(flag);
+    }
+    let digits = text.replace('_', "");
+    let is_number = text.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '+' | '-' | '.'));
+    let number = || -> Option<Value> {
+        let integer = go_integer(&digits).map(Value::from);
+        let large = || digits.parse::<u64>().ok().map(Value::from);
+        integer
+            .or_else(large)
+            .or_else(|| Some(Value::from(float(&digits)?)))
+    };
+    match text.trim_start_matches(['+', '-']) {
+        ".inf" | ".Inf" | ".INF" if text.starts_with('-') => f64::NEG_INFINITY.into(),
+        ".inf" | ".Inf" | ".INF" => f64::INFINITY.into(),
+        _ if matches!(text, ".nan" | ".NaN" | ".NAN") => f64::NAN.into(),
+        _ => is_number.then(number).flatten().unwrap_or_else(|| text.into()),
+    }
+}
+
+fn float(text: &str) -> Option<f64> {
     let is_number = text.contains(|c: char| c.is_ascii_digit())
         && text
             .chars()
             .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '+' | '-'));
-    let number: f64 = is_number.then(|| text.parse().ok()).flatten()?;
+    is_number.then(|| text.parse().ok()).flatten()
+}
+
+fn whole(text: &str) -> Option<i64> {
+    let number = float(text)?;
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -118,6 +149,40 @@ mod tests {
             ("enabled", None),
         ] {
             assert_eq!(flag(text), expected, "{text}");
+        }
+    }
+
+    /// Each was tried with registry:2's parser.
+    #[test]
+    fn a_word_that_may_be_anything_is_what_it_looks_like() {
+        for (text, expected) in [
+            ("b", Value::from("b")),
+            ("3", 3.into()),
+            ("+5", 5.into()),
+            ("0123", 83.into()),
+            ("0x1f", 31.into()),
+            ("-0x10", (-16).into()),
+            ("0b101", 5.into()),
+            ("0o17", 15.into()),
+            ("1_000", 1000.into()),
+            ("18446744073709551615", u64::MAX.into()),
+            ("99999999999999999999", 1e20.into()),
+            ("1.5", 1.5.into()),
+            ("-.5", (-0.5).into()),
+            ("1e3", 1000.0.into()),
+            ("08", 8.into()),
+            ("-.inf", f64::NEG_INFINITY.into()),
+            ("yes", true.into()),
+            ("Off", false.into()),
+            ("~", Value::Null),
+            ("", Value::Null),
+            ("2001-01-01", "2001-01-01".into()),
+            ("12:30:45", "12:30:45".into()),
+            ("1.2.3", "1.2.3".into()),
+            ("-", "-".into()),
+            (".", ".".into()),
+        ] {
+            assert_eq!(value(text), expected, "{text}");
         }
     }
 }
