@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use roadstead_oci::Digest;
 use tracing::warn;
 
 use super::error::Error;
-use crate::storage::{Key, Storage};
+use crate::storage::{Key, Storage, Version};
 
 /// More than any digest, so that an oversized link is seen as torn.
 const LIMIT: usize = 256;
@@ -18,6 +17,17 @@ pub(super) async fn read(storage: &dyn Storage, key: &Key) -> Result<Option<Dige
         return Ok(None);
     };
     Ok(parse(key, &bytes))
+}
+
+/// As [`read`], with what tells this link from one that is written later, to the same digest perhaps.
+pub(super) async fn read_version(
+    storage: &dyn Storage,
+    key: &Key,
+) -> Result<Option<(Digest, Version)>, Error> {
+    let Some((bytes, version)) = storage.read_version(key, LIMIT).await? else {
+        return Ok(None);
+    };
+    Ok(parse(key, &bytes).map(|digest| (digest, version)))
 }
 
 /// As [`read`] for each of these.
@@ -38,10 +48,6 @@ fn parse(key: &Key, bytes: &[u8]) -> Option<Digest> {
 }
 
 pub(super) async fn write(storage: &dyn Storage, key: &Key, digest: &Digest) -> Result<(), Error> {
-    Ok(storage.write(key, text(digest)).await?)
-}
-
-/// As registry:2 writes it: no newline.
-pub(super) fn text(digest: &Digest) -> Bytes {
-    digest.to_string().into()
+    // As registry:2 writes it: no newline.
+    Ok(storage.write(key, digest.to_string().into()).await?)
 }

@@ -95,9 +95,15 @@ impl Content {
             Reference::Digest(_) => None,
         };
         let tags: Vec<&Tag> = named.into_iter().chain(tags).collect();
-        self.store_manifest(repository, &digest, &manifest, &bytes, &tags)
-            .await?;
-        try_join_all(tags.iter().map(|tag| self.point_tag(repository, tag, &digest))).await?;
+        loop {
+            self.store_manifest(repository, &digest, &manifest, &bytes, &tags)
+                .await?;
+            try_join_all(tags.iter().map(|tag| self.point_tag(repository, tag, &digest))).await?;
+            // Somebody may have deleted the same manifest meanwhile. Of the two, this is answered last.
+            if self.revision(repository, &digest).await?.is_some() {
+                break;
+            }
+        }
         let media_type = manifest.media_type().as_str();
         self.0
             .manifests

@@ -7,6 +7,7 @@ use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 use super::batches::{in_batches, names};
 use super::error::Error;
 use super::{Content, Page, layout, link};
+use crate::storage::Version;
 
 impl Content {
     /// Tags in lexical order, after `last`, at most `n` of them.
@@ -45,7 +46,8 @@ impl Content {
             repository: repository.clone(),
             reference: Reference::Tag(tag.clone()),
         };
-        let Some(digest) = self.tag(repository, tag).await? else {
+        // Before the look at the revision, as in `untag`.
+        let Some((digest, version)) = link::read_version(self.storage(), &link).await? else {
             self.ensure_gone(&link).await?;
             return Err(unknown());
         };
@@ -53,7 +55,7 @@ impl Content {
             // The manifest's delete was interrupted: its next push would bring the tag back.
             self.ensure_gone(&layout::revision_link(repository, &digest))
                 .await?;
-            self.delete_tag_of(repository, tag, &digest).await?;
+            self.delete_tag_if(repository, tag, &version).await?;
             self.unindex_tag(repository, tag, &digest).await?;
             return Err(unknown());
         }
@@ -96,7 +98,8 @@ impl Content {
     }
 
     /// Deletes every tag that points at this manifest, which has no revision link any more. A tag that is moved
-    /// meanwhile stays with its new value; once the manifest is pushed again its tags are those of that push.
+    /// meanwhile stays with its new value; once the manifest is pushed again its tags are those of that push: it writes
+    /// the revision before the tag, so whoever misses the revision after having seen the tag has not seen that push's.
     /// Gives those that it deleted.
     pub(super) async fn untag(
         &self,
@@ -105,12 +108,15 @@ impl Content {
     ) -> Result<Vec<Tag>, Error> {
         let mut deleted = Vec::new();
         for tag in self.tags_that_may_name(repository, digest).await? {
+            let link = layout::tag_link(repository, &tag);
             let mut is_gone = false;
-            if self.tag(repository, &tag).await? == Some(*digest) {
+            while let Some((found, version)) = link::read_version(self.storage(), &link).await?
+                && found == *digest
+            {
                 if self.revision(repository, digest).await?.is_some() {
                     return Ok(deleted);
                 }
-                is_gone = self.delete_tag_of(repository, &tag, digest).await?;
+                is_gone = self.delete_tag_if(repository, &tag, &version).await?;
             }
             self.unindex_tag(repository, &tag, digest).await?;
             deleted.extend(is_gone.then_some(tag));
@@ -118,16 +124,16 @@ impl Content {
         Ok(deleted)
     }
 
-    /// Deletes a tag that points at this manifest, unless it has been moved. Whether it is gone.
-    async fn delete_tag_of(
+    /// Deletes a tag unless it has been written since. Whether it is gone.
+    async fn delete_tag_if(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
-        digest: &Digest,
+        version: &Version,
     ) -> Result<bool, Error> {
         let link = layout::tag_link(repository, tag);
         self.storage()
-            .delete_if(&link, &layout::tags(repository), &link::text(digest))
+            .delete_if(&link, &layout::tags(repository), version)
             .await?;
         let is_gone = self.tag(repository, tag).await?.is_none();
         if is_gone {

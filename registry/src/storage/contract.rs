@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::{Buffers, Error, Key, Storage};
+use super::{Buffers, Error, Key, Storage, Version};
 
 /// `$open` makes a fresh, empty store: `(Arc<dyn Storage>, guard)`.
 macro_rules! contract_tests {
@@ -36,6 +36,7 @@ macro_rules! contract_tests {
             deleting_is_idempotent_and_tidies_up,
             a_made_folder_stays_empty,
             delete_if_spares_another_value,
+            delete_if_spares_the_same_value_written_again,
             a_value_written_during_delete_if_is_never_missed,
             writing_beats_tidying,
             deleting_a_folder_takes_all_below_it,
@@ -69,6 +70,12 @@ async fn put(storage: &Store, at: &str, bytes: &'static str) {
 async fn get(storage: &Store, at: &str) -> Option<String> {
     let bytes = storage.read(&key(at), 1 << 20).await.unwrap();
     bytes.map(|bytes| String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+/// Of this value, if it is there.
+async fn version(storage: &Store, at: &Key, value: &str) -> Option<Version> {
+    let (bytes, version) = storage.read_version(at, 100).await.unwrap()?;
+    (bytes == value).then_some(version)
 }
 
 async fn names(storage: &Store, folder: &str, after: Option<&str>, limit: usize) -> Vec<String> {
@@ -346,21 +353,30 @@ pub(crate) async fn a_made_folder_stays_empty(storage: Store) {
 }
 
 pub(crate) async fn delete_if_spares_another_value(storage: Store) {
+    let (at, within) = (key("tag/link"), key("tag"));
+    put(&storage, "tag/link", "old").await;
+    let old = version(&storage, &at, "old").await.unwrap();
     put(&storage, "tag/link", "new").await;
-    storage
-        .delete_if(&key("tag/link"), &key("tag"), b"old")
-        .await
-        .unwrap();
+    storage.delete_if(&at, &within, &old).await.unwrap();
     assert_eq!(get(&storage, "tag/link").await.as_deref(), Some("new"));
-    storage
-        .delete_if(&key("tag/link"), &key("tag"), b"new")
-        .await
-        .unwrap();
-    assert_eq!(get(&storage, "tag/link").await, None);
-    storage
-        .delete_if(&key("tag/link"), &key("tag"), b"new")
-        .await
-        .unwrap();
+    let new = version(&storage, &at, "new").await.unwrap();
+    for _ in 0..2 {
+        storage.delete_if(&at, &within, &new).await.unwrap();
+        assert_eq!(get(&storage, "tag/link").await, None);
+        assert_eq!(version(&storage, &at, "new").await, None);
+    }
+}
+
+pub(crate) async fn delete_if_spares_the_same_value_written_again(storage: Store) {
+    let (at, within) = (key("tag/link"), key("tag"));
+    for round in 0..20 {
+        put(&storage, "tag/link", "same").await;
+        let seen = version(&storage, &at, "same").await.unwrap();
+        put(&storage, "tag/link", "same").await;
+        storage.delete_if(&at, &within, &seen).await.unwrap();
+        let found = get(&storage, "tag/link").await;
+        assert_eq!(found.as_deref(), Some("same"), "round {round}");
+    }
 }
 
 /// One deletes the value `old` again and again, others move it to `new` values and read: once `new` is there, no
@@ -369,10 +385,12 @@ pub(crate) async fn a_value_written_during_delete_if_is_never_missed(storage: St
     let (at, within) = (key("tags/v1/link"), key("tags"));
     for round in 0..60 {
         storage.write(&at, Bytes::from_static(b"old")).await.unwrap();
+        let old = version(&storage, &at, "old").await.unwrap();
         let deletions: JoinSet<()> = (0..2)
             .map(|_| {
                 let (storage, at, within) = (Arc::clone(&storage), at.clone(), within.clone());
-                async move { storage.delete_if(&at, &within, b"old").await.unwrap() }
+                let old = old.clone();
+                async move { storage.delete_if(&at, &within, &old).await.unwrap() }
             })
             .collect();
         storage.write(&at, Bytes::from_static(b"new")).await.unwrap();

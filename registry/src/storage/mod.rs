@@ -44,6 +44,10 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// The whole of a small object, at most `limit` bytes of it; `None` if there is none.
     fn read<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<Bytes>>;
 
+    /// As [`Self::read`], with the version that it read: no write that begins after this has returned makes the same one,
+    /// also if it writes the same bytes.
+    fn read_version<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<(Bytes, Version)>>;
+
     /// As [`Self::read`] for each of many, one after the other. Whoever has very many asks for some of them at a time.
     fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>>;
 
@@ -82,8 +86,9 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// Removes an object, durably, and the folders below `within` that it leaves empty. No error if it is gone.
     fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()>;
 
-    /// As [`Self::delete`], if the object has these bytes. A value that somebody else wrote meanwhile stays.
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, expected: &'a [u8]) -> Answer<'a, ()>;
+    /// As [`Self::delete`], if the object is still this version. What somebody else wrote meanwhile stays, also if it has the
+    /// same bytes.
+    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()>;
 
     /// Removes all that lies below a folder, and the folders below `within` that this leaves empty. Not atomic,
     /// not durable.
@@ -98,6 +103,10 @@ pub struct Stat {
     /// When anything about it changed last, its name included: never before `modified`, as far as the store knows.
     pub changed: SystemTime,
 }
+
+/// Which write of an object somebody saw. Opaque: only the store that gave it can do something with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version(Box<str>);
 
 /// One name in a folder.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::{Answer, Entry, Key, Object, Stat, Storage, Writer};
+use super::{Answer, Entry, Key, Object, Stat, Storage, Version, Writer};
 
 /// Told of a call by the name that registry:2 has for it.
 pub type Told = Box<dyn Fn(&'static str, Duration) + Send + Sync>;
@@ -45,6 +45,10 @@ impl Storage for Timed {
 
     fn read<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<Bytes>> {
         self.timed("GetContent", self.inner.read(key, limit))
+    }
+
+    fn read_version<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<(Bytes, Version)>> {
+        self.timed("GetContent", self.inner.read_version(key, limit))
     }
 
     fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
@@ -91,8 +95,8 @@ impl Storage for Timed {
         self.timed("Delete", self.inner.delete(key, within))
     }
 
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, expected: &'a [u8]) -> Answer<'a, ()> {
-        self.timed("Delete", self.inner.delete_if(key, within, expected))
+    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
+        self.timed("Delete", self.inner.delete_if(key, within, version))
     }
 
     fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()> {

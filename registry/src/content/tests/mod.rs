@@ -2,6 +2,7 @@
 
 mod blobs;
 mod concurrency;
+mod interrupted;
 mod leftovers;
 mod lists;
 mod manifests;

@@ -7,11 +7,12 @@
 //! object.rs   writer.rs    reading in parts, writing in parts
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
-//! listing.rs   removal.rs  names, deleting
+//! listing.rs   removal.rs ─ conditional.rs    names, deleting, deleting what was seen and nothing newer
 //! nfs.rs                   a warning
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
 
+mod conditional;
 mod contents;
 mod exclusive;
 mod flush;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 
-use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Writer};
+use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Version, Writer};
 use lookup::Lookup;
 use row::Row;
 use tree::Tree;
@@ -109,6 +110,11 @@ impl Storage for FilesystemStorage {
         }
     }
 
+    fn read_version<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<(Bytes, Version)>> {
+        // Whoever asks is about to delete, and this writes a time already.
+        self.blocking("delete", key, move |tree, key| tree.read_version(key, limit))
+    }
+
     fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
         let tree = Arc::clone(&self.tree);
         async move {
@@ -172,10 +178,10 @@ impl Storage for FilesystemStorage {
         self.blocking("delete", key, move |tree, key| tree.delete(key, &within))
     }
 
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, expected: &'a [u8]) -> Answer<'a, ()> {
-        let (within, expected) = (within.clone(), expected.to_vec());
+    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
+        let (within, version) = (within.clone(), version.clone());
         self.blocking("delete", key, move |tree, key| {
-            tree.delete_if(key, &within, &expected)
+            tree.delete_if(key, &within, &version)
         })
     }
 

@@ -43,16 +43,7 @@ impl Tree {
         let Some(file) = absent_as_none(File::open(self.path(key)))? else {
             return Ok(false);
         };
-        // "Now" of the store's own clock, and whoever may write the file may set it, not only its owner.
-        let now = Timespec {
-            tv_sec: 0,
-            tv_nsec: UTIME_NOW,
-        };
-        let times = Timestamps {
-            last_access: now,
-            last_modification: now,
-        };
-        rustix::fs::futimens(&file, &times)?;
+        renew(&file)?;
         file.sync_all()?;
         // Deleted while it was open: what was renewed is nobody's.
         Ok(file.metadata()?.nlink() > 0)
@@ -103,6 +94,19 @@ impl Tree {
         file.sync_data()?;
         Ok(temporary)
     }
+}
+
+/// Modified "now", by the store's own clock. Whoever may write the file or folder may set that, not only its owner.
+pub(super) fn renew(file: &File) -> io::Result<()> {
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    Ok(rustix::fs::futimens(file, &times)?)
 }
 
 /// Within one filesystem this is `copy_file_range`: shared extents where there are such, else a copy in the kernel.

@@ -20,6 +20,12 @@ fn key(text: &str) -> Key {
     text.parse().unwrap()
 }
 
+/// What is there now.
+async fn delete_seen(storage: &dyn Storage, at: &Key) {
+    let (_, version) = storage.read_version(at, 100).await.unwrap().unwrap();
+    storage.delete_if(at, &key("tags"), &version).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_value_left_aside_by_a_crash_is_still_read_and_can_be_deleted() {
     let (storage, folder) = fresh();
@@ -65,7 +71,7 @@ async fn a_value_left_aside_by_a_crash_does_not_come_back_when_a_newer_one_is_de
     let aside = current.join(format!("{}link~0123", removal::SET_ASIDE));
     fs::rename(current.join("link"), &aside).unwrap();
     storage.write(&link, Bytes::from_static(b"new")).await.unwrap();
-    storage.delete_if(&link, &key("tags"), b"new").await.unwrap();
+    delete_seen(&*storage, &link).await;
     assert_eq!(storage.read(&link, 100).await.unwrap(), None);
     assert!(!current.exists());
 }
@@ -75,11 +81,12 @@ async fn of_two_values_left_aside_the_newer_one_counts() {
     let (storage, folder) = fresh();
     let link = key("tags/v1/current/link");
     let current = folder.path().join("tags/v1/current");
+    storage.write(&link, Bytes::from_static(b"old")).await.unwrap();
+    let (_, old) = storage.read_version(&link, 100).await.unwrap().unwrap();
     for (value, number) in [("old", 2), ("new", 1)] {
-        storage
-            .write(&link, Bytes::from_static(value.as_bytes()))
-            .await
-            .unwrap();
+        if value == "new" {
+            storage.write(&link, Bytes::from_static(b"new")).await.unwrap();
+        }
         let aside = current.join(format!("{}link~{number}", removal::SET_ASIDE));
         fs::rename(current.join("link"), &aside).unwrap();
         std::thread::sleep(std::time::Duration::from_millis(20));
@@ -88,13 +95,29 @@ async fn of_two_values_left_aside_the_newer_one_counts() {
         storage.read(&link, 100).await.unwrap().as_deref(),
         Some(&b"new"[..])
     );
-    storage.delete_if(&link, &key("tags"), b"old").await.unwrap();
+    storage.delete_if(&link, &key("tags"), &old).await.unwrap();
     assert_eq!(
         storage.read(&link, 100).await.unwrap().as_deref(),
         Some(&b"new"[..])
     );
-    storage.delete_if(&link, &key("tags"), b"new").await.unwrap();
+    delete_seen(&*storage, &link).await;
     assert_eq!(storage.read(&link, 100).await.unwrap(), None);
+}
+
+/// As registry:2 writes it, and at once: within one tick of the clock of files.
+#[tokio::test]
+async fn a_value_that_is_written_in_place_is_another_one_however_soon() {
+    let (storage, folder) = fresh();
+    let link = key("tags/v1/current/link");
+    let path = folder.path().join(link.as_str());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    for round in 0..50 {
+        fs::write(&path, "same").unwrap();
+        let (_, seen) = storage.read_version(&link, 100).await.unwrap().unwrap();
+        fs::write(&path, "same").unwrap();
+        storage.delete_if(&link, &key("tags"), &seen).await.unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"same", "round {round}");
+    }
 }
 
 #[tokio::test]
