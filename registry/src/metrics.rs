@@ -1,43 +1,28 @@
 //! The numbers that the admin port shows, in Prometheus' format. Their names are an interface: dashboards use them.
 
+mod histogram;
 mod plain;
 mod registry2;
+mod requests;
 
 use std::sync::Arc;
 
-use http::{Method, StatusCode};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 pub use self::registry2::StorageTimes;
-use self::registry2::{Others, Requests};
+use self::registry2::Theirs;
+pub(crate) use self::requests::{Answered, Handler};
+use self::requests::{Ours, Requests};
 use crate::auth::{Auth, Refusal};
 use crate::content::Content;
 use crate::notifications::Notifications;
 use crate::tls;
-
-/// From one millisecond, a cached manifest, to minutes, a large layer.
-const SECONDS: [f64; 12] = [
-    0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0,
-];
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    route: &'static str,
-    method: &'static str,
-    status: u32,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabel {
-    route: &'static str,
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabel {
@@ -54,8 +39,6 @@ struct PortLabels {
     port: &'static str,
     reason: &'static str,
 }
-
-type Durations = Family<RouteLabel, Histogram, fn() -> Histogram>;
 
 /// What happened to an upload session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,25 +57,11 @@ pub enum Names {
     Registry2,
 }
 
-/// What is counted of a request when its answer has gone out.
-pub(crate) struct Answered<'a> {
-    pub(crate) route: &'static str,
-    pub(crate) method: &'a Method,
-    pub(crate) status: StatusCode,
-    pub(crate) seconds: f64,
-    /// Of its head and its body.
-    pub(crate) request_size: u64,
-    pub(crate) received: u64,
-    pub(crate) sent: u64,
-}
-
 /// Counts; cheap enough for every request.
 pub struct Metrics {
     registry: Registry,
     names: Names,
-    registry2: Option<Requests>,
-    requests: Family<RequestLabels, Counter>,
-    durations: Durations,
+    requests: Arc<Requests>,
     received: Counter,
     sent: Counter,
     auth_failures: Family<ReasonLabel, Counter>,
@@ -107,13 +76,10 @@ pub struct Metrics {
 impl Metrics {
     /// The sources are asked whenever the numbers are.
     pub fn new(sources: Sources) -> Arc<Self> {
-        let durations: Durations = Family::new_with_constructor(|| Histogram::new(SECONDS));
         let mut metrics = Metrics {
             registry: Registry::default(),
             names: sources.names,
-            registry2: None,
-            requests: Family::default(),
-            durations,
+            requests: Arc::default(),
             received: Counter::default(),
             sent: Counter::default(),
             auth_failures: Family::default(),
@@ -130,16 +96,13 @@ impl Metrics {
             metrics.register(&sources);
         }
         if metrics.names != Names::Roadstead {
-            let registry = &mut metrics.registry;
-            metrics.registry2 = Some(Requests::register(registry, &sources.storage));
-            let (content, notifications) = (sources.content, sources.notifications);
-            registry2::collected(
-                registry,
-                Others {
-                    content,
-                    notifications,
-                },
-            );
+            let theirs = Theirs {
+                requests: Arc::clone(&metrics.requests),
+                storage: sources.storage,
+                content: sources.content,
+                notifications: sources.notifications,
+            };
+            registry2::collected(&mut metrics.registry, theirs);
         }
         Arc::new(metrics)
     }
@@ -147,12 +110,7 @@ impl Metrics {
     fn register(&mut self, sources: &Sources) {
         let registry = self.registry.sub_registry_with_prefix("roadstead_registry");
         registry.register_collector(Box::new(sources.clone()));
-        registry.register("http_requests", "Requests answered", self.requests.clone());
-        registry.register(
-            "http_request_duration_seconds",
-            "Time from a request's head to the end of its answer",
-            self.durations.clone(),
-        );
+        registry.register_collector(Box::new(Ours(Arc::clone(&self.requests))));
         registry.register("received_bytes", "Bytes of request bodies", self.received.clone());
         registry.register("sent_bytes", "Bytes of response bodies", self.sent.clone());
         registry.register(
@@ -205,33 +163,18 @@ impl Metrics {
         plain::from_open_metrics(&self.encode())
     }
 
-    /// A request whose route is known is on its way.
-    pub(crate) fn begun(&self, route: &'static str) {
-        if let Some(registry2) = &self.registry2 {
-            registry2.begun(route);
-        }
+    /// Whether somebody asks how large requests are, with their heads.
+    pub(crate) fn shows_sizes(&self) -> bool {
+        self.names != Names::Roadstead
+    }
+
+    /// A request is on its way, to this handler as soon as that is known.
+    pub(crate) fn begun(&self, handler: Handler) {
+        self.requests.begun(handler);
     }
 
     pub(crate) fn answered(&self, answered: &Answered<'_>) {
-        if let Some(registry2) = &self.registry2 {
-            registry2.answered(answered);
-        }
-        let Answered {
-            route,
-            method,
-            status,
-            seconds,
-            ..
-        } = *answered;
-        let labels = RequestLabels {
-            route,
-            method: method_label(method),
-            status: status.as_u16().into(),
-        };
-        self.requests.get_or_create(&labels).inc();
-        self.durations
-            .get_or_create(&RouteLabel { route })
-            .observe(seconds);
+        self.requests.answered(answered);
         self.received.inc_by(answered.received);
         self.sent.inc_by(answered.sent);
     }
@@ -296,20 +239,6 @@ pub(crate) struct Connection(Arc<Metrics>);
 impl Drop for Connection {
     fn drop(&mut self) {
         self.0.connections.dec();
-    }
-}
-
-/// Clients make methods up; labels must not.
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "GET",
-        Method::HEAD => "HEAD",
-        Method::POST => "POST",
-        Method::PUT => "PUT",
-        Method::PATCH => "PATCH",
-        Method::DELETE => "DELETE",
-        Method::OPTIONS => "OPTIONS",
-        _ => "other",
     }
 }
 

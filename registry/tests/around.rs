@@ -4,19 +4,18 @@
 // Helpers of tests are tests too, but the lint sees only what stands inside of #[test].
 #![allow(clippy::unwrap_used)]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod program;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc;
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use program::{PROGRAM, Program};
 use roadstead_pki::authority::Authority;
-use rustix::process::{Pid, Signal, kill_process};
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_roadstead-registry");
 
 /// A folder with a configuration; `{dir}` in it is the folder.
 struct Site {
@@ -59,62 +58,14 @@ impl Site {
             .unwrap()
     }
 
-    fn serve(&self) -> Served {
-        let mut process = Command::new(PROGRAM)
-            .arg("serve")
-            .arg(&self.config)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            output
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
-        });
-        let served = Served { process, lines };
-        served.line("msg=serving");
-        served
+    fn serve(&self) -> Program {
+        Program::start(&["serve"], &self.config)
     }
 
     fn is_healthy(&self) -> bool {
         let output = self.command(&["health"]);
         assert!(output.status.code().is_some_and(|code| code < 2), "{output:?}");
         output.status.success()
-    }
-}
-
-struct Served {
-    process: Child,
-    lines: mpsc::Receiver<String>,
-}
-
-impl Served {
-    fn line(&self, with: &str) -> String {
-        loop {
-            let line = self
-                .lines
-                .recv_timeout(Duration::from_secs(30))
-                .expect("the line comes");
-            if line.contains(with) {
-                return line;
-            }
-        }
-    }
-
-    fn stop(mut self) {
-        let id = Pid::from_raw(self.process.id().try_into().unwrap()).unwrap();
-        kill_process(id, Signal::TERM).unwrap();
-        assert!(self.process.wait().unwrap().success());
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -197,12 +148,7 @@ fn the_access_line_of_apache_stands_beside_the_own_one() {
     let site = Site::new(&format!(
         "log: {{level: error, accesslog: {{format: combined}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}"
     ));
-    let mut process = Command::new(PROGRAM)
-        .arg(&site.config)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = BufReader::new(process.stdout.take().unwrap());
+    let mut program = Program::spawn(Command::new(PROGRAM).arg(&site.config));
     let mut stream = (0..300)
         .find_map(|_| {
             std::thread::sleep(Duration::from_millis(50));
@@ -218,13 +164,8 @@ fn the_access_line_of_apache_stands_beside_the_own_one() {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let body = answer.split_once("\r\n\r\n").unwrap().1;
-    let line = output
-        .lines()
-        .map_while(Result::ok)
-        .find(|line| line.contains("tags/list"));
-    let _ = process.kill();
-    let _ = process.wait();
-    let line = line.expect("it is written whatever the level is");
+    // It is written whatever the level is.
+    let line = program.line("tags/list");
     let (begin, rest) = line.split_once(" - - [").unwrap();
     let (time, rest) = rest.split_once("] ").unwrap();
     assert_eq!(begin, "127.0.0.1");

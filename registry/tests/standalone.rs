@@ -4,71 +4,29 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs::Permissions;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+mod program;
+
+use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
-use std::sync::mpsc;
 use std::time::Duration;
 
+use program::{PROGRAM, Program};
 use roadstead_pki::certificate::parse_certificates;
-use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
-/// A running server, and what it has said so far.
-struct Server {
-    process: Child,
-    lines: mpsc::Receiver<String>,
-    port: u16,
-    said: String,
-}
+/// A registry that nothing configures.
+struct Server(Program);
 
 impl Server {
     fn start(folder: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
-            .args(["serve", "--data"])
-            .arg(folder)
-            .env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        std::thread::spawn(move || {
-            output
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
-        });
-        let mut server = Server {
-            process,
-            lines,
-            port: 0,
-            said: String::new(),
-        };
-        let line = server.wait_for("msg=serving");
-        let (_, address) = line
-            .split_once("address=127.0.0.1:")
-            .expect("it says where it listens");
-        server.port = address.split(' ').next().unwrap().parse().unwrap();
-        server
-    }
-
-    fn wait_for(&mut self, words: &str) -> String {
-        loop {
-            let line = self
-                .lines
-                .recv_timeout(Duration::from_secs(20))
-                .expect("it goes on speaking");
-            self.said.push_str(&line);
-            self.said.push('\n');
-            if line.contains(words) {
-                return line;
-            }
-        }
+        let mut command = Command::new(PROGRAM);
+        command.args(["serve", "--data"]).arg(folder);
+        Server(Program::serving(command.env("REGISTRY_HTTP_ADDR", "127.0.0.1:0")))
     }
 
     /// The status line and the rest of an answer, over verified TLS.
@@ -86,7 +44,7 @@ impl Server {
             .with_no_client_auth();
         let name = ServerName::try_from("localhost").unwrap();
         let connection = ClientConnection::new(Arc::new(config), name).unwrap();
-        let stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", self.0.port)).unwrap();
         let mut stream = StreamOwned::new(connection, stream);
         let login = password.map_or_else(String::new, |password| {
             let encoded = base64::prelude::BASE64_STANDARD.encode(format!("admin:{password}"));
@@ -97,22 +55,6 @@ impl Server {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
-    }
-
-    /// Stops it as Kubernetes and systemd do, and gives all that it said.
-    fn stop(mut self) -> String {
-        let id = Pid::from_child(&self.process);
-        kill_process(id, Signal::TERM).unwrap();
-        self.wait_for("msg=stopped");
-        assert!(self.process.wait().unwrap().success());
-        std::mem::take(&mut self.said)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
     }
 }
 
@@ -131,8 +73,8 @@ fn a_private_registry_from_nothing_is_the_same_after_a_restart() {
             .get(folder.path(), "/v2/_catalog", Some(&password))
             .contains("{\"repositories\":[]}")
     );
-    let port = server.port;
-    let said = server.stop();
+    let port = server.0.port;
+    let said = server.0.stop();
     assert!(
         !said.contains(&password),
         "this is no terminal, and what it says is kept:\n{said}"
@@ -156,7 +98,7 @@ fn a_private_registry_from_nothing_is_the_same_after_a_restart() {
             .get(folder.path(), "/v2/", Some(&password))
             .starts_with("HTTP/1.1 200")
     );
-    assert!(!server.stop().contains(&password), "not shown again");
+    assert!(!server.0.stop().contains(&password), "not shown again");
 }
 
 #[test]
@@ -178,7 +120,7 @@ fn each_thing_that_is_wrong_is_said_on_one_line_with_the_way_out() {
         ),
     ] {
         std::fs::write(&config, format!("{text}\nlog: {{level: error}}\n")).unwrap();
-        let output = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
+        let output = Command::new(PROGRAM)
             .arg(&config)
             .env("REGISTRY_STORAGE_FILESYSTEM_ROOTDIRECTORY", folder.path())
             .output()
@@ -212,14 +154,14 @@ fn nobody_else_on_the_machine_reads_the_images() {
     assert_eq!(mode(&data.join("private")), 0o700);
     assert_eq!(mode(&written), 0o600);
     assert_eq!(mode(&data.join("trust/ca.crt")), 0o644, "clients read it");
-    server.stop();
+    server.0.stop();
 }
 
 #[test]
 fn a_folder_that_somebody_else_could_change_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let refusal = |data: &Path| {
-        let output = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"))
+        let output = Command::new(PROGRAM)
             .args(["serve", "--data"])
             .arg(data)
             .output()

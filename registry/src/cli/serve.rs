@@ -136,73 +136,42 @@ async fn serve(
 async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Result<Parts> {
     let fatal = super::files::look_at(config).fatal;
     anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
-    let storage_times = StorageTimes::default();
-    let content = open_content(config, &storage_times)?;
+    let storage = StorageTimes::default();
+    let content = open_content(config, &storage)?;
     let (auth, users) = Auth::new(
         config.login.as_ref(),
         config.client_auth().is_some_and(|client| client.logs_in),
         config.access.clone(),
     )?;
     let auth = Arc::new(auth);
-    let (live, certificates) = match config.http.tls.clone() {
-        None => (None, None),
-        Some(settings) => {
-            let (live, watching) = tls::Live::start(settings)?;
-            (Some(live), Some(watching))
-        }
-    };
+    let tls = config.http.tls.clone().map(tls::Live::start).transpose()?;
+    let (live, certificates) = tls.unzip();
     let notifications = start_notifications(config)?;
     let metrics = Metrics::new(Sources {
         names: metrics_names(config),
-        storage: storage_times,
+        storage,
         content: Some(content.clone()),
         tls: live.clone(),
         auth: Some(Arc::clone(&auth)),
         notifications: notifications.clone(),
     });
-    let settings = Settings {
-        prefix: config.http.prefix.clone(),
-        locations: config.http.locations.clone(),
-        headers: config.http.headers.clone(),
-        access_log: config.log.access,
-        combined,
-        trusted_proxies: config.http.trusted_proxies.clone(),
-        catalog_page: config.catalog_page,
-    };
     let app = App::new(State {
         content: content.clone(),
         auth,
         metrics: Arc::clone(&metrics),
         notifications: notifications.clone(),
         certificates: live.clone(),
-        settings,
+        settings: settings(config, combined),
     });
     let readiness = Readiness::new();
-    let admin = match &config.http.admin {
-        None => None,
-        Some(admin) => {
-            let listener = server::bind(&admin.address).await?;
-            let metrics_path = admin.metrics_path.clone();
-            let (metrics, readiness) = (Arc::clone(&metrics), Arc::clone(&readiness));
-            Some((
-                Admin {
-                    metrics,
-                    readiness,
-                    metrics_path,
-                },
-                listener,
-            ))
-        }
-    };
+    let admin = open_admin(config, &metrics, &readiness).await?;
     let listener = Listener::bind(&config.http.listen).await?;
+    let limits = open_files::fitting(config.http.limits);
     let server = Server {
         app,
         metrics,
         tls: live,
-        admission: Admission::new(
-            open_files::fitting(config.http.limits),
-            config.http.trusted_proxies.clone(),
-        ),
+        admission: Admission::new(limits, config.http.trusted_proxies.clone()),
     };
     Ok(Parts {
         server,
@@ -214,6 +183,35 @@ async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Resu
         certificates,
         notifications,
     })
+}
+
+fn settings(config: &Config, combined: Option<AccessLines>) -> Settings {
+    Settings {
+        prefix: config.http.prefix.clone(),
+        locations: config.http.locations.clone(),
+        headers: config.http.headers.clone(),
+        access_log: config.log.access,
+        combined,
+        trusted_proxies: config.http.trusted_proxies.clone(),
+        catalog_page: config.catalog_page,
+    }
+}
+
+async fn open_admin(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    readiness: &Arc<Readiness>,
+) -> anyhow::Result<Option<(Admin, TcpListener)>> {
+    let Some(admin) = &config.http.admin else {
+        return Ok(None);
+    };
+    let listener = server::bind(&admin.address).await?;
+    let admin = Admin {
+        metrics: Arc::clone(metrics),
+        readiness: Arc::clone(readiness),
+        metrics_path: admin.metrics_path.clone(),
+    };
+    Ok(Some((admin, listener)))
 }
 
 /// Queues lie beside registry:2's own folder, which ignores them there.

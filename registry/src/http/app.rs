@@ -278,7 +278,7 @@ impl Inner {
             parts, observation, ..
         } = exchange;
         let route = route::parse(&self.settings.prefix, &parts.method, &parts.uri)?;
-        observation.routed(route.name());
+        observation.routed(route.handler());
         let need = route.need();
         if need == Need::Nothing {
             let identity = Identity::Anonymous;

@@ -17,7 +17,7 @@ use super::app::REQUEST_ID;
 use super::forwarded;
 use super::news::shortened;
 use crate::log::combined;
-use crate::metrics::{Answered, Metrics};
+use crate::metrics::{Answered, Handler, Metrics};
 
 /// Names a request in the log, in its answer, and in the logs of whatever stands before this server.
 #[derive(Clone, Debug)]
@@ -131,7 +131,7 @@ pub(super) struct Observation {
     /// Who the client is said to be.
     told: Option<String>,
     user: Option<String>,
-    route: &'static str,
+    handler: Handler,
     status: StatusCode,
     /// The size of the request's head.
     head: u64,
@@ -169,10 +169,14 @@ impl Observation {
             client,
             told: log.then(|| client.told(&parts.headers)).flatten(),
             user: None,
-            route: "none",
+            handler: Handler::None,
             // Stands if the client goes away before there is an answer.
             status: StatusCode::from_u16(499).expect("a number of three digits"),
-            head: head_size(parts),
+            head: if metrics.shows_sizes() {
+                head_size(parts)
+            } else {
+                0
+            },
             received: Received::default(),
             sent: 0,
             log,
@@ -194,9 +198,9 @@ impl Observation {
         self.client
     }
 
-    pub(super) fn routed(&mut self, route: &'static str) {
-        self.route = route;
-        self.metrics.begun(route);
+    pub(super) fn routed(&mut self, handler: Handler) {
+        self.handler = handler;
+        self.metrics.begun(handler);
     }
 
     pub(super) fn user(&mut self, user: &str) {
@@ -284,7 +288,7 @@ impl Drop for Observation {
         let seconds = self.started.elapsed().as_secs_f64();
         let received = self.received.0.load(Ordering::Relaxed);
         self.metrics.answered(&Answered {
-            route: self.route,
+            handler: self.handler,
             method: &self.method,
             status: self.status,
             seconds,

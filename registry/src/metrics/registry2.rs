@@ -1,19 +1,18 @@
 //! registry:2's metrics, by its names and with its labels: people's dashboards and alerts ask for them.
 
 use std::fmt::{self, Error};
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::Answered;
+use super::histogram::{Histogram, Sum};
+use super::requests::{BYTES, Cell, Handler, Requests};
 use crate::content::Content;
 use crate::notifications::Notifications;
 
@@ -24,182 +23,147 @@ const REQUEST_SECONDS: [f64; 13] = [
 /// Prometheus' own, which registry:2 has for the storage.
 const STORAGE_SECONDS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    code: u16,
-    handler: &'static str,
-    method: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DurationLabels {
-    handler: &'static str,
-    method: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct HandlerLabel {
-    handler: &'static str,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct StorageLabels {
-    action: &'static str,
-    driver: &'static str,
-}
-
-type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+/// The names that registry:2 has for what it does with its storage.
+const ACTIONS: [&str; 8] = [
+    "Stat",
+    "GetContent",
+    "Reader",
+    "PutContent",
+    "Writer",
+    "Move",
+    "List",
+    "Delete",
+];
 
 /// How long the storage took for what.
-#[derive(Clone)]
-pub struct StorageTimes(Histograms<StorageLabels>);
+#[derive(Clone, Debug)]
+pub struct StorageTimes(Arc<[Histogram; ACTIONS.len()]>);
 
 impl Default for StorageTimes {
     fn default() -> Self {
-        StorageTimes(Family::new_with_constructor(|| Histogram::new(STORAGE_SECONDS)))
+        StorageTimes(Arc::new(std::array::from_fn(|_| {
+            Histogram::new(&STORAGE_SECONDS)
+        })))
     }
 }
 
 impl StorageTimes {
     pub fn took(&self, action: &'static str, time: Duration) {
-        let driver = "filesystem";
-        self.0
-            .get_or_create(&StorageLabels { action, driver })
-            .observe(time.as_secs_f64());
-    }
-}
-
-/// What is counted of requests.
-pub(super) struct Requests {
-    requests: Family<RequestLabels, Counter>,
-    durations: Histograms<DurationLabels>,
-    in_flight: Family<HandlerLabel, Gauge>,
-    request_sizes: Histograms<HandlerLabel>,
-    response_sizes: Histograms<HandlerLabel>,
-}
-
-impl Requests {
-    pub(super) fn register(root: &mut Registry, storage: &StorageTimes) -> Self {
-        let sizes = || Histogram::new(exponential_buckets(1024.0, 2.0, 22));
-        let new = Requests {
-            requests: Family::default(),
-            durations: Family::new_with_constructor(|| Histogram::new(REQUEST_SECONDS)),
-            in_flight: Family::default(),
-            request_sizes: Family::new_with_constructor(sizes),
-            response_sizes: Family::new_with_constructor(sizes),
-        };
-        let http = root.sub_registry_with_prefix("registry_http");
-        http.register(
-            "requests",
-            "Total number of HTTP requests made",
-            new.requests.clone(),
-        );
-        http.register(
-            "request_duration_seconds",
-            "The HTTP request latencies in seconds",
-            new.durations.clone(),
-        );
-        http.register(
-            "in_flight_requests",
-            "The in-flight HTTP requests",
-            new.in_flight.clone(),
-        );
-        http.register(
-            "request_size_bytes",
-            "The HTTP request sizes in bytes",
-            new.request_sizes.clone(),
-        );
-        http.register(
-            "response_size_bytes",
-            "The HTTP response sizes in bytes",
-            new.response_sizes.clone(),
-        );
-        root.sub_registry_with_prefix("registry_storage").register(
-            "action_seconds",
-            "The number of seconds that the storage action takes",
-            storage.0.clone(),
-        );
-        new
-    }
-
-    pub(super) fn begun(&self, route: &'static str) {
-        if let Some(handler) = handler(route) {
-            self.in_flight.get_or_create(&HandlerLabel { handler }).inc();
+        if let Some(number) = ACTIONS.iter().position(|known| *known == action) {
+            self.0[number].observe(time.as_secs_f64());
         }
     }
 
-    pub(super) fn answered(&self, answered: &Answered<'_>) {
-        let Some(handler) = handler(answered.route) else {
-            return;
-        };
-        let method = method_label(answered.method);
-        let code = answered.status.as_u16();
-        let labels = RequestLabels {
-            code,
-            handler,
-            method,
-        };
-        self.requests.get_or_create(&labels).inc();
-        self.durations
-            .get_or_create(&DurationLabels { handler, method })
-            .observe(answered.seconds);
-        let label = HandlerLabel { handler };
-        self.in_flight.get_or_create(&label).dec();
-        // A float counts bytes exactly up to 8 PiB, which no request has.
-        #[allow(clippy::cast_precision_loss)]
-        {
-            self.request_sizes
-                .get_or_create(&label)
-                .observe(answered.request_size as f64);
-            self.response_sizes
-                .get_or_create(&label)
-                .observe(answered.sent as f64);
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "The number of seconds that the storage action takes.";
+        let name = "storage_action_seconds";
+        let mut actions = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
+        for (action, times) in ACTIONS.into_iter().zip(self.0.iter()) {
+            let sum = Sum::of(std::iter::once(times)).filter(|sum| !sum.is_empty());
+            if let Some(sum) = sum {
+                let labels = [("action", action), ("driver", "filesystem")];
+                sum.encode(actions.encode_family(&labels)?, &STORAGE_SECONDS)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What registry:2 calls what it counts. It counts nothing else.
+fn name(handler: Handler) -> Option<&'static str> {
+    match handler {
+        Handler::None | Handler::Root => None,
+        Handler::Uploads => Some("blob_upload"),
+        Handler::Upload => Some("blob_upload_chunk"),
+        other => Some(other.name()),
+    }
+}
+
+fn handlers() -> impl Iterator<Item = (Handler, &'static str)> {
+    Handler::ALL
+        .into_iter()
+        .filter_map(|handler| Some((handler, name(handler)?)))
+}
+
+fn method(name: &str) -> String {
+    match name {
+        "other" => "unknown".to_owned(),
+        name => name.to_ascii_lowercase(),
+    }
+}
+
+fn encode_requests(encoder: &mut DescriptorEncoder<'_>, requests: &Requests) -> Result<(), Error> {
+    let help = "Total number of HTTP requests made.";
+    let mut total = encoder.encode_descriptor("http_requests", help, None, MetricType::Counter)?;
+    for (handler, name) in handlers() {
+        for (method, cell) in requests.cells(handler).map(|(name, cell)| (method(name), cell)) {
+            for (code, count) in cell.statuses() {
+                let labels = [("code", code.as_str()), ("handler", name), ("method", &method)];
+                ConstCounter::new(count).encode(total.encode_family(&labels)?)?;
+            }
         }
     }
-}
-
-/// What registry:2 calls a route. It counts no others.
-fn handler(route: &str) -> Option<&'static str> {
-    match route {
-        "base" => Some("base"),
-        "catalog" => Some("catalog"),
-        "tags" => Some("tags"),
-        "referrers" => Some("referrers"),
-        "manifest" => Some("manifest"),
-        "blob" => Some("blob"),
-        "uploads" => Some("blob_upload"),
-        "upload" => Some("blob_upload_chunk"),
-        _ => None,
+    let (help, metric) = (
+        "The HTTP request latencies in seconds.",
+        "http_request_duration_seconds",
+    );
+    let mut durations = encoder.encode_descriptor(metric, help, None, MetricType::Histogram)?;
+    for (handler, name) in handlers() {
+        for (method, cell) in requests.cells(handler).map(|(name, cell)| (method(name), cell)) {
+            if let Some(sum) = Sum::of(std::iter::once(&cell.seconds)) {
+                let labels = [("handler", name), ("method", method.as_str())];
+                sum.encode(durations.encode_family(&labels)?, &REQUEST_SECONDS)?;
+            }
+        }
     }
-}
-
-fn method_label(method: &Method) -> &'static str {
-    match *method {
-        Method::GET => "get",
-        Method::HEAD => "head",
-        Method::POST => "post",
-        Method::PUT => "put",
-        Method::PATCH => "patch",
-        Method::DELETE => "delete",
-        Method::OPTIONS => "options",
-        _ => "unknown",
+    let (help, metric) = ("The in-flight HTTP requests.", "http_in_flight_requests");
+    let mut in_flight = encoder.encode_descriptor(metric, help, None, MetricType::Gauge)?;
+    for (handler, name) in handlers() {
+        let gauge = ConstGauge::new(requests.in_flight(handler));
+        gauge.encode(in_flight.encode_family(&[("handler", name)])?)?;
     }
+    type Of = fn(&Cell) -> &Histogram;
+    let sizes: [(_, _, Of); 2] = [
+        (
+            "http_request_size_bytes",
+            "The HTTP request sizes in bytes.",
+            |cell| &cell.request_bytes,
+        ),
+        (
+            "http_response_size_bytes",
+            "The HTTP response sizes in bytes.",
+            |cell| &cell.response_bytes,
+        ),
+    ];
+    for (metric, help, of) in sizes {
+        let mut sizes = encoder.encode_descriptor(metric, help, None, MetricType::Histogram)?;
+        for (handler, name) in handlers() {
+            if let Some(sum) = Sum::of(requests.cells(handler).map(|(_, cell)| of(cell))) {
+                sum.encode(sizes.encode_family(&[("handler", name)])?, &BYTES)?;
+            }
+        }
+    }
+    Ok(())
 }
 
-/// What is asked for at the moment of a scrape.
-pub(super) struct Others {
+/// All of them, as they are at the moment of a scrape.
+pub(super) struct Theirs {
+    pub(super) requests: Arc<Requests>,
+    pub(super) storage: StorageTimes,
     pub(super) content: Option<Content>,
     pub(super) notifications: Option<Notifications>,
 }
 
-impl fmt::Debug for Others {
+impl fmt::Debug for Theirs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Others")
+        f.write_str("Theirs")
     }
 }
 
-impl Collector for Others {
+impl Collector for Theirs {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        encode_requests(&mut encoder, &self.requests)?;
+        self.storage.encode(&mut encoder)?;
         if let Some(content) = &self.content {
             encode_cache(&mut encoder, content.cache_counts())?;
         }
@@ -266,7 +230,7 @@ fn encode_notifications(
     Ok(())
 }
 
-pub(super) fn collected(root: &mut Registry, others: Others) {
+pub(super) fn collected(root: &mut Registry, theirs: Theirs) {
     root.sub_registry_with_prefix("registry")
-        .register_collector(Box::new(others));
+        .register_collector(Box::new(theirs));
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use http::{HeaderName, HeaderValue, Response, StatusCode};
-use roadstead_oci::{Reference, RepositoryName, Tag};
+use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain};
@@ -81,18 +82,28 @@ impl Handlers {
         reference: &Reference,
         manifest: StoredManifest,
         asked: &Asked<'_>,
-    ) -> Result<StoredManifest, content::Error> {
+    ) -> Result<StoredManifest, Error> {
         let is_list = matches!(reference, Reference::Tag(_)) && manifest.media_type == accept::LIST;
         if !is_list || !accept::images_alone(asked.headers) {
             return Ok(manifest);
         }
-        let Some(child) = accept::usual_image(&manifest.bytes) else {
+        let Some(child) = self.usual_image(manifest.bytes.clone()).await? else {
             return Ok(manifest);
         };
         match self.content.manifest(repository, &Reference::Digest(child)).await {
             Err(content::Error::ManifestUnknown { .. }) => Ok(manifest),
-            image => image,
+            image => Ok(image?),
         }
+    }
+
+    /// A large list is read off the async threads, and not many at once.
+    async fn usual_image(&self, list: Bytes) -> Result<Option<Digest>, Error> {
+        if list.len() <= SMALL {
+            return Ok(accept::usual_image(&list));
+        }
+        let _parsed = take(&self.room.parsed, list.len()).await?;
+        let found = tokio::task::spawn_blocking(move || accept::usual_image(&list)).await;
+        found.map_err(|_| Error::Panic)
     }
 
     pub(super) async fn put_manifest(

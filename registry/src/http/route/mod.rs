@@ -18,6 +18,7 @@ use self::place::{Place, segments};
 use self::query::Query;
 use crate::auth::access::Action;
 use crate::content::UploadId;
+use crate::metrics::Handler;
 
 /// One thing that can be asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub(super) enum Route {
     /// Any place, asked by `OPTIONS`: what can be done there. Nothing is told of what is there.
     Options {
         allowed: &'static str,
-        place: &'static str,
+        handler: Handler,
     },
     /// `/`: says that something is alive here, to anyone.
     Root,
@@ -141,23 +142,23 @@ impl Route {
     }
 
     /// For metrics.
-    pub(super) fn name(&self) -> &'static str {
+    pub(super) fn handler(&self) -> Handler {
         match self {
-            Route::Options { place, .. } => place,
-            Route::Root => "root",
-            Route::Base => "base",
-            Route::Catalog(_) => "catalog",
-            Route::Tags { .. } => "tags",
-            Route::Referrers { .. } => "referrers",
-            Route::ReadBlob { .. } | Route::DeleteBlob { .. } => "blob",
+            Route::Options { handler, .. } => *handler,
+            Route::Root => Handler::Root,
+            Route::Base => Handler::Base,
+            Route::Catalog(_) => Handler::Catalog,
+            Route::Tags { .. } => Handler::Tags,
+            Route::Referrers { .. } => Handler::Referrers,
+            Route::ReadBlob { .. } | Route::DeleteBlob { .. } => Handler::Blob,
             Route::ReadManifest { .. } | Route::PutManifest { .. } | Route::DeleteManifest { .. } => {
-                "manifest"
+                Handler::Manifest
             }
-            Route::StartUpload { .. } => "uploads",
+            Route::StartUpload { .. } => Handler::Uploads,
             Route::AppendUpload { .. }
             | Route::FinishUpload { .. }
             | Route::UploadStatus { .. }
-            | Route::CancelUpload { .. } => "upload",
+            | Route::CancelUpload { .. } => Handler::Upload,
         }
     }
 }

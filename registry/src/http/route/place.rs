@@ -4,6 +4,7 @@ use http::Method;
 
 use super::query::Query;
 use super::{Route, RouteError, Start, path};
+use crate::metrics::Handler;
 
 /// What stands below `/v2`, between slashes; nothing for the root.
 pub(super) fn segments<'a>(prefix: &str, path: &'a str) -> Option<Option<Vec<&'a str>>> {
@@ -66,20 +67,20 @@ impl<'a> Place<'a> {
     }
 
     pub(super) fn options(self) -> Route {
-        let place = match self {
-            Place::Root => "root",
-            Place::Base => "base",
-            Place::Catalog => "catalog",
-            Place::Tags { .. } => "tags",
-            Place::Referrers { .. } => "referrers",
-            Place::Manifest { .. } => "manifest",
-            Place::Uploads { .. } => "uploads",
-            Place::Upload { .. } => "upload",
-            Place::Blob { .. } => "blob",
+        let handler = match self {
+            Place::Root => Handler::Root,
+            Place::Base => Handler::Base,
+            Place::Catalog => Handler::Catalog,
+            Place::Tags { .. } => Handler::Tags,
+            Place::Referrers { .. } => Handler::Referrers,
+            Place::Manifest { .. } => Handler::Manifest,
+            Place::Uploads { .. } => Handler::Uploads,
+            Place::Upload { .. } => Handler::Upload,
+            Place::Blob { .. } => Handler::Blob,
         };
         Route::Options {
             allowed: self.allowed(),
-            place,
+            handler,
         }
     }
 

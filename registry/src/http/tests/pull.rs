@@ -246,6 +246,40 @@ async fn a_page_that_knows_images_alone_gets_the_usual_one_of_a_list() {
     }
 }
 
+/// Once everything is in memory, nothing else makes the answer wait.
+#[tokio::test]
+async fn a_large_list_is_not_looked_through_on_the_threads_of_all_connections() {
+    let registry = registry().allow_missing().start();
+    let entry = |number: usize| {
+        let digest = digest(&number.to_be_bytes());
+        serde_json::json!({"mediaType": image::MANIFEST, "size": 1, "digest": digest,
+            "platform": {"os": "linux", "architecture": "arm64"}})
+    };
+    let list = "application/vnd.docker.distribution.manifest.list.v2+json";
+    let entries: Vec<_> = (0..2000).map(entry).collect();
+    let body = serde_json::json!({"schemaVersion": 2, "mediaType": list, "manifests": entries}).to_string();
+    let pushed = registry.ask("PUT", "/v2/app/manifests/large");
+    let pushed = pushed
+        .header("content-type", list)
+        .body(body.as_bytes())
+        .send()
+        .await;
+    assert_eq!(pushed.status, 201, "{pushed:?}");
+    let old = "application/vnd.docker.distribution.manifest.v2+json";
+    let asked = || {
+        registry
+            .ask("GET", "/v2/app/manifests/large")
+            .header("accept", old)
+    };
+    assert_eq!(asked().send().await.body, body);
+    let mut again = std::pin::pin!(asked().send());
+    assert!(
+        futures::poll!(&mut again).is_pending(),
+        "it was looked through at once"
+    );
+    assert_eq!(again.await.body, body);
+}
+
 #[tokio::test]
 async fn requests_are_counted_under_registry_2s_names_too() {
     let registry = registry().users(&["alice"]).start();
