@@ -1,7 +1,8 @@
-//! A client as light as can be, so that what is measured is the server: HTTP/1.1 over TLS 1.3 on loopback.
+//! A client as light as can be, so that what is measured is the server: HTTP/1.1 or HTTP/2 over TLS 1.3 on loopback.
 
 mod pace;
 mod payload;
+mod protocol;
 mod tls;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,17 +10,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context as _, ensure};
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpSocket;
 use tokio_rustls::TlsConnector;
 
 use self::pace::Pace;
 pub(crate) use self::payload::Payload;
+pub(crate) use self::protocol::Protocol;
+use self::protocol::Sender;
 pub(crate) use self::tls::Tls;
 
 /// A server and who asks it.
@@ -29,11 +30,12 @@ pub(crate) struct Target {
     /// The value of the header.
     pub(crate) authorization: String,
     pub(crate) tls: Tls,
+    pub(crate) protocol: Protocol,
 }
 
 /// A connection that is kept open.
 pub(crate) struct Connection {
-    sender: http1::SendRequest<Payload>,
+    sender: Sender,
     host: String,
     authorization: Option<String>,
 }
@@ -52,6 +54,14 @@ impl Target {
         Self { tls, ..self.clone() }
     }
 
+    /// The same server, spoken to in this protocol.
+    pub(crate) fn over(&self, protocol: Protocol) -> Self {
+        Self {
+            protocol,
+            ..self.clone()
+        }
+    }
+
     /// Connects, from the next of many loopback addresses: one alone would run out of ports.
     pub(crate) async fn connect(&self) -> anyhow::Result<Connection> {
         let socket = TcpSocket::new_v4()?;
@@ -62,15 +72,12 @@ impl Target {
             .with_context(|| format!("cannot connect to {}", self.address))?;
         stream.set_nodelay(true)?;
         let name = ServerName::from(self.address.ip());
-        let stream = TlsConnector::from(self.tls.config())
+        let stream = TlsConnector::from(self.tls.config(self.protocol))
             .connect(name, stream)
             .await
             .with_context(|| format!("no TLS with {}", self.address))?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-        // It ends with its sender; what goes wrong is seen by whoever awaits an answer.
-        tokio::spawn(connection);
         Ok(Connection {
-            sender,
+            sender: Sender::over(stream, self.protocol).await?,
             host: self.address.to_string(),
             authorization: Some(self.authorization.clone()).filter(|value| !value.is_empty()),
         })
@@ -92,10 +99,7 @@ impl Connection {
         headers: &[(&str, &str)],
         payload: Payload,
     ) -> anyhow::Result<Response<Incoming>> {
-        let mut request = Request::builder()
-            .method(&method)
-            .uri(path)
-            .header(header::HOST, &self.host);
+        let mut request = self.sender.request(&self.host, path)?.method(&method);
         if let Some(authorization) = &self.authorization {
             request = request.header(header::AUTHORIZATION, authorization);
         }
@@ -103,8 +107,7 @@ impl Connection {
             request = request.header(*name, *value);
         }
         let request = request.body(payload)?;
-        self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await;
+        let answer = self.sender.send(request).await;
         answer.with_context(|| format!("{method} {path}"))
     }
 

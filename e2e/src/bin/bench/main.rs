@@ -19,6 +19,7 @@ mod distribution;
 mod floor;
 mod machine;
 mod measure;
+mod pairs;
 mod programs;
 mod report;
 mod rows;
@@ -29,7 +30,7 @@ mod trace;
 mod volume;
 mod wrk;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -53,6 +54,12 @@ struct Arguments {
     /// The registry to measure.
     #[arg(long, default_value = "target/release/roadstead-registry")]
     server: PathBuf,
+    /// Another build of it: the two are compared, row by row in turns, by the servers' CPU, and nothing else is measured.
+    #[arg(long, conflicts_with = "write")]
+    baseline: Option<PathBuf>,
+    /// How often the two are compared.
+    #[arg(long, default_value = "5", requires = "baseline")]
+    pairs: usize,
     /// Where the servers' data is put, and removed at the end. It decides which disk is measured.
     #[arg(long, default_value = "target/bench")]
     folder: PathBuf,
@@ -79,11 +86,36 @@ fn main() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         tokio::select! {
-            outcome = measure_all(&arguments) => outcome,
+            outcome = measure(&arguments) => outcome,
             // Whatever was started and written goes when its owner is dropped.
             _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted"),
         }
     })
+}
+
+async fn measure(arguments: &Arguments) -> anyhow::Result<()> {
+    match &arguments.baseline {
+        Some(baseline) => compare(arguments, baseline).await,
+        None => measure_all(arguments).await,
+    }
+}
+
+async fn compare(arguments: &Arguments, baseline: &Path) -> anyhow::Result<()> {
+    let sizes = Sizes::of(arguments.size);
+    println!("{}\n", machine::describe(&arguments.folder)?);
+    println!("{}", pairs::heading());
+    let rows = match arguments.only.is_empty() {
+        true => RowName::comparable(),
+        false => arguments.only.clone(),
+    };
+    let programs = [baseline, arguments.server.as_path()];
+    for row in rows {
+        let outcomes = pairs::compare(row, programs, &arguments.folder, &sizes, arguments.pairs).await;
+        for outcome in outcomes.with_context(|| format!("row {row}"))? {
+            println!("{outcome}");
+        }
+    }
+    Ok(())
 }
 
 async fn measure_all(arguments: &Arguments) -> anyhow::Result<()> {

@@ -9,6 +9,8 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, version};
 
+use super::Protocol;
+
 /// TLS 1.3 with AES-128-GCM first, which is what docker and containerd offer.
 #[derive(Debug, Clone)]
 pub(crate) struct Tls(Arc<ClientConfig>);
@@ -38,8 +40,12 @@ impl Tls {
         Ok(Self(Arc::new(config)))
     }
 
-    pub(crate) fn config(&self) -> Arc<ClientConfig> {
-        Arc::clone(&self.0)
+    pub(crate) fn config(&self, protocol: Protocol) -> Arc<ClientConfig> {
+        let mut config = Arc::clone(&self.0);
+        if protocol == Protocol::Http2 {
+            Arc::make_mut(&mut config).alpn_protocols = vec![b"h2".to_vec()];
+        }
+        config
     }
 }
 

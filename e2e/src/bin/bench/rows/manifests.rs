@@ -5,22 +5,45 @@ use crate::bench::Bench;
 use crate::content::{Image, MANIFEST};
 use crate::distribution::{manifest_path, verify_small};
 use crate::measure::median;
+use crate::programs::Program;
 use crate::servers::Server;
 use crate::table::{DOCKER_REGISTRY, NGINX, ROADSTEAD, Row, number};
 use crate::wrk;
 
-const REPOSITORY: &str = "bench/manifests";
+pub(super) const REPOSITORY: &str = "bench/manifests";
 const TAG: &str = "latest";
 const CONNECTIONS: usize = 16;
 
+/// An image whose manifest is of the usual size.
+pub(super) fn image() -> Image {
+    Image::random(5, 20 << 10)
+}
+
+/// Pushes an image, and gives the path of its manifest.
+pub(super) async fn push(server: &Server, repository: &str, image: &Image) -> anyhow::Result<String> {
+    let mut connection = server.target.connect().await?;
+    connection.push_image(repository, TAG, image).await?;
+    Ok(manifest_path(repository, TAG))
+}
+
+/// Requests per second, and the server's CPU for each in microseconds.
+pub(super) fn rate_and_cost(
+    wrk: &Program,
+    server: &Server,
+    path: &str,
+    seconds: u64,
+) -> anyhow::Result<(f64, f64)> {
+    let cpu = server.process.cpu()?;
+    let rate = wrk::rate(wrk, &server.target, path, MANIFEST, CONNECTIONS, seconds)?;
+    let requests = rate * seconds as f64;
+    Ok((rate, (server.process.cpu()? - cpu) / requests * 1e6))
+}
+
 /// Puts an image with these layers into the registries, and its manifest where nginx serves it under the same path.
 pub(super) async fn put_image(bench: &Bench, repository: &str) -> anyhow::Result<(Image, String)> {
-    let image = Image::random(5, 20 << 10);
-    let path = manifest_path(repository, TAG);
-    for server in [&bench.roadstead, &bench.docker_registry] {
-        let mut connection = server.target.connect().await?;
-        connection.push_image(repository, TAG, &image).await?;
-    }
+    let image = image();
+    push(&bench.docker_registry, repository, &image).await?;
+    let path = push(&bench.roadstead, repository, &image).await?;
     let file = bench.nginx.data.join(path.trim_start_matches('/'));
     std::fs::create_dir_all(file.parent().expect("the path has folders"))?;
     std::fs::write(file, &image.manifest)?;
@@ -33,21 +56,17 @@ pub(super) async fn put_image(bench: &Bench, repository: &str) -> anyhow::Result
 
 pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Row> {
     let (_, path) = put_image(bench, REPOSITORY).await?;
-    let rate = |server: &Server, seconds| {
-        wrk::rate(&bench.wrk, &server.target, &path, MANIFEST, CONNECTIONS, seconds)
-    };
+    let measured = |server: &Server, seconds| rate_and_cost(&bench.wrk, server, &path, seconds);
     let mut servers = [&bench.roadstead, &bench.nginx, &bench.docker_registry]
         .map(|server| (server, Vec::new(), Vec::new()));
     for (server, ..) in &servers {
-        rate(server, 1)?;
+        measured(server, 1)?;
     }
     for round in 0..bench.sizes.rounds {
         for (server, rates, costs) in in_turn(round, servers.iter_mut().collect()) {
-            let cpu = server.process.cpu()?;
-            let rate = rate(server, bench.sizes.seconds)?;
-            let requests = rate * bench.sizes.seconds as f64;
+            let (rate, cost) = measured(server, bench.sizes.seconds)?;
             rates.push(rate);
-            costs.push((server.process.cpu()? - cpu) / requests * 1e6);
+            costs.push(cost);
         }
     }
     let [ours, nginx, theirs] = servers.map(|(_, rates, costs)| (median(rates), median(costs)));

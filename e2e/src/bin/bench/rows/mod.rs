@@ -1,7 +1,11 @@
 //! The workloads, one file each: what is done to whom, and which figures come of it.
 
 mod connections;
+mod costs;
+mod first_pull;
+mod http2;
 mod idle;
+mod large_blob;
 mod large_volume;
 mod manifests;
 mod memory;
@@ -23,7 +27,10 @@ use crate::table::{DOCKER_REGISTRY, NGINX, ROADSTEAD, Row};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RowName {
     Pull,
+    PullHttp2,
     Push,
+    PushHttp2,
+    FirstPull,
     PullAfterPush,
     Manifests,
     Connections,
@@ -47,7 +54,10 @@ impl RowName {
     pub(crate) async fn measure(self, bench: &mut Bench) -> anyhow::Result<Vec<Row>> {
         let row = match self {
             Self::Pull => pull::measure(bench).await,
+            Self::PullHttp2 => http2::pull(bench).await,
             Self::Push => push::measure(bench).await,
+            Self::PushHttp2 => http2::push(bench).await,
+            Self::FirstPull => first_pull::measure(bench).await,
             Self::PullAfterPush => pull_after_push::measure(bench).await,
             Self::Manifests => manifests::measure(bench).await,
             Self::Connections => connections::measure(bench).await,

@@ -8,7 +8,7 @@ use crate::bench::Bench;
 use crate::client::Payload;
 use crate::content::Blob;
 use crate::distribution::blob_path;
-use crate::measure::{Samples, measured};
+use crate::measure::{Sample, Samples, measured};
 use crate::servers::Server;
 use crate::table::{DOCKER_REGISTRY, ROADSTEAD, Row};
 
@@ -20,12 +20,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Row> {
     for round in 0..bench.sizes.long_rounds() {
         let blob = Blob::random(bench.sizes.blob);
         for (server, samples) in in_turn(round, servers.iter_mut().collect()) {
-            rustix::fs::sync();
-            let mut connection = server.target.connect().await?;
-            connection
-                .push_blob(REPOSITORY, blob.digest(), Payload::blob(&blob))
-                .await?;
-            samples.push(measured(server, pull(server, clients, &blob)).await?.0);
+            samples.push(push_and_pull(server, clients, &blob).await?);
             server.forget(blob.digest())?;
         }
     }
@@ -37,6 +32,16 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Row> {
     .cell(ROADSTEAD, ours.text())
     .cell(DOCKER_REGISTRY, theirs.text())
     .at_most("time of docker-registry", ours.wall() / theirs.wall(), 1.0, "×"))
+}
+
+/// What the pulls took.
+pub(super) async fn push_and_pull(server: &Server, clients: usize, blob: &Blob) -> anyhow::Result<Sample> {
+    rustix::fs::sync();
+    let mut connection = server.target.connect().await?;
+    connection
+        .push_blob(REPOSITORY, blob.digest(), Payload::blob(blob))
+        .await?;
+    Ok(measured(server, pull(server, clients, blob)).await?.0)
 }
 
 async fn pull(server: &Server, clients: usize, blob: &Blob) -> anyhow::Result<()> {

@@ -12,7 +12,7 @@ use crate::content::Image;
 use crate::measure::{Samples, measured};
 use crate::table::{DOCKER_REGISTRY, ROADSTEAD, Row};
 
-const PREFIX: &str = "start";
+pub(super) const PREFIX: &str = "start";
 const CLIENTS: usize = 50;
 
 pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Row> {
@@ -37,7 +37,7 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Row> {
         .at_least("rate of docker-registry", rate(ours) / rate(theirs), 5.0, "×"))
 }
 
-async fn pull(target: &Target, images: &Arc<[Image]>) -> anyhow::Result<()> {
+pub(super) async fn pull(target: &Target, images: &Arc<[Image]>) -> anyhow::Result<()> {
     let next = Arc::new(AtomicUsize::new(0));
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {

@@ -12,7 +12,7 @@ use roadstead_pki::authority::Authority;
 use roadstead_pki::htpasswd::hash_line;
 use tempfile::TempDir;
 
-use crate::client::{Target, Tls};
+use crate::client::{Protocol, Target, Tls};
 
 const USER: &str = "bench";
 
@@ -75,6 +75,7 @@ impl Setting {
             address,
             authorization: format!("Basic {credentials}"),
             tls: self.tls.clone(),
+            protocol: Protocol::Http1,
         }
     }
 }
