@@ -36,8 +36,10 @@ impl Kind {
 /// hundreds of uploads.
 const STREAM_WINDOW: u32 = 512 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
-/// Layers go out in frames of this size; the default of 16 KiB would be four times as many.
-const FRAME: u32 = 64 * 1024;
+/// Layers come in frames of this size at most; those that go out are as large as the client allows. Each is received
+/// into memory of its own, which the allocator would take from the kernel for each if it were larger (`cli/allocator.rs`).
+/// CPU of a push of 1 GiB, beside frames of 64 KiB: 0.62× (32 KiB), 0.79× (16 KiB).
+const FRAME: u32 = 32 * 1024;
 /// What waits to be sent on one stream of HTTP/2.
 const SEND_BUFFER: usize = 128 * 1024;
 const STREAMS: u32 = 128;
