@@ -3,6 +3,7 @@
 // The figures that a run shows are for the person who reads its output.
 #![allow(clippy::print_stdout)]
 
+mod accept;
 mod browser;
 mod client_certificates;
 mod conformance;
