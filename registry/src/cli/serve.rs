@@ -252,14 +252,15 @@ fn open_content(config: &Config, times: &StorageTimes) -> anyhow::Result<Content
         read_only: config.storage.read_only,
         ..Options::default()
     };
-    let mut storage: Arc<dyn Storage> = Arc::new(storage);
-    if metrics_names(config) != Names::Roadstead {
+    let storage: Arc<dyn Storage> = if metrics_names(config) == Names::Roadstead {
+        Arc::new(storage)
+    } else {
         let times = times.clone();
-        storage = Arc::new(Timed::new(
+        Arc::new(Timed::new(
             storage,
             Box::new(move |action, time| times.took(action, time)),
-        ));
-    }
+        ))
+    };
     Ok(Content::new(storage, options))
 }
 

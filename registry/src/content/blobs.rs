@@ -4,44 +4,56 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::Stream;
-use futures::stream::{BoxStream, StreamExt, try_unfold};
+use futures::{Stream, StreamExt};
 use roadstead_oci::{Digest, RepositoryName};
-use tracing::warn;
+use tracing::info;
 
 use super::error::Error;
 use super::{Content, layout, link};
-use crate::storage::{Buffers, Key, Object};
+use crate::storage::{Opened, Pieces, Reading, Sealed, Stat, Wanted};
 
-/// Larger pieces cost more in the caches of the processor than they save in calls.
-pub(super) const READ_PIECE: u64 = 256 << 10;
 /// How many repositories are asked for a blob that is to be mounted from anywhere.
 const MOUNT_CANDIDATES: usize = 1000;
 
 impl Content {
-    /// A blob of this repository, ready to be read.
+    /// A blob of this repository.
     pub async fn blob(&self, repository: &RepositoryName, digest: &Digest) -> Result<Blob, Error> {
-        let unknown = || Error::BlobUnknown {
-            repository: repository.clone(),
-            digest: *digest,
+        let target = self.blob_target(repository, digest).await?;
+        let target = target.ok_or_else(|| unknown(repository, digest))?;
+        let found = self.storage().stat(&layout::blob_data(&target)).await?;
+        let Some(Stat { size, .. }) = found else {
+            return Err(data_is_gone(repository, digest));
         };
-        let target = self.blob_target(repository, digest).await?.ok_or_else(unknown)?;
-        let Some(object) = self.storage().open(&layout::blob_data(&target)).await? else {
-            warn!(%repository, %digest, "blob is linked but its data is gone; the next push mends it");
-            return Err(unknown());
-        };
-        if self.is_damaged(&target, object.size()).await? {
-            return Err(unknown());
+        if self.is_damaged(&target, size).await? {
+            return Err(unknown(repository, digest));
         }
         Ok(Blob {
             digest: *digest,
-            object,
-            buffers: Arc::clone(&self.0.buffers),
+            size,
         })
+    }
+
+    /// The bytes of a blob of this repository, or a part of them.
+    pub async fn read_blob(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        wanted: Wanted,
+    ) -> Result<BlobReading, Error> {
+        let target = self.blob_target(repository, digest).await?;
+        let target = target.ok_or_else(|| unknown(repository, digest))?;
+        let (size, part) = match self.storage().open(&layout::blob_data(&target), wanted).await? {
+            Opened::Missing => return Err(data_is_gone(repository, digest)),
+            Opened::Unsatisfiable { size } => (size, None),
+            Opened::Found(Reading { stat, range, pieces }) => (stat.size, Some((range, BlobStream(pieces)))),
+        };
+        if self.is_damaged(&target, size).await? {
+            return Err(unknown(repository, digest));
+        }
+        Ok(BlobReading { size, part })
     }
 
     /// As [`Self::blob`], for a caller who may push and takes the answer as "no need to send it again": renews the
@@ -133,29 +145,26 @@ impl Content {
         Ok(false)
     }
 
-    /// Makes the parts a blob of this repository. They stay where they are until it is certain that no collection
-    /// took the blob away again.
+    /// Makes what was sealed and verified a blob of this repository. The link is first, so that a collection that finds
+    /// the data unused either sees the link or is waited for; the data is shown when none can take it away again. It is
+    /// shown also if it is there already: this mends bytes that were damaged, and renews their time.
     pub(super) async fn commit_blob(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        parts: &[Key],
+        sealed: &dyn Sealed,
     ) -> Result<(), Error> {
         let (data, at) = (layout::blob_data(digest), layout::layer_link(repository, digest));
         loop {
-            // Also if it is there already: this mends bytes that were damaged, and renews their time.
-            self.storage().publish(parts, &data).await?;
             link::write(self.storage(), &at, digest).await?;
-            self.remember_durable(&data).await?;
-            self.remember_durable(&at).await?;
             if !self.collection_passed().await? {
-                return Ok(());
+                break;
             }
-            let is_there = self.storage().stat(&data).await?.is_some();
-            if is_there && self.storage().stat(&at).await?.is_some() {
-                return Ok(());
-            }
+            // It may have taken the link, if it had condemned that before: so it is written again.
         }
+        sealed.publish(&data).await?;
+        self.remember_durable(&data).await?;
+        self.remember_durable(&at).await
     }
 
     /// Which data this repository's link for the digest names. It is the digest itself, except that registry:2
@@ -169,12 +178,23 @@ impl Content {
     }
 }
 
-/// A blob that is there, held open: it can be read to its end even if it is deleted meanwhile.
-#[derive(Debug)]
+fn unknown(repository: &RepositoryName, digest: &Digest) -> Error {
+    Error::BlobUnknown {
+        repository: repository.clone(),
+        digest: *digest,
+    }
+}
+
+fn data_is_gone(repository: &RepositoryName, digest: &Digest) -> Error {
+    info!(%repository, %digest, "blob is linked but its data is not there: it is being pushed, or the next push mends it");
+    unknown(repository, digest)
+}
+
+/// A blob that is there.
+#[derive(Clone, Copy, Debug)]
 pub struct Blob {
     digest: Digest,
-    object: Arc<dyn Object>,
-    buffers: Arc<Buffers>,
+    size: u64,
 }
 
 impl Blob {
@@ -183,41 +203,28 @@ impl Blob {
     }
 
     pub fn size(&self) -> u64 {
-        self.object.size()
-    }
-
-    /// The bytes of this range, which lies within `0..size`, in pieces of up to 256 KiB. After two of them the next
-    /// comes when one has been dropped; after one of them, when there are many readers.
-    pub fn read(self, range: Range<u64>) -> BlobStream {
-        let Range { start, end } = range;
-        let running = (self.object, self.buffers.transfer(), start);
-        let pieces = try_unfold(running, move |(object, transfer, offset)| async move {
-            let left = end.saturating_sub(offset);
-            if left == 0 {
-                return Ok(None);
-            }
-            let buffer = transfer.next_buffer_for(left.min(READ_PIECE)).await;
-            let mut buffer = object.read_at(offset, buffer).await.map_err(io::Error::other)?;
-            buffer.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-            if buffer.is_empty() {
-                // The client was promised more: the answer must end as broken, not as complete.
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            let offset = offset + buffer.filled().len() as u64;
-            Ok(Some((buffer.freeze(), (object, transfer, offset))))
-        });
-        BlobStream(pieces.boxed())
+        self.size
     }
 }
 
+/// A blob that is being read.
+#[derive(Debug)]
+pub struct BlobReading {
+    /// Of the whole blob.
+    pub size: u64,
+    /// Which bytes come, and these. `None`: no byte of what was wanted is there.
+    pub part: Option<(Range<u64>, BlobStream)>,
+}
+
 /// The bytes of a blob.
-pub struct BlobStream(BoxStream<'static, io::Result<Bytes>>);
+pub struct BlobStream(Pieces);
 
 impl Stream for BlobStream {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_next_unpin(context)
+        let piece = self.0.poll_next_unpin(context);
+        piece.map(|piece| piece.map(|piece| piece.map_err(io::Error::other)))
     }
 }
 

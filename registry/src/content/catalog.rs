@@ -2,6 +2,7 @@
 
 use roadstead_oci::RepositoryName;
 
+use super::batches::all;
 use super::error::Error;
 use super::walk::Walk;
 use super::{Content, Page, layout};
@@ -30,7 +31,7 @@ impl Content {
 
     pub(super) async fn repository_exists(&self, name: &RepositoryName) -> Result<bool, Error> {
         let folder = layout::repository(name.as_str());
-        let entries = self.storage().list(&folder, None, usize::MAX).await?;
+        let entries = all(self.storage(), &folder).await?;
         Ok(entries.iter().any(layout::marks_a_repository))
     }
 

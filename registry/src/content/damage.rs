@@ -13,8 +13,9 @@ use tracing::warn;
 
 use super::error::Error;
 use super::hasher::digest_of;
+use super::uploads::hash_all;
 use super::{Content, layout};
-use crate::storage::Stat;
+use crate::storage::{Opened, Stat, Wanted};
 
 /// More are forgotten, and examined again when somebody asks.
 const KNOWN: usize = 4 << 10;
@@ -74,9 +75,11 @@ impl Content {
         if let Some(known) = self.0.damage.known(target, found) {
             return Ok(known);
         }
-        let actual = self
-            .hash_parts(target.algorithm(), &[layout::blob_data(target)])
-            .await?;
+        let data = layout::blob_data(target);
+        let Opened::Found(reading) = self.storage().open(&data, Wanted::All).await? else {
+            return Ok(true);
+        };
+        let actual = hash_all(target.algorithm(), reading.pieces).await?;
         let is_damaged = actual != *target;
         if is_damaged {
             warn!(digest = %target, %actual, size = found.size, "blob is damaged and counts as absent; the next push mends it");

@@ -52,7 +52,7 @@ impl Content {
     /// Before somebody who wants it deleted hears that it is not there: a process that died may have taken it away without
     /// coming to flush that, and a power cut would bring it back.
     pub(super) async fn ensure_gone(&self, key: &Key) -> Result<(), Error> {
-        self.storage().flush(key).await?;
+        self.storage().confirm(key).await?;
         Ok(())
     }
 
@@ -62,7 +62,7 @@ impl Content {
         if !is_younger(found.changed, WRITTEN_BY_ITSELF) || self.0.durable.knows(key, found.modified) {
             return Ok(true);
         }
-        let is_there = self.storage().flush(key).await?;
+        let is_there = self.storage().confirm(key).await?;
         if is_there {
             self.0.durable.remember(key, found.modified);
         }

@@ -6,6 +6,7 @@ use sha2::digest::common::hazmat::{DeserializeStateError, SerializableState, Ser
 use sha2::{Digest as _, Sha256, Sha512};
 
 use super::error::Error;
+use crate::storage::Saved;
 
 /// A hash of what has passed so far.
 #[derive(Clone)]
@@ -88,6 +89,11 @@ pub(super) enum HashState {
 pub(super) struct BadState;
 
 impl HashState {
+    /// As the store keeps it.
+    pub(super) fn into_saved(self) -> Saved {
+        serde_json::to_value(self).expect("texts are always JSON")
+    }
+
     pub(super) fn resume(&self) -> Result<Hasher, BadState> {
         match self {
             Self::Sha256(hex) => Ok(Hasher::Sha256(resume(hex)?)),

@@ -5,68 +5,45 @@ use futures::StreamExt;
 use futures::future::{join, try_join};
 use tokio::task::spawn_blocking;
 
+use super::Body;
 use super::error::{BodyError, Error};
 use super::hasher::Hasher;
-use super::{Body, Content};
-use crate::storage::{Buffer, Key, Writer};
+use crate::storage::{Buffer, Writer};
 
 /// Hashing less than this takes less time than changing threads would.
 const HASHED_IN_PLACE: usize = 16 << 10;
 
-/// Most bodies are configurations and small layers, which need no large buffer.
-const FIRST_PIECE: u64 = 64 << 10;
-/// The rest of a large one is written past the page cache, where every call waits for the disk.
-const PIECE: u64 = 2 << 20;
-
 /// What came of a body.
 pub(super) struct Intake {
-    /// How many bytes were written. None at all: there is no object.
-    pub(super) bytes: u64,
+    /// Has all that came.
+    pub(super) writer: Box<dyn Writer>,
     pub(super) hasher: Hasher,
     /// Whether the body came to its end.
     pub(super) ended: Result<(), BodyError>,
 }
 
-impl Content {
-    /// Writes the body as a new object `to`, flushed, as far as it comes.
-    pub(super) async fn take_in(
-        &self,
-        to: &Key,
-        mut hasher: Hasher,
-        body: impl Body,
-    ) -> Result<Intake, Error> {
-        let mut source = Source {
-            body,
-            rest: Bytes::new(),
-            ended: None,
-        };
-        let transfer = self.0.buffers.transfer();
-        let mut piece = source.fill(transfer.buffer_for(FIRST_PIECE)).await;
-        if piece.is_empty() {
-            return Ok(Intake {
-                bytes: 0,
-                hasher,
-                ended: source.ended.unwrap_or(Ok(())),
-            });
-        }
-        let mut writer = self.storage().writer(to).await?;
-        let mut bytes = 0;
-        while !piece.is_empty() {
-            bytes += piece.filled().len() as u64;
-            let (stored, next) = join(
-                store(&mut *writer, hasher, piece),
-                source.fill(transfer.buffer_for(PIECE)),
-            )
-            .await;
-            (hasher, piece) = (stored?, next);
-        }
-        writer.finish().await?;
-        Ok(Intake {
-            bytes,
-            hasher,
-            ended: source.ended.unwrap_or(Ok(())),
-        })
+/// Writes the body, as far as it comes.
+pub(super) async fn take_in(
+    mut writer: Box<dyn Writer>,
+    mut hasher: Hasher,
+    body: impl Body,
+) -> Result<Intake, Error> {
+    let mut source = Source {
+        body,
+        rest: Bytes::new(),
+        ended: None,
+    };
+    let mut piece = source.fill(writer.piece().await?).await;
+    while !piece.is_empty() {
+        let memory = writer.piece().await?;
+        let (stored, next) = join(store(&mut *writer, hasher, piece), source.fill(memory)).await;
+        (hasher, piece) = (stored?, next);
     }
+    Ok(Intake {
+        writer,
+        hasher,
+        ended: source.ended.unwrap_or(Ok(())),
+    })
 }
 
 struct Source<B> {
@@ -94,7 +71,7 @@ impl<B: Body> Source<B> {
 
 async fn store(writer: &mut dyn Writer, hasher: Hasher, piece: Buffer) -> Result<Hasher, Error> {
     let piece = piece.freeze();
-    let write = async { writer.write(piece.clone()).await.map_err(Error::from) };
+    let write = async { writer.put(piece.clone()).await.map_err(Error::from) };
     let hash = async { Ok(hash(hasher, piece.clone()).await) };
     let ((), hasher) = try_join(write, hash).await?;
     Ok(hasher)

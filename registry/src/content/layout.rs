@@ -33,13 +33,14 @@ use roadstead_oci::{Algorithm, Digest, RepositoryName, Tag};
 use uuid::Uuid;
 
 use super::UploadId;
-use crate::storage::{Entry, FilesystemStorage, Key};
+use crate::storage::{Entry, Key};
 #[cfg(test)]
 pub(super) use place::Place;
 
 const BLOBS: &str = "docker/registry/v2/blobs";
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
 const CONDEMNED: &str = "roadstead/gc";
+const TEMPORARY: &str = "roadstead/tmp";
 const REFERRERS: &str = "roadstead/referrers";
 const TAG_INDEX: &str = "roadstead/tags";
 const NOTIFICATIONS: &str = "roadstead/notifications";
@@ -145,10 +146,6 @@ pub(super) fn tag_index_entry(name: &RepositoryName, digest: &Digest, tag: &Tag)
     key(format!("{TAG_INDEX}/{name}/_digests/{}/{tag}", folder_of(digest)))
 }
 
-pub(super) fn uploads(name: &str) -> Key {
-    key(format!("{REPOSITORIES}/{name}/_uploads"))
-}
-
 pub(super) fn upload(name: &RepositoryName, id: &UploadId) -> Key {
     key(format!("{REPOSITORIES}/{name}/_uploads/{id}"))
 }
@@ -157,16 +154,8 @@ fn upload_object(name: &RepositoryName, id: &UploadId, object: &str) -> Key {
     key(format!("{REPOSITORIES}/{name}/_uploads/{id}/{object}"))
 }
 
-pub(super) fn temporaries() -> Key {
-    key(FilesystemStorage::TEMPORARY.to_owned())
-}
-
-pub(super) fn new_temporary() -> Key {
-    temporary(Uuid::new_v4())
-}
-
 fn temporary(id: Uuid) -> Key {
-    key(format!("{}/{id}", FilesystemStorage::TEMPORARY))
+    key(format!("{}/{id}", TEMPORARY))
 }
 
 pub(super) fn condemned() -> Key {

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use roadstead_oci::Digest;
 use tracing::{debug, info, warn};
 
+use super::batches::all;
 use super::error::Error;
 use super::{Content, layout};
 use crate::storage::{Key, Stat};
@@ -70,7 +71,7 @@ impl Content {
 
     async fn is_collecting(&self) -> Result<bool, Error> {
         let folder = layout::condemned();
-        let entries = self.storage().list(&folder, None, usize::MAX).await?;
+        let entries = all(self.storage(), &folder).await?;
         for entry in entries.iter().filter(|entry| !entry.is_folder) {
             let Some(batch) = layout::below(&folder, &entry.name) else {
                 continue;

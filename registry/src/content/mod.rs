@@ -1,7 +1,7 @@
 //! What a registry means: blobs, uploads, manifests, tags, referrers. Knows no HTTP, and no bytes on disks.
 //!
 //! ```text
-//! uploads.rs ─ session.rs ─ intake.rs ─ hasher.rs     bytes on their way, hashed as they pass
+//! uploads.rs ─ intake.rs ─ hasher.rs                   bytes on their way, hashed as they pass
 //! blobs.rs                                            layers and configs of a repository
 //! manifests.rs ─ references.rs ─ manifest_cache.rs    what ties them together
 //! tags.rs ─ tag_index.rs   catalog.rs   referrers.rs    lists
@@ -33,7 +33,6 @@ mod probe;
 mod purge;
 mod references;
 mod referrers;
-mod session;
 mod tag_index;
 mod tags;
 #[cfg(test)]
@@ -48,8 +47,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::Stream;
 
-use crate::storage::{Buffers, Storage};
-pub use blobs::{Blob, BlobStream};
+use crate::storage::Storage;
+pub use crate::storage::Wanted;
+pub use blobs::{Blob, BlobReading, BlobStream};
 use damage::Damage;
 use durable::Durable;
 pub use error::{BodyError, Error};
@@ -63,9 +63,6 @@ pub use purge::Purged;
 use unwritten::Unwritten;
 pub use upload_id::{NotAnUploadId, UploadId};
 
-/// All transfers together use about this much memory for their bytes.
-const TRANSFER_BUDGET: usize = 12 << 20;
-
 /// All that one registry holds. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Content(Arc<Inner>);
@@ -74,7 +71,6 @@ pub struct Content(Arc<Inner>);
 struct Inner {
     storage: Arc<dyn Storage>,
     options: Options,
-    buffers: Arc<Buffers>,
     manifests: ManifestCache,
     /// The repositories whose index of referrers has been compared with their manifests.
     examined: OncePerRepository,
@@ -94,7 +90,6 @@ impl Content {
         Self(Arc::new(Inner {
             storage,
             options,
-            buffers: Buffers::new(TRANSFER_BUDGET),
             manifests: ManifestCache::default(),
             examined: OncePerRepository::default(),
             unwritten: Unwritten::default(),

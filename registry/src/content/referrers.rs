@@ -14,7 +14,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName};
 use tracing::{debug, warn};
 
-use super::batches::{in_batches, names};
+use super::batches::{all, in_batches, names};
 use super::error::Error;
 use super::{Content, Page, layout, link};
 
@@ -49,8 +49,8 @@ impl Content {
             .map(|last: Digest| layout::referrer_entry(&last));
         while page.wants_more() {
             let folder = layout::referrers(repository, subject);
-            let mut batch = names(self.storage(), &folder, after.as_deref(), n).await?;
-            self.0.unwritten.add(&folder, after.as_deref(), &mut batch);
+            let (mut batch, more) = names(self.storage(), &folder, after.as_deref(), n).await?;
+            self.0.unwritten.add(&folder, after.as_deref(), &mut batch, more);
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let digests: Vec<Digest> = batch
@@ -254,7 +254,7 @@ impl Content {
         let mut revisions = BTreeSet::new();
         for algorithm in Algorithm::ALL {
             let folder = layout::revisions_by(repository, algorithm);
-            let entries = self.storage().list(&folder, None, usize::MAX).await?;
+            let entries = all(self.storage(), &folder).await?;
             revisions.extend(
                 entries
                     .iter()

@@ -7,6 +7,7 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Digest, RepositoryName, Tag};
 
+use super::batches::all;
 use super::error::Error;
 use super::{Content, layout};
 
@@ -24,7 +25,7 @@ impl Content {
         let entry = layout::tag_index_entry(repository, digest, tag);
         if self.storage().stat(&entry).await?.is_none() {
             // An index that is incomplete after a power cut is completed by the next process: no need for a flush.
-            self.storage().create(&entry, bytes::Bytes::new()).await?;
+            self.storage().write_lazily(&entry, bytes::Bytes::new()).await?;
         }
         Ok(())
     }
@@ -60,7 +61,7 @@ impl Content {
             result => result?,
         }
         let folder = layout::tag_index_of(repository, digest);
-        let entries = self.storage().list(&folder, None, usize::MAX).await?;
+        let entries = all(self.storage(), &folder).await?;
         Ok(entries
             .iter()
             .filter_map(|entry| entry.name.parse().ok())
@@ -83,7 +84,7 @@ impl Content {
 
     async fn all_tags(&self, repository: &RepositoryName) -> Result<Vec<Tag>, Error> {
         let folder = layout::tags(repository);
-        let entries = self.storage().list(&folder, None, usize::MAX).await?;
+        let entries = all(self.storage(), &folder).await?;
         Ok(entries
             .iter()
             .filter_map(|entry| entry.name.parse().ok())

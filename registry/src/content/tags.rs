@@ -24,7 +24,7 @@ impl Content {
         let mut after = last.map(str::to_owned);
         while page.wants_more() {
             let folder = layout::tags(repository);
-            let batch = names(self.storage(), &folder, after.as_deref(), n).await?;
+            let (batch, _) = names(self.storage(), &folder, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let tags: Vec<Tag> = batch.iter().filter_map(|name| name.parse().ok()).collect();

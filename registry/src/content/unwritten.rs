@@ -19,9 +19,9 @@ impl Unwritten {
         self.entries().contains(key.as_str())
     }
 
-    /// Puts in what belongs between the names that the store has in this folder after `after`; behind the last of
-    /// them it may have more, so that only where it has none the rest follows.
-    pub(super) fn add(&self, folder: &Key, after: Option<&str>, names: &mut Vec<String>) {
+    /// Puts in what belongs between the names that the store has in this folder after `after`. If it may have `more`
+    /// behind the last of them, the rest follows there.
+    pub(super) fn add(&self, folder: &Key, after: Option<&str>, names: &mut Vec<String>, more: bool) {
         let entries = self.entries();
         if entries.is_empty() {
             return;
@@ -30,7 +30,7 @@ impl Unwritten {
         let first = format!("{folder}{}", after.unwrap_or_default());
         let behind = entries.range((Bound::Excluded(first), Bound::Unbounded));
         let here = behind.map_while(|key| key.strip_prefix(&folder));
-        let fitting = match names.last().cloned() {
+        let fitting = match names.last().cloned().filter(|_| more) {
             Some(last) => here
                 .take_while(|name| **name <= *last)
                 .map(str::to_owned)
@@ -61,15 +61,16 @@ mod tests {
         for name in ["a/b", "a/d", "a/f", "a-/c", "b/c"] {
             unwritten.remember(&key(name));
         }
-        for (after, stored, expected) in [
-            (None, &["c", "d", "e"][..], &["b", "c", "d", "e"][..]),
-            (Some("b"), &["c"], &["c"]),
-            (Some("e"), &[], &["f"]),
-            (Some("f"), &[], &[]),
-            (None, &[], &["b", "d", "f"]),
+        for (after, stored, more, expected) in [
+            (None, &["c", "d", "e"][..], true, &["b", "c", "d", "e"][..]),
+            (None, &["c", "d", "e"], false, &["b", "c", "d", "e", "f"]),
+            (Some("b"), &["c"], true, &["c"]),
+            (Some("e"), &[], false, &["f"]),
+            (Some("f"), &[], false, &[]),
+            (None, &[], false, &["b", "d", "f"]),
         ] {
             let mut names: Vec<String> = stored.iter().map(|&name| name.to_owned()).collect();
-            unwritten.add(&key("a"), after, &mut names);
+            unwritten.add(&key("a"), after, &mut names, more);
             assert_eq!(names, expected, "{after:?} {stored:?}");
         }
     }

@@ -1,15 +1,17 @@
 //! Uploads: in one request, in chunks, or streamed.
 
+use futures::TryStreamExt;
 use roadstead_oci::{Algorithm, Digest, RepositoryName};
 use tracing::warn;
 
-use super::blobs::READ_PIECE;
 use super::error::Error;
-use super::hasher::{Hasher, same_digest};
-use super::intake::{Intake, hash};
-use super::session::Session;
+use super::hasher::{HashState, Hasher, same_digest};
+use super::intake::{Intake, hash, take_in};
 use super::{Body, Content, UploadId, layout};
-use crate::storage::{self, Key};
+use crate::storage::{self, Kept, Pieces, Resumed, Sealed, Writer};
+
+/// Kept with an upload of which the client announced that it will name it by this.
+const SHA512: &str = "sha512";
 
 impl Content {
     /// `algorithm`: what the client announced that it will name the blob by (`digest-algorithm=`).
@@ -19,12 +21,17 @@ impl Content {
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, Error> {
         self.check_writable()?;
-        Session::start(self.storage(), repository, algorithm).await
+        let id = UploadId::random();
+        let note = (algorithm == Some(Algorithm::Sha512)).then_some(SHA512);
+        self.storage()
+            .begin(&layout::upload(repository, &id), note)
+            .await?;
+        Ok(id)
     }
 
     /// How many bytes of this upload are here.
     pub async fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Result<u64, Error> {
-        Ok(Session::load(self, repository, id).await?.received())
+        Ok(self.upload(repository, id, None).await?.received)
     }
 
     /// Adds the body to the upload and gives its new size. `at`: where the client says that the body begins.
@@ -37,13 +44,12 @@ impl Content {
         body: impl Body,
     ) -> Result<u64, Error> {
         self.check_writable()?;
-        let session = Session::load(self, repository, id).await?;
-        session.check_offset(at)?;
-        let segment = session.new_segment();
-        let taken = self.take_in(&segment, session.hasher(None)?, body).await;
-        let Intake { bytes, hasher, ended } = taken.map_err(|error| upload_gone(error, repository, id))?;
-        let received = session.record(self.storage(), &segment, bytes, &hasher).await?;
-        ended?;
+        let upload = self.upload(repository, id, at).await?;
+        let hasher = hasher(&upload, None).ok_or_else(|| unknown(repository, id))?;
+        let taken = take_in(upload.writer, hasher, body).await;
+        let taken = taken.map_err(|error| upload_gone(error, repository, id))?;
+        let received = keep(taken.writer, &taken.hasher).await?;
+        taken.ended?;
         Ok(received)
     }
 
@@ -58,23 +64,21 @@ impl Content {
         body: impl Body,
     ) -> Result<(), Error> {
         self.check_writable()?;
-        let session = Session::load(self, repository, id).await?;
-        session.check_offset(at)?;
-        let segment = session.new_segment();
-        let taken = self
-            .take_in(&segment, session.hasher(Some(digest.algorithm()))?, body)
-            .await;
-        let Intake { bytes, hasher, ended } = taken.map_err(|error| upload_gone(error, repository, id))?;
-        if let Err(early) = ended {
-            session.record(self.storage(), &segment, bytes, &hasher).await?;
+        let upload = self.upload(repository, id, at).await?;
+        let hasher = hasher(&upload, Some(digest.algorithm())).ok_or_else(|| unknown(repository, id))?;
+        let gone = |error| upload_gone(error, repository, id);
+        let taken = take_in(upload.writer, hasher, body).await.map_err(gone)?;
+        if let Err(early) = taken.ended {
+            keep(taken.writer, &taken.hasher).await?;
             return Err(early.into());
         }
-        let mut segments = session.segments(self.storage()).await?;
-        segments.extend((bytes > 0).then_some(segment));
-        let outcome = self.commit_upload(repository, digest, hasher, &segments).await;
-        let outcome = outcome.map_err(|error| upload_gone(error, repository, id));
+        let sealed = taken.writer.seal().await.map_err(|error| gone(error.into()))?;
+        let outcome = self
+            .commit_upload(repository, digest, taken.hasher, &*sealed)
+            .await;
+        let outcome = outcome.map_err(gone);
         if matches!(outcome, Ok(()) | Err(Error::DigestInvalid { .. })) {
-            self.forget_upload(repository, id).await;
+            forget(sealed).await;
         }
         outcome
     }
@@ -87,36 +91,40 @@ impl Content {
         body: impl Body,
     ) -> Result<(), Error> {
         self.check_writable()?;
-        let whole = layout::new_temporary();
-        let taken = self
-            .take_in(&whole, Hasher::new(digest.algorithm()), body)
-            .await?;
-        let outcome = match taken.ended {
-            Ok(()) => {
-                let parts = if taken.bytes > 0 {
-                    std::slice::from_ref(&whole)
-                } else {
-                    &[]
-                };
-                self.commit_upload(repository, digest, taken.hasher, parts).await
-            }
-            Err(error) => Err(error.into()),
-        };
-        if let Err(error) = self.storage().delete(&whole, &layout::temporaries()).await {
-            warn!(key = %whole, %error, "temporary object stays until it is purged");
-        }
+        let writer = self.storage().direct(&layout::blob_data(digest));
+        let Intake {
+            writer,
+            hasher,
+            ended,
+        } = take_in(writer, Hasher::new(digest.algorithm()), body).await?;
+        ended?;
+        let sealed = writer.seal().await?;
+        let outcome = self.commit_upload(repository, digest, hasher, &*sealed).await;
+        forget(sealed).await;
         outcome
     }
 
     /// Ends an upload without a blob.
     pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
         self.check_writable()?;
-        Session::load(self, repository, id).await?;
-        let folder = layout::upload(repository, id);
-        Ok(self
-            .storage()
-            .delete_folder(&folder, &layout::uploads(repository.as_str()))
-            .await?)
+        self.upload(repository, id, None).await?;
+        Ok(self.storage().abandon(&layout::upload(repository, id)).await?)
+    }
+
+    async fn upload(
+        &self,
+        repository: &RepositoryName,
+        id: &UploadId,
+        at: Option<u64>,
+    ) -> Result<Resumed, Error> {
+        let found = self.storage().load(&layout::upload(repository, id)).await?;
+        let upload = found.ok_or_else(|| unknown(repository, id))?;
+        match at {
+            Some(at) if at != upload.received => Err(Error::RangeInvalid {
+                received: upload.received,
+            }),
+            _ => Ok(upload),
+        }
     }
 
     async fn commit_upload(
@@ -124,56 +132,68 @@ impl Content {
         repository: &RepositoryName,
         digest: &Digest,
         hasher: Hasher,
-        parts: &[Key],
+        sealed: &dyn Sealed,
     ) -> Result<(), Error> {
         let actual = if hasher.algorithm() == digest.algorithm() {
             hasher.finish()
         } else {
             // The client named another algorithm at the end than it did, or did not, at the beginning.
-            self.hash_parts(digest.algorithm(), parts).await?
+            hash_all(digest.algorithm(), sealed.read()).await?
         };
         same_digest(digest, actual)?;
-        self.commit_blob(repository, digest, parts).await
-    }
-
-    pub(super) async fn hash_parts(&self, algorithm: Algorithm, parts: &[Key]) -> Result<Digest, Error> {
-        let transfer = self.0.buffers.transfer();
-        let mut hasher = Hasher::new(algorithm);
-        for part in parts {
-            let object = self.storage().open(part).await?;
-            let object = object.ok_or_else(|| storage::Error::Missing(part.clone()))?;
-            let mut offset = 0;
-            while offset < object.size() {
-                let piece = object.read_at(offset, transfer.buffer_for(READ_PIECE)).await?;
-                if piece.is_empty() {
-                    return Err(storage::Error::Missing(part.clone()).into());
-                }
-                offset += piece.filled().len() as u64;
-                hasher = hash(hasher, piece.freeze()).await;
-            }
-        }
-        Ok(hasher.finish())
-    }
-
-    async fn forget_upload(&self, repository: &RepositoryName, id: &UploadId) {
-        let folder = layout::upload(repository, id);
-        if let Err(error) = self
-            .storage()
-            .delete_folder(&folder, &layout::uploads(repository.as_str()))
-            .await
-        {
-            warn!(upload = %folder, %error, "finished upload stays until it is purged");
-        }
+        self.commit_blob(repository, digest, sealed).await
     }
 }
 
-/// Its folder or a part of it went away under our hands: cancelled, purged, or finished by another request.
+/// The hash to go on with: of the algorithm that is `wanted` if nothing has come yet, else of the one that has been used
+/// so far. `None`: it cannot be read.
+fn hasher(upload: &Resumed, wanted: Option<Algorithm>) -> Option<Hasher> {
+    let announced = match upload.note.as_deref() {
+        Some(SHA512) => Algorithm::Sha512,
+        _ => Algorithm::Sha256,
+    };
+    match &upload.saved {
+        None => Some(Hasher::new(wanted.unwrap_or(announced))),
+        Some(saved) => serde_json::from_value::<HashState>(saved.clone())
+            .ok()?
+            .resume()
+            .ok(),
+    }
+}
+
+/// Makes what came count, and gives the new size.
+async fn keep(writer: Box<dyn Writer>, hasher: &Hasher) -> Result<u64, Error> {
+    match writer.keep(hasher.save().into_saved()).await? {
+        Kept::Counts { received } => Ok(received),
+        Kept::Overtaken { received } => Err(Error::RangeInvalid { received }),
+    }
+}
+
+async fn forget(sealed: Box<dyn Sealed>) {
+    if let Err(error) = sealed.forget().await {
+        warn!(%error, "finished upload stays until it is purged");
+    }
+}
+
+pub(super) async fn hash_all(algorithm: Algorithm, mut pieces: Pieces) -> Result<Digest, Error> {
+    let mut hasher = Hasher::new(algorithm);
+    while let Some(piece) = pieces.try_next().await? {
+        hasher = hash(hasher, piece).await;
+    }
+    Ok(hasher.finish())
+}
+
+fn unknown(repository: &RepositoryName, id: &UploadId) -> Error {
+    Error::BlobUploadUnknown {
+        repository: repository.clone(),
+        id: id.clone(),
+    }
+}
+
+/// It or a part of it went away under our hands: cancelled, purged, or finished by another request.
 fn upload_gone(error: Error, repository: &RepositoryName, id: &UploadId) -> Error {
     match error {
-        Error::Storage(storage::Error::Missing(_)) => Error::BlobUploadUnknown {
-            repository: repository.clone(),
-            id: id.clone(),
-        },
+        Error::Storage(storage::Error::Missing(_)) => unknown(repository, id),
         other => other,
     }
 }

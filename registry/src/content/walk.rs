@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
+use super::batches::all;
 use super::error::Error;
 use super::layout;
 use crate::storage::{Entry, Key, Storage};
@@ -38,7 +39,7 @@ impl Walk {
         let Some(Reverse(key)) = self.found.peek().cloned() else {
             return Ok(None);
         };
-        let entries = storage.list(&key, None, usize::MAX).await?;
+        let entries = all(storage, &key).await?;
         self.found.pop();
         let below = entries
             .iter()

@@ -1,57 +1,34 @@
 //! `Range`, `Content-Range` and `If-None-Match`: which part, and whether at all.
 
-use std::ops::Range;
-
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_RANGE, IF_NONE_MATCH, IF_RANGE, RANGE};
 
 use super::error::Error;
+use crate::content::Wanted;
 
-/// Which part of something that a client asks for.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) enum Part {
-    Whole,
-    Range(Range<u64>),
-    /// No byte of it is there.
-    Unsatisfiable,
-}
-
-/// Several ranges, and what is not in bytes, are answered with the whole, as RFC 9110 §14.2 allows.
-pub(super) fn requested(headers: &HeaderMap, size: u64, etag: &str) -> Part {
+/// Which part a client asks for. Several ranges, and what is not in bytes, are answered with the whole, as RFC 9110 §14.2 allows.
+pub(super) fn requested(headers: &HeaderMap, etag: &str) -> Wanted {
     let Some(range) = headers.get(RANGE).and_then(|value| value.to_str().ok()) else {
-        return Part::Whole;
+        return Wanted::All;
     };
     // The client has a part of another version: it must have the whole of this one.
     if headers
         .get(IF_RANGE)
         .is_some_and(|version| version.as_bytes() != etag.as_bytes())
     {
-        return Part::Whole;
+        return Wanted::All;
     }
     let Some(spec) = range.strip_prefix("bytes=").map(str::trim) else {
-        return Part::Whole;
+        return Wanted::All;
     };
     let Some((first, last)) = spec.split_once('-') else {
-        return Part::Whole;
+        return Wanted::All;
     };
     match (first.parse::<u64>(), last.parse::<u64>()) {
-        (Ok(first), Ok(last)) if first <= last => within(first, last.saturating_add(1), size),
-        (Ok(first), Err(_)) if last.is_empty() => within(first, size, size),
-        (Err(_), Ok(length)) if first.is_empty() && length > 0 => {
-            within(size.saturating_sub(length), size, size)
-        }
-        (Ok(_), Ok(_)) => Part::Unsatisfiable,
-        (Err(_), Ok(0)) if first.is_empty() => Part::Unsatisfiable,
-        _ => Part::Whole,
-    }
-}
-
-fn within(first: u64, end: u64, size: u64) -> Part {
-    let end = end.min(size);
-    if first < end {
-        Part::Range(first..end)
-    } else {
-        Part::Unsatisfiable
+        (Ok(first), Ok(last)) => Wanted::Between(first, last),
+        (Ok(first), Err(_)) if last.is_empty() => Wanted::From(first),
+        (Err(_), Ok(length)) if first.is_empty() => Wanted::Last(length),
+        _ => Wanted::All,
     }
 }
 
@@ -120,44 +97,33 @@ mod tests {
 
     #[test]
     fn ranges_are_read_as_http_has_them() {
-        for (range, size, expected) in [
-            ("bytes=0-0", 10, Part::Range(0..1)),
-            ("bytes=2-5", 10, Part::Range(2..6)),
-            ("bytes=5-", 10, Part::Range(5..10)),
-            ("bytes=-3", 10, Part::Range(7..10)),
-            ("bytes=-30", 10, Part::Range(0..10)),
-            ("bytes=5-99", 10, Part::Range(5..10)),
-            ("bytes=0-18446744073709551615", 10, Part::Range(0..10)),
-            ("bytes=10-", 10, Part::Unsatisfiable),
-            ("bytes=5-2", 10, Part::Unsatisfiable),
-            ("bytes=-0", 10, Part::Unsatisfiable),
-            ("bytes=0-", 0, Part::Unsatisfiable),
-            ("bytes=-5", 0, Part::Unsatisfiable),
-            ("bytes=0-1,3-4", 10, Part::Whole),
-            ("lines=0-1", 10, Part::Whole),
-            ("bytes=", 10, Part::Whole),
-            ("bytes=-", 10, Part::Whole),
-            ("bytes=a-b", 10, Part::Whole),
+        for (range, expected) in [
+            ("bytes=0-0", Wanted::Between(0, 0)),
+            ("bytes=2-5", Wanted::Between(2, 5)),
+            ("bytes=5-2", Wanted::Between(5, 2)),
+            ("bytes=0-18446744073709551615", Wanted::Between(0, u64::MAX)),
+            ("bytes=5-", Wanted::From(5)),
+            ("bytes=-3", Wanted::Last(3)),
+            ("bytes=-0", Wanted::Last(0)),
+            ("bytes=0-1,3-4", Wanted::All),
+            ("lines=0-1", Wanted::All),
+            ("bytes=", Wanted::All),
+            ("bytes=-", Wanted::All),
+            ("bytes=a-b", Wanted::All),
         ] {
             assert_eq!(
-                requested(&headers(&[(RANGE, range)]), size, "\"v\""),
+                requested(&headers(&[(RANGE, range)]), "\"v\""),
                 expected,
-                "{range} of {size}"
+                "{range}"
             );
         }
     }
 
     #[test]
     fn a_range_of_another_version_gets_the_whole() {
-        let of = |version| {
-            requested(
-                &headers(&[(RANGE, "bytes=0-1"), (IF_RANGE, version)]),
-                10,
-                "\"v\"",
-            )
-        };
-        assert_eq!(of("\"v\""), Part::Range(0..2));
-        assert_eq!(of("\"w\""), Part::Whole);
+        let of = |version| requested(&headers(&[(RANGE, "bytes=0-1"), (IF_RANGE, version)]), "\"v\"");
+        assert_eq!(of("\"v\""), Wanted::Between(0, 1));
+        assert_eq!(of("\"w\""), Wanted::All);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use futures::task::AtomicWaker;
 
-use super::memory::{self, Memory};
+use super::pages::{self, Memory};
 use super::uncached_copy;
 
 const SMALLEST: usize = 16 << 10;
@@ -187,10 +187,10 @@ pub struct Buffer {
 impl Buffer {
     /// Where large buffers begin in memory, and what their sizes are multiples of: what disks want of those who write
     /// past the page cache.
-    pub const ALIGNMENT: usize = memory::ALIGNMENT;
+    pub const ALIGNMENT: usize = pages::ALIGNMENT;
     /// Buffers of this size or more are large. Less costs more past the page cache, in waiting for the disk piece by
     /// piece, than the page cache costs.
-    pub const ALIGNED_FROM: usize = memory::ALIGNED_FROM;
+    pub const ALIGNED_FROM: usize = pages::ALIGNED_FROM;
 
     pub fn filled(&self) -> &[u8] {
         &self.memory[..self.filled]

@@ -22,6 +22,12 @@ impl Key {
         &self.0
     }
 
+    /// The folder that it lies in, unless that is the root.
+    pub fn parent(&self) -> Option<Self> {
+        let (folder, _) = self.0.rsplit_once('/')?;
+        Some(Self(folder.to_owned()))
+    }
+
     /// The key of a name in this folder.
     pub fn join(&self, name: &str) -> Result<Self, KeyError> {
         format!("{self}/{name}").try_into()

@@ -1,128 +1,9 @@
-//! A store that lets something else happen at one moment, and tests of what happens at the worst one.
-
-use std::sync::Mutex;
+//! What somebody else does at the worst moment.
 
 use futures::future::BoxFuture;
 
 use super::*;
-use crate::storage::{Answer, Entry, Object, Stat, Storage, Version, Writer};
-
-/// Before the first of these calls for this key, `then` runs to its end.
-struct Interruption {
-    call: Call,
-    key: Key,
-    then: BoxFuture<'static, ()>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Call {
-    Write,
-    DeleteIf,
-}
-
-struct Interrupted {
-    inner: FilesystemStorage,
-    interruption: Mutex<Option<Interruption>>,
-}
-
-impl Interrupted {
-    fn open(folder: &Path, interruption: Interruption) -> Content {
-        let storage = Interrupted {
-            inner: FilesystemStorage::open(folder).unwrap(),
-            interruption: Mutex::new(Some(interruption)),
-        };
-        Content::new(Arc::new(storage), options())
-    }
-
-    async fn interrupt(&self, call: Call, key: &Key) {
-        let interruption = self
-            .interruption
-            .lock()
-            .unwrap()
-            .take_if(|interruption| interruption.call == call && interruption.key == *key);
-        if let Some(interruption) = interruption {
-            interruption.then.await;
-        }
-    }
-}
-
-impl std::fmt::Debug for Interrupted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.inner.fmt(f)
-    }
-}
-
-impl Storage for Interrupted {
-    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
-        Box::pin(async move {
-            self.interrupt(Call::Write, key).await;
-            self.inner.write(key, bytes).await
-        })
-    }
-
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
-        Box::pin(async move {
-            self.interrupt(Call::DeleteIf, key).await;
-            self.inner.delete_if(key, within, version).await
-        })
-    }
-
-    fn stat<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stat>> {
-        self.inner.stat(key)
-    }
-
-    fn read<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<Bytes>> {
-        self.inner.read(key, limit)
-    }
-
-    fn read_version<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<(Bytes, Version)>> {
-        self.inner.read_version(key, limit)
-    }
-
-    fn read_many(&self, keys: Arc<[Key]>, limit: usize) -> Answer<'_, Vec<Option<Bytes>>> {
-        self.inner.read_many(keys, limit)
-    }
-
-    fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>> {
-        self.inner.open(key)
-    }
-
-    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
-        self.inner.touch(key)
-    }
-
-    fn flush<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
-        self.inner.flush(key)
-    }
-
-    fn create<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, bool> {
-        self.inner.create(key, bytes)
-    }
-
-    fn writer<'a>(&'a self, key: &'a Key) -> Answer<'a, Box<dyn Writer>> {
-        self.inner.writer(key)
-    }
-
-    fn publish<'a>(&'a self, parts: &'a [Key], to: &'a Key) -> Answer<'a, ()> {
-        self.inner.publish(parts, to)
-    }
-
-    fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
-        self.inner.make_folder(folder)
-    }
-
-    fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<Entry>> {
-        self.inner.list(folder, after, limit)
-    }
-
-    fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        self.inner.delete(key, within)
-    }
-
-    fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        self.inner.delete_folder(folder, within)
-    }
-}
+use crate::storage::faulty::{Befalls, Call, Fault, Faulty};
 
 /// An image that is tagged, and the same push once more on another process at the moment that the test chooses.
 struct Race {
@@ -161,8 +42,12 @@ impl Race {
     }
 
     fn interrupted(&self, call: Call, then: BoxFuture<'static, ()>) -> Content {
-        let key = self.tag_link();
-        Interrupted::open(self.registry.folder.path(), Interruption { call, key, then })
+        let storage = Faulty::new(FilesystemStorage::open(self.registry.folder.path()).unwrap());
+        let interruption = Befalls::Interruption(then);
+        storage
+            .script()
+            .add(Fault::of(call, self.tag_link().as_str(), interruption));
+        Content::new(Arc::new(storage), options())
     }
 
     async fn check_tagged(&self) {

@@ -205,35 +205,49 @@ async fn a_push_waits_for_a_collection_and_looks_again() {
     assert!(registry.manifest(&name, &by_tag("v2")).await.is_err());
 }
 
+/// The collection had found the same content unused before: with the data shown while it deletes, nothing would be left.
 #[tokio::test]
-async fn an_upload_stores_its_bytes_again_if_a_collection_took_them() {
+async fn an_upload_shows_its_bytes_only_when_no_collection_can_take_them() {
     let registry = registry();
     let name = repository("app");
+    let digest = push_blob(&registry, &repository("old"), Bytes::from_static(b"content")).await;
     let batch = layout::below(&layout::condemned(), "batch").unwrap();
     registry
         .storage()
         .write(&batch, Bytes::from_static(b"{}"))
         .await
         .unwrap();
-    let digest = sha256(b"content");
     let (content, data) = (registry.another(), registry.path(&layout::blob_data(&digest)));
     let link = registry.path(&layout::layer_link(&name, &digest));
     let target = name.clone();
-    let push = tokio::spawn(async move {
-        content
-            .push_blob(&target, &sha256(b"content"), body("content"))
-            .await
-    });
+    let push = tokio::spawn(async move { content.push_blob(&target, &digest, body("content")).await });
     // The link is the last that it writes before it looks at what is published, and then waits.
     while !link.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(!push.is_finished());
     fs::remove_file(&data).unwrap();
+    fs::remove_file(&link).unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(!push.is_finished() && !data.exists());
     fs::remove_file(registry.path(&batch)).unwrap();
     push.await.unwrap().unwrap();
     assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
+}
+
+/// A link that names bytes which nobody has verified would show another repository's blob to whoever only knows its
+/// digest.
+#[tokio::test]
+async fn nothing_is_linked_before_it_is_verified() {
+    let registry = registry();
+    let digest = push_blob(&registry, &repository("secret"), Bytes::from_static(b"content")).await;
+    let name = repository("app");
+    let error = registry
+        .push_blob(&name, &digest, body("guess"))
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::DigestInvalid { .. }), "{error}");
+    assert!(registry.blob(&name, &digest).await.is_err());
+    assert!(!registry.path(&layout::layer_link(&name, &digest)).exists());
 }
 
 #[tokio::test]

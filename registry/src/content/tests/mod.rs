@@ -9,6 +9,7 @@ mod manifests;
 mod on_disk;
 mod referrers;
 mod tag_index;
+mod troubles;
 mod uploads;
 
 use std::collections::BTreeMap;
@@ -79,9 +80,13 @@ impl Registry {
     }
 
     async fn bytes_of(&self, repository: &RepositoryName, digest: &Digest) -> Vec<u8> {
-        let blob = self.blob(repository, digest).await.unwrap();
-        let size = blob.size();
-        read(blob, 0..size).await
+        self.read_part(repository, digest, Wanted::All).await
+    }
+
+    async fn read_part(&self, repository: &RepositoryName, digest: &Digest, wanted: Wanted) -> Vec<u8> {
+        let reading = self.read_blob(repository, digest, wanted).await.unwrap();
+        let (_, stream) = reading.part.expect("a part that is there");
+        whole(stream).await.unwrap()
     }
 
     /// All objects of the store, found by walking through it, with what they are.
@@ -123,12 +128,13 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
     }
 }
 
-async fn read(blob: Blob, range: std::ops::Range<u64>) -> Vec<u8> {
+/// Copies: whoever holds on to the pieces gets no more of them.
+async fn whole(stream: BlobStream) -> std::io::Result<Vec<u8>> {
     let append = |mut all: Vec<u8>, piece: Bytes| async move {
         all.extend_from_slice(&piece);
         Ok(all)
     };
-    blob.read(range).try_fold(Vec::new(), append).await.unwrap()
+    stream.try_fold(Vec::new(), append).await
 }
 
 fn repository(name: &str) -> RepositoryName {

@@ -292,12 +292,13 @@ async fn old_uploads_and_temporary_objects_are_purged_and_young_ones_kept() {
     let started = registry.path(&layout::upload(&name, &old)).join("startedat");
     fs::write(started, "2020-02-02T02:02:02Z").unwrap();
     let foreign = registry
-        .path(&layout::uploads("nested/team/app"))
+        .path(&layout::repository("nested/team/app"))
+        .join(layout::UPLOADS)
         .join(UploadId::random().to_string());
     fs::create_dir_all(&foreign).unwrap();
     fs::write(foreign.join("startedat"), "2020-02-02T02:02:02Z").unwrap();
     fs::write(foreign.join("data"), "of registry:2").unwrap();
-    let temporary = registry.path(&layout::new_temporary());
+    let temporary = registry.path(&Place::Temporary(uuid::Uuid::new_v4()).key());
     fs::write(&temporary, "left by a crash").unwrap();
     let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     fs::File::open(&temporary)
@@ -328,7 +329,9 @@ async fn old_uploads_and_temporary_objects_are_purged_and_young_ones_kept() {
 #[tokio::test]
 async fn what_is_left_of_an_upload_is_purged_when_nothing_in_it_is_young() {
     let (registry, name) = (registry(), repository(NAME));
-    let uploads = registry.path(&layout::uploads(name.as_str()));
+    let uploads = registry
+        .path(&layout::repository(name.as_str()))
+        .join(layout::UPLOADS);
     let long_ago = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     for (upload, modified) in [("old", long_ago), ("young", std::time::SystemTime::now())] {
         fs::create_dir_all(uploads.join(upload)).unwrap();

@@ -1,15 +1,17 @@
 //! Blobs: read in whole or in part, deleted.
 
+use std::ops::Range;
+
 use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
 use http::{HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
 
 use super::{Answer, Asked, DIGEST, FOREVER, Handlers, empty, etag, plain};
 use crate::auth::access::Action;
-use crate::content::Blob;
+use crate::content::{BlobReading, Wanted};
 use crate::http::body::ResponseBody;
 use crate::http::error::Error;
-use crate::http::range::{self, Part};
+use crate::http::range;
 
 impl Handlers {
     pub(super) async fn read_blob(
@@ -18,20 +20,25 @@ impl Handlers {
         digest: &Digest,
         asked: &Asked<'_>,
     ) -> Answer {
+        let etag = etag(digest);
+        let is_known = range::is_known(asked.headers, &etag);
+        let wanted = range::requested(asked.headers, &etag);
         // A pusher who hears "it is there" will not send it: it must stay there until the manifest comes.
         let blob = if asked.head && self.may(asked, repository, Action::Push) {
-            self.content.blob_for_push(repository, digest).await?
+            let size = self.content.blob_for_push(repository, digest).await?.size();
+            Found::without_bytes(size, wanted)
+        } else if asked.head || is_known {
+            Found::without_bytes(self.content.blob(repository, digest).await?.size(), wanted)
         } else {
-            self.content.blob(repository, digest).await?
+            self.content.read_blob(repository, digest, wanted).await?.into()
         };
         if let Some(news) = &asked.news {
-            news.pulled_blob(repository, digest, blob.size());
+            news.pulled_blob(repository, digest, blob.size);
         }
-        let etag = etag(digest);
-        let mut response = if range::is_known(asked.headers, &etag) {
+        let mut response = if is_known {
             empty(StatusCode::NOT_MODIFIED)
         } else {
-            send(blob, asked, &etag)?
+            send(blob, wanted)?
         };
         let headers = response.headers_mut();
         headers.insert(DIGEST, plain(digest.to_string()));
@@ -54,28 +61,39 @@ impl Handlers {
     }
 }
 
-fn send(blob: Blob, asked: &Asked<'_>, etag: &str) -> Answer {
-    let size = blob.size();
-    let (status, part) = match range::requested(asked.headers, size, etag) {
-        Part::Unsatisfiable => return Err(Error::Unsatisfiable { size }),
-        Part::Whole => (StatusCode::OK, 0..size),
-        Part::Range(part) => (StatusCode::PARTIAL_CONTENT, part),
-    };
-    let length = part.end - part.start;
-    let content_range = format!("bytes {}-{}/{size}", part.start, part.end.saturating_sub(1));
-    let body = if asked.head {
-        ResponseBody::empty()
-    } else {
-        ResponseBody::blob(blob.read(part), length)
-    };
+struct Found {
+    size: u64,
+    part: Option<(Range<u64>, ResponseBody)>,
+}
+
+impl Found {
+    fn without_bytes(size: u64, wanted: Wanted) -> Self {
+        let part = wanted.of(size).map(|part| (part, ResponseBody::empty()));
+        Found { size, part }
+    }
+}
+
+impl From<BlobReading> for Found {
+    fn from(BlobReading { size, part }: BlobReading) -> Self {
+        let part = part.map(|(part, bytes)| {
+            let length = part.end - part.start;
+            (part, ResponseBody::blob(bytes, length))
+        });
+        Found { size, part }
+    }
+}
+
+fn send(Found { size, part }: Found, wanted: Wanted) -> Answer {
+    let (part, body) = part.ok_or(Error::Unsatisfiable { size })?;
     let mut response = Response::new(body);
-    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    headers.insert(CONTENT_LENGTH, length.into());
-    if status == StatusCode::PARTIAL_CONTENT {
+    headers.insert(CONTENT_LENGTH, (part.end - part.start).into());
+    if wanted != Wanted::All {
+        let content_range = format!("bytes {}-{}/{size}", part.start, part.end - 1);
         headers.insert(CONTENT_RANGE, plain(content_range));
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
     Ok(response)
 }

@@ -4,14 +4,12 @@
 use std::fs::{File, Metadata};
 use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-use super::super::{Key, Object, Stat};
-use super::object::FileObject;
+use super::super::{Key, Stat};
 use super::tree::Tree;
 use super::version::Version;
 
@@ -34,15 +32,8 @@ impl Tree {
         }
     }
 
-    pub(super) fn open_cached(&self, key: &Key) -> Lookup<Arc<dyn Object>> {
-        match self.lookup(key.as_str(), OFlags::RDONLY) {
-            Lookup::Found(file) => match FileObject::new(key, file) {
-                Ok(object) => Lookup::Found(Arc::new(object)),
-                Err(_) => Lookup::Unknown,
-            },
-            Lookup::Absent => Lookup::Absent,
-            Lookup::Unknown => Lookup::Unknown,
-        }
+    pub(super) fn open_cached(&self, key: &Key) -> Lookup<File> {
+        self.lookup(key.as_str(), OFlags::RDONLY)
     }
 
     pub(super) fn read_cached(&self, key: &Key, limit: usize) -> Lookup<Bytes> {

@@ -4,7 +4,8 @@
 //! tree.rs                  paths, temporary files
 //! lookup.rs ─ remembered.rs ─ contents.rs, version.rs    answers from the kernel's caches, without waiting
 //! row.rs                   many small objects, one after the other
-//! object.rs   writer.rs    reading in parts, writing in parts
+//! object.rs                reading piece by piece
+//! uploads.rs ─ writer.rs   what arrives piece by piece
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
 //! listing.rs   removal.rs ─ conditional.rs    names, deleting, deleting what was seen and nothing newer
@@ -26,6 +27,7 @@ mod remembered;
 mod removal;
 mod row;
 mod tree;
+mod uploads;
 mod version;
 mod writer;
 
@@ -36,16 +38,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 
-use super::{Answer, Entry, Error, Key, Object, Stat, Storage, Version, Writer};
+use super::{Answer, Buffers, Error, Key, Objects, Opened, Page, Stat, Version, Wanted};
 use lookup::Lookup;
 use row::Row;
 use tree::Tree;
 
 /// A store in a folder. Several programs, this one or registry:2, may have the same folder open.
-#[derive(Debug)]
+/// Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct FilesystemStorage {
     tree: Arc<Tree>,
+    buffers: Arc<Buffers>,
 }
+
+/// All transfers together use about this much memory for their bytes.
+const TRANSFER_BUDGET: usize = 12 << 20;
 
 /// Whether large pieces go past the page cache (`O_DIRECT`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,7 +80,10 @@ impl FilesystemStorage {
         let root = root.into();
         let tree = Arc::new(Tree::open(root.clone(), direct_io)?);
         nfs::warn_of_stale_names(&root);
-        Ok(Self { tree })
+        Ok(Self {
+            tree,
+            buffers: Buffers::new(TRANSFER_BUDGET),
+        })
     }
 
     /// Runs a job that may wait for the disk where waiting harms nobody.
@@ -93,7 +103,7 @@ impl FilesystemStorage {
     }
 }
 
-impl Storage for FilesystemStorage {
+impl Objects for FilesystemStorage {
     fn stat<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Stat>> {
         match self.tree.stat_cached(key) {
             Lookup::Found(stat) => std::future::ready(Ok(Some(stat))).boxed(),
@@ -129,47 +139,51 @@ impl Storage for FilesystemStorage {
         .boxed()
     }
 
-    fn open<'a>(&'a self, key: &'a Key) -> Answer<'a, Option<Arc<dyn Object>>> {
-        match self.tree.open_cached(key) {
-            Lookup::Found(object) => std::future::ready(Ok(Some(object))).boxed(),
-            Lookup::Absent => std::future::ready(Ok(None)).boxed(),
-            Lookup::Unknown => self.blocking("open", key, |tree, key| absent_as_none(tree.open_object(key))),
+    fn open<'a>(&'a self, key: &'a Key, wanted: Wanted) -> Answer<'a, Opened> {
+        let found = match self.tree.open_cached(key) {
+            Lookup::Found(file) => object::reading(key, file, wanted, &self.buffers).ok(),
+            Lookup::Absent => Some(Opened::Missing),
+            Lookup::Unknown => None,
+        };
+        if let Some(opened) = found {
+            return std::future::ready(Ok(opened)).boxed();
         }
+        let buffers = Arc::clone(&self.buffers);
+        self.blocking("open", key, move |tree, key| {
+            let opened = tree
+                .open_file(key)
+                .and_then(|file| object::reading(key, file, wanted, &buffers));
+            Ok(absent_as_none(opened)?.unwrap_or(Opened::Missing))
+        })
     }
 
     fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
         self.blocking("write", key, move |tree, key| tree.write(key, &bytes))
     }
 
+    fn write_lazily<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
+        self.blocking("write", key, move |tree, key| tree.write_lazily(key, &bytes))
+    }
+
     fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
         self.blocking("renew", key, Tree::touch)
     }
 
-    fn flush<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
+    fn confirm<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
         self.blocking("flush", key, Tree::flush)
-    }
-
-    fn create<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, bool> {
-        self.blocking("create", key, move |tree, key| tree.create(key, &bytes))
-    }
-
-    fn writer<'a>(&'a self, key: &'a Key) -> Answer<'a, Box<dyn Writer>> {
-        self.blocking("create", key, writer::begin)
-    }
-
-    fn publish<'a>(&'a self, parts: &'a [Key], to: &'a Key) -> Answer<'a, ()> {
-        let parts = parts.to_vec();
-        self.blocking("publish", to, move |tree, to| tree.publish(&parts, to))
     }
 
     fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
         self.blocking("make folder", folder, Tree::make_folder)
     }
 
-    fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Vec<Entry>> {
+    fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Page> {
         let after = after.map(str::to_owned);
         self.blocking("list", folder, move |tree, folder| {
-            tree.list(folder, after.as_deref(), limit)
+            let mut entries = tree.list(folder, after.as_deref(), limit.saturating_add(1))?;
+            let more = entries.len() > limit;
+            entries.truncate(limit);
+            Ok(Page { entries, more })
         })
     }
 

@@ -1,60 +1,83 @@
-//! Reading a file in parts.
+//! Reading a file piece by piece.
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
-use futures::FutureExt;
+use bytes::Bytes;
+use futures::stream::{StreamExt, try_unfold};
 
-use super::super::{Answer, Buffer, Error, Key, Object};
-use super::lookup::read_now;
+use super::super::{Buffers, Error, Key, Opened, Reading, Transfer, Wanted};
+use super::lookup::{read_now, stat_from};
 use super::off_thread;
 
-#[derive(Debug)]
-pub(super) struct FileObject {
+/// Larger pieces cost more in the caches of the processor than they save in calls.
+const PIECE: u64 = 256 << 10;
+
+/// What is wanted of an open file.
+pub(super) fn reading(key: &Key, file: File, wanted: Wanted, buffers: &Arc<Buffers>) -> io::Result<Opened> {
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::ErrorKind::NotFound.into());
+    }
+    let stat = stat_from(&metadata)?;
+    let Some(range) = wanted.of(stat.size) else {
+        return Ok(Opened::Unsatisfiable { size: stat.size });
+    };
+    let part = Part {
+        key: key.clone(),
+        file: Arc::new(file),
+        transfer: buffers.transfer(),
+        offset: range.start,
+        end: range.end,
+    };
+    let pieces = try_unfold(part, |mut part| async move {
+        Ok(part.next().await?.map(|piece| (piece, part)))
+    });
+    Ok(Opened::Found(Reading {
+        stat,
+        range,
+        pieces: pieces.boxed(),
+    }))
+}
+
+struct Part {
     key: Key,
     file: Arc<File>,
-    size: u64,
+    transfer: Transfer,
+    offset: u64,
+    end: u64,
 }
 
-impl FileObject {
-    pub(super) fn new(key: &Key, file: File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
-            return Err(io::ErrorKind::NotFound.into());
+impl Part {
+    /// After two pieces the next comes when one has been dropped; after one of them, when there are many readers.
+    async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        let left = self.end.saturating_sub(self.offset);
+        if left == 0 {
+            return Ok(None);
         }
-        Ok(Self {
-            key: key.clone(),
-            file: Arc::new(file),
-            size: metadata.len(),
-        })
-    }
-}
-
-impl Object for FileObject {
-    fn size(&self) -> u64 {
-        self.size
-    }
-
-    fn read_at(&self, offset: u64, mut buffer: Buffer) -> Answer<'_, Buffer> {
-        if let Some(read) = read_now(&*self.file, buffer.unfilled(), offset)
-            && read > 0
-        {
-            buffer.advance(read);
-            return std::future::ready(Ok(buffer)).boxed();
+        let mut buffer = self.transfer.next_buffer_for(left.min(PIECE)).await;
+        let offset = self.offset;
+        match read_now(&*self.file, buffer.unfilled(), offset) {
+            Some(read) if read > 0 => buffer.advance(read),
+            _ => {
+                let file = Arc::clone(&self.file);
+                let job = move || {
+                    let read = file.read_at(buffer.unfilled(), offset)?;
+                    buffer.advance(read);
+                    Ok(buffer)
+                };
+                let read = off_thread(job).await;
+                buffer = read.map_err(|source| Error::new("read", &self.key, source))?;
+            }
         }
-        let file = Arc::clone(&self.file);
-        let job = move || {
-            let read = file.read_at(buffer.unfilled(), offset)?;
-            buffer.advance(read);
-            Ok(buffer)
-        };
-        async move {
-            off_thread(job)
-                .await
-                .map_err(|source| Error::new("read", &self.key, source))
+        buffer.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        if buffer.is_empty() {
+            // More was promised: it must end as broken, not as complete.
+            return Err(Error::new("read", &self.key, io::ErrorKind::UnexpectedEof.into()));
         }
-        .boxed()
+        self.offset += buffer.filled().len() as u64;
+        Ok(Some(buffer.freeze()))
     }
 }

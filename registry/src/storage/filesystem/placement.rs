@@ -20,6 +20,14 @@ impl Tree {
         self.place(&temporary, key)
     }
 
+    pub(super) fn write_lazily(&self, key: &Key, bytes: &Bytes) -> io::Result<()> {
+        let temporary = self.temporary_file(bytes, false)?;
+        let path = self.path(key);
+        self.folders
+            .place_unflushed(&path, || fs::rename(&temporary.0, &path))
+    }
+
+    /// Makes an object unless there is one: of several who try, exactly one gets `true`. Not durable.
     pub(super) fn create(&self, key: &Key, bytes: &Bytes) -> io::Result<bool> {
         let temporary = self.temporary_file(bytes, false)?;
         let path = self.path(key);

@@ -3,10 +3,12 @@
 use std::fs;
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
+use crate::storage::Storage;
 use crate::storage::contract::contract_tests;
 
 fn fresh() -> (Arc<dyn Storage>, TempDir) {
@@ -166,10 +168,83 @@ fn a_full_disk_is_told_apart_from_one_that_refuses_writes_and_from_a_broken_one(
     }
 }
 
+/// A pull goes on with what it began with.
+#[tokio::test]
+async fn an_open_object_outlives_its_deletion() {
+    let (storage, _folder) = fresh();
+    storage
+        .write(&key("a/b"), Bytes::from_static(b"hello"))
+        .await
+        .unwrap();
+    let Opened::Found(reading) = storage.open(&key("a/b"), Wanted::All).await.unwrap() else {
+        panic!("not found");
+    };
+    storage.delete(&key("a/b"), &key("a")).await.unwrap();
+    assert_eq!(
+        reading.pieces.try_collect::<Vec<_>>().await.unwrap().concat(),
+        b"hello"
+    );
+}
+
+#[tokio::test]
+async fn a_made_folder_stays_empty() {
+    let (storage, _folder) = fresh();
+    storage.make_folder(&key("a/empty")).await.unwrap();
+    storage.make_folder(&key("a/empty")).await.unwrap();
+    storage
+        .write(&key("a/empty/x/y"), Bytes::from_static(b"x"))
+        .await
+        .unwrap();
+    storage
+        .delete(&key("a/empty/x/y"), &key("a/empty"))
+        .await
+        .unwrap();
+    let page = storage.list(&key("a"), None, 10).await.unwrap();
+    assert!(page.entries.len() == 1 && page.entries[0].name == "empty");
+}
+
+/// By itself, or when nobody wants it any more.
+#[tokio::test]
+async fn the_bytes_of_an_upload_go_with_whoever_brought_them() {
+    let (storage, folder) = fresh();
+    let names = |at: &str| {
+        let names = fs::read_dir(folder.path().join(at)).unwrap();
+        names
+            .map(|name| name.unwrap().file_name().into_string().unwrap())
+            .collect::<Vec<_>>()
+    };
+    storage.begin(&key("up/one"), None).await.unwrap();
+    for (at, mut writer) in [
+        (
+            "up/one",
+            storage.load(&key("up/one")).await.unwrap().unwrap().writer,
+        ),
+        ("roadstead/tmp", storage.direct(&key("a"))),
+    ] {
+        let before = names(at);
+        writer.put(Bytes::from_static(b"half")).await.unwrap();
+        assert_eq!(names(at).len(), before.len() + 1);
+        drop(writer);
+        for _ in 0..500 {
+            if names(at) == before {
+                break;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        assert_eq!(names(at), before);
+    }
+    let mut writer = storage.direct(&key("a"));
+    writer.put(Bytes::from_static(b"whole")).await.unwrap();
+    let sealed = writer.seal().await.unwrap();
+    sealed.publish(&key("a")).await.unwrap();
+    sealed.forget().await.unwrap();
+    assert_eq!(names("roadstead/tmp"), [""; 0]);
+}
+
 #[tokio::test]
 async fn opening_and_reading_write_nothing() {
     let (storage, folder) = fresh();
     assert_eq!(storage.read(&key("a"), 100).await.unwrap(), None);
-    assert!(storage.list(&key("a"), None, 10).await.unwrap().is_empty());
+    assert_eq!(storage.list(&key("a"), None, 10).await.unwrap(), Page::default());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

@@ -5,16 +5,14 @@ use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use uuid::Uuid;
 
-use super::super::{Key, Object, Stat};
+use super::super::{Key, Stat};
 use super::folders::Folders;
 use super::listing::Listings;
-use super::object::FileObject;
 use super::remembered::Remembered;
 use super::{DirectIo, FilesystemStorage};
 
@@ -68,8 +66,8 @@ impl Tree {
         }
     }
 
-    pub(super) fn open_object(&self, key: &Key) -> io::Result<Arc<dyn Object>> {
-        Ok(Arc::new(FileObject::new(key, File::open(self.path(key))?)?))
+    pub(super) fn open_file(&self, key: &Key) -> io::Result<File> {
+        File::open(self.path(key))
     }
 
     /// A new temporary file with these bytes, flushed to the disk if it is to be `durable`.

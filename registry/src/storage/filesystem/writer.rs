@@ -10,62 +10,51 @@ use std::path::PathBuf;
 use std::sync::{Arc, Once};
 
 use bytes::Bytes;
-use futures::FutureExt;
 use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tracing::warn;
 
-use super::super::{Answer, Buffer, Error, Key, Writer};
+use super::super::{Buffer, Key};
 use super::tree::Tree;
-use super::{DirectIo, off_thread};
+use super::{DirectIo, absent_as_none, off_thread};
 
-pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Box<dyn Writer>> {
-    let path = tree.path(key);
-    let file = Arc::new(tree.create_new(&path)?);
-    Ok(Box::new(FileWriter {
-        key: key.clone(),
-        file,
-        direct: Direct::at_first(tree.direct_io),
-        warns_if_refused: tree.direct_io == DirectIo::On,
-        unfinished: Some(Unfinished(path)),
-    }))
-}
-
+/// A file that is written from its beginning to its end. Dropped before that, it is removed.
 #[derive(Debug)]
-struct FileWriter {
-    key: Key,
+pub(super) struct FileWriter {
     file: Arc<File>,
     direct: Direct,
     warns_if_refused: bool,
-    unfinished: Option<Unfinished>,
+    unfinished: Unfinished,
 }
 
-impl Writer for FileWriter {
-    fn write(&mut self, bytes: Bytes) -> Answer<'_, ()> {
-        let (file, direct) = (Arc::clone(&self.file), self.direct);
-        let write = off_thread(move || write(&file, direct, &bytes));
-        async move {
-            self.direct = write
-                .await
-                .map_err(|source| Error::new("write", &self.key, source))?;
-            if self.warns_if_refused && self.direct == Direct::Refused {
-                warn_once();
-            }
-            Ok(())
-        }
-        .boxed()
+impl FileWriter {
+    /// The key is one that nobody else knows; its folder is there. Blocking.
+    pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Self> {
+        let path = tree.path(key);
+        let file = Arc::new(tree.create_new(&path)?);
+        Ok(FileWriter {
+            file,
+            direct: Direct::at_first(tree.direct_io),
+            warns_if_refused: tree.direct_io == DirectIo::On,
+            unfinished: Unfinished {
+                key: key.clone(),
+                path,
+            },
+        })
     }
 
-    fn finish(mut self: Box<Self>) -> Answer<'static, ()> {
-        let file = Arc::clone(&self.file);
-        async move {
-            let flushed = off_thread(move || file.sync_data()).await;
-            flushed.map_err(|source| Error::new("flush", &self.key, source))?;
-            if let Some(unfinished) = self.unfinished.take() {
-                unfinished.keep();
-            }
-            Ok(())
+    pub(super) async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
+        let (file, direct) = (Arc::clone(&self.file), self.direct);
+        self.direct = off_thread(move || write(&file, direct, &bytes)).await?;
+        if self.warns_if_refused && self.direct == Direct::Refused {
+            warn_once();
         }
-        .boxed()
+        Ok(())
+    }
+
+    /// The end: the bytes are durable, the name is not yet. Blocking.
+    pub(super) fn finish(self) -> io::Result<Unfinished> {
+        self.file.sync_data()?;
+        Ok(self.unfinished)
     }
 }
 
@@ -150,22 +139,34 @@ fn switch_off(file: &File) -> io::Result<Direct> {
     Ok(Direct::Off)
 }
 
-/// A file that nobody will ever ask for, unless it is finished.
+/// A file that nobody will ever ask for, unless it is kept. Removed when dropped.
 #[derive(Debug)]
-struct Unfinished(PathBuf);
+pub(super) struct Unfinished {
+    key: Key,
+    path: PathBuf,
+}
 
 impl Unfinished {
-    fn keep(mut self) {
-        self.0 = PathBuf::new();
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(super) fn keep(mut self) {
+        self.path = PathBuf::new();
+    }
+
+    /// At once. Blocking.
+    pub(super) fn remove(mut self) -> io::Result<()> {
+        absent_as_none(fs::remove_file(std::mem::take(&mut self.path))).map(|_| ())
     }
 }
 
 impl Drop for Unfinished {
     fn drop(&mut self) {
-        if self.0.as_os_str().is_empty() {
+        if self.path.as_os_str().is_empty() {
             return;
         }
-        let path = std::mem::take(&mut self.0);
+        let path = std::mem::take(&mut self.path);
         // What cannot be removed now is purged with its upload, or by age.
         let remove = move || drop(fs::remove_file(path));
         // Freeing the blocks of a large file takes time, which is not the caller's.
@@ -183,18 +184,12 @@ mod tests {
 
     async fn written(direct_io: DirectIo) -> (Direct, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("layer");
-        let mut writer = FileWriter {
-            key: "layer".parse().unwrap(),
-            file: Arc::new(File::create(&path).unwrap()),
-            direct: Direct::at_first(direct_io),
-            warns_if_refused: direct_io == DirectIo::On,
-            unfinished: None,
-        };
+        let tree = Tree::open(folder.path().to_owned(), direct_io).unwrap();
+        let mut writer = FileWriter::begin(&tree, &"layer".parse().unwrap()).unwrap();
         let mut buffer = Buffers::new(4 << 20).transfer().buffer_for(1 << 20);
         buffer.fill_from(&mut vec![7; 1 << 20].into());
         writer.write(buffer.freeze()).await.unwrap();
-        (writer.direct, fs::read(path).unwrap())
+        (writer.direct, fs::read(folder.path().join("layer")).unwrap())
     }
 
     #[tokio::test]

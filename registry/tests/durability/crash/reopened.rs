@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures::{TryStreamExt, stream};
 use roadstead_oci::{Digest, Reference, RepositoryName};
-use roadstead_registry::content::{BodyError, Content, Error, Options};
+use roadstead_registry::content::{BodyError, Content, Error, Options, Wanted};
 use roadstead_registry::storage::FilesystemStorage;
 use tokio::runtime::Runtime;
 
@@ -78,12 +78,12 @@ impl Reader for Reopened<'_> {
 
     fn blob(&self, repository: &str, hash: &str) -> Result<Option<Vec<u8>>, String> {
         let whole = async {
-            let blob = self
+            let reading = self
                 .content
-                .blob(&repository_name(repository), &digest(hash))
+                .read_blob(&repository_name(repository), &digest(hash), Wanted::All)
                 .await?;
-            let size = blob.size();
-            let bytes: Result<Vec<bytes::Bytes>, _> = blob.read(0..size).try_collect().await;
+            let (_, stream) = reading.part.expect("all of it is always there");
+            let bytes: Result<Vec<bytes::Bytes>, _> = stream.try_collect().await;
             Ok(bytes.map(|bytes| bytes.concat()))
         };
         match self.runtime.block_on(whole) {

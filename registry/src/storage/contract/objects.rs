@@ -1,4 +1,4 @@
-//! What every store promises, as tests. A backend runs them all with [`contract_tests`].
+//! What is there, by key.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -6,59 +6,8 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use tokio::task::JoinSet;
 
-use super::{Buffers, Error, Key, Storage, Version};
-
-/// `$open` makes a fresh, empty store: `(Arc<dyn Storage>, guard)`.
-macro_rules! contract_tests {
-    ($open:expr) => {
-        $crate::storage::contract::contract_tests!(@ $open =>
-            an_object_reads_as_it_was_written,
-            what_is_not_there_is_none,
-            a_folder_is_no_object,
-            reading_stops_at_the_limit,
-            writing_again_replaces_and_renews_the_time,
-            touching_renews_the_time_and_brings_nothing_back,
-            flushing_changes_nothing,
-            an_empty_object_is_an_object,
-            of_many_creators_one_wins,
-            the_last_of_many_writers_wins_whole,
-            many_read_as_each_of_them_does,
-            an_open_object_outlives_its_deletion,
-            an_object_is_read_in_parts,
-            a_writer_needs_its_folder,
-            an_unfinished_object_vanishes,
-            parts_are_joined_in_order_and_stay,
-            one_part_published_twice_is_still_one_object,
-            no_parts_make_an_empty_object,
-            a_missing_part_publishes_nothing,
-            a_listing_is_sorted_and_paged,
-            a_missing_folder_lists_as_empty,
-            deleting_is_idempotent_and_tidies_up,
-            a_made_folder_stays_empty,
-            delete_if_spares_another_value,
-            delete_if_spares_the_same_value_written_again,
-            a_value_written_during_delete_if_is_never_missed,
-            writing_beats_tidying,
-            deleting_a_folder_takes_all_below_it,
-        );
-    };
-    (@ $open:expr => $($name:ident),* $(,)?) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (storage, _guard) = $open;
-                $crate::storage::contract::$name(storage).await;
-            }
-        )*
-    };
-}
-pub(crate) use contract_tests;
-
-type Store = Arc<dyn Storage>;
-
-fn key(text: &str) -> Key {
-    text.parse().unwrap()
-}
+use super::super::{Key, Opened, Version, Wanted};
+use super::{Store, all_of, key};
 
 async fn put(storage: &Store, at: &str, bytes: &'static str) {
     storage
@@ -79,17 +28,19 @@ async fn version(storage: &Store, at: &Key, value: &str) -> Option<Version> {
 }
 
 async fn names(storage: &Store, folder: &str, after: Option<&str>, limit: usize) -> Vec<String> {
-    let entries = storage.list(&key(folder), after, limit).await.unwrap();
-    entries.into_iter().map(|entry| entry.name).collect()
-}
-
-async fn part(storage: &Store, at: &str, bytes: &'static str) {
-    let at = key(at);
-    let mut writer = storage.writer(&at).await.unwrap();
-    for piece in bytes.as_bytes().chunks(3) {
-        writer.write(Bytes::from_static(piece)).await.unwrap();
+    let mut names: Vec<String> = Vec::new();
+    loop {
+        let after = names.last().map(String::as_str).or(after);
+        let page = storage
+            .list(&key(folder), after, limit - names.len())
+            .await
+            .unwrap();
+        let is_last = !page.more || page.entries.is_empty();
+        names.extend(page.entries.into_iter().map(|entry| entry.name));
+        if is_last || names.len() == limit {
+            return names;
+        }
     }
-    writer.finish().await.unwrap();
 }
 
 pub(crate) async fn an_object_reads_as_it_was_written(storage: Store) {
@@ -103,14 +54,16 @@ pub(crate) async fn what_is_not_there_is_none(storage: Store) {
     for missing in ["b", "a/b", "a/b/c", "a/file/below"] {
         assert_eq!(get(&storage, missing).await, None, "{missing}");
         assert!(storage.stat(&key(missing)).await.unwrap().is_none(), "{missing}");
-        assert!(storage.open(&key(missing)).await.unwrap().is_none(), "{missing}");
+        let opened = storage.open(&key(missing), Wanted::All).await.unwrap();
+        assert!(matches!(opened, Opened::Missing), "{missing}");
     }
 }
 
 pub(crate) async fn a_folder_is_no_object(storage: Store) {
     put(&storage, "a/b/c", "x").await;
     assert!(storage.stat(&key("a/b")).await.unwrap().is_none());
-    assert!(storage.open(&key("a/b")).await.unwrap().is_none());
+    let opened = storage.open(&key("a/b"), Wanted::All).await.unwrap();
+    assert!(matches!(opened, Opened::Missing), "{opened:?}");
 }
 
 pub(crate) async fn reading_stops_at_the_limit(storage: Store) {
@@ -159,33 +112,16 @@ pub(crate) async fn touching_renews_the_time_and_brings_nothing_back(storage: St
 pub(crate) async fn flushing_changes_nothing(storage: Store) {
     put(&storage, "a/b", "same").await;
     let before = storage.stat(&key("a/b")).await.unwrap();
-    assert!(storage.flush(&key("a/b")).await.unwrap());
+    assert!(storage.confirm(&key("a/b")).await.unwrap());
     assert_eq!(storage.stat(&key("a/b")).await.unwrap(), before);
-    assert!(!storage.flush(&key("a/c")).await.unwrap());
-    assert!(!storage.flush(&key("nowhere/c")).await.unwrap());
+    assert!(!storage.confirm(&key("a/c")).await.unwrap());
+    assert!(!storage.confirm(&key("nowhere/c")).await.unwrap());
 }
 
 pub(crate) async fn an_empty_object_is_an_object(storage: Store) {
     put(&storage, "a", "").await;
     assert_eq!(get(&storage, "a").await.as_deref(), Some(""));
     assert_eq!(storage.stat(&key("a")).await.unwrap().unwrap().size, 0);
-}
-
-pub(crate) async fn of_many_creators_one_wins(storage: Store) {
-    let mut tasks = JoinSet::new();
-    for number in 0..16 {
-        let storage = Arc::clone(&storage);
-        tasks.spawn(async move {
-            let won = storage
-                .create(&key("race/one"), Bytes::from(format!("{number}")))
-                .await
-                .unwrap();
-            won.then_some(number)
-        });
-    }
-    let winners: Vec<u32> = tasks.join_all().await.into_iter().flatten().collect();
-    assert_eq!(winners.len(), 1);
-    assert_eq!(get(&storage, "race/one").await, Some(winners[0].to_string()));
 }
 
 pub(crate) async fn the_last_of_many_writers_wins_whole(storage: Store) {
@@ -201,107 +137,32 @@ pub(crate) async fn the_last_of_many_writers_wins_whole(storage: Store) {
     assert!(found.bytes().all(|byte| byte == found.as_bytes()[0]));
 }
 
-pub(crate) async fn an_open_object_outlives_its_deletion(storage: Store) {
-    put(&storage, "a/b", "hello").await;
-    let object = storage.open(&key("a/b")).await.unwrap().unwrap();
-    storage.delete(&key("a/b"), &key("a")).await.unwrap();
-    let buffer = object
-        .read_at(0, Buffers::new(1).transfer().buffer_for(1))
-        .await
-        .unwrap();
-    assert_eq!(buffer.filled(), b"hello");
-}
-
 pub(crate) async fn an_object_is_read_in_parts(storage: Store) {
     put(&storage, "a", "hello").await;
-    let object = storage.open(&key("a")).await.unwrap().unwrap();
-    assert_eq!(object.size(), 5);
-    let transfer = Buffers::new(1).transfer();
-    assert_eq!(
-        object
-            .read_at(3, transfer.buffer_for(u64::MAX))
-            .await
-            .unwrap()
-            .filled(),
-        b"lo"
-    );
-    assert!(
-        object
-            .read_at(5, transfer.buffer_for(u64::MAX))
-            .await
-            .unwrap()
-            .is_empty()
-    );
-    assert!(
-        object
-            .read_at(500, transfer.buffer_for(u64::MAX))
-            .await
-            .unwrap()
-            .is_empty()
-    );
-}
-
-pub(crate) async fn a_writer_needs_its_folder(storage: Store) {
-    let error = storage.writer(&key("nowhere/part")).await.unwrap_err();
-    assert!(matches!(error, Error::Missing(_)), "{error}");
-}
-
-pub(crate) async fn an_unfinished_object_vanishes(storage: Store) {
-    put(&storage, "a/other", "x").await;
-    let mut writer = storage.writer(&key("a/part")).await.unwrap();
-    writer.write(Bytes::from_static(b"half")).await.unwrap();
-    drop(writer);
-    for _ in 0..100 {
-        if storage.stat(&key("a/part")).await.unwrap().is_none() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+    for (wanted, range, expected) in [
+        (Wanted::All, 0..5, "hello"),
+        (Wanted::From(3), 3..5, "lo"),
+        (Wanted::Between(1, 3), 1..4, "ell"),
+        (Wanted::Between(4, 500), 4..5, "o"),
+        (Wanted::Last(2), 3..5, "lo"),
+        (Wanted::Last(500), 0..5, "hello"),
+    ] {
+        let Opened::Found(reading) = storage.open(&key("a"), wanted).await.unwrap() else {
+            panic!("{wanted:?} is not found");
+        };
+        assert_eq!((reading.stat.size, reading.range), (5, range), "{wanted:?}");
+        assert_eq!(all_of(reading.pieces).await, expected.as_bytes(), "{wanted:?}");
     }
-    panic!("the unfinished object is still there after a second");
-}
-
-pub(crate) async fn parts_are_joined_in_order_and_stay(storage: Store) {
-    put(&storage, "up/started", "x").await;
-    part(&storage, "up/one", "hello ").await;
-    part(&storage, "up/two", "world").await;
-    storage
-        .publish(&[key("up/one"), key("up/two")], &key("data/whole"))
-        .await
-        .unwrap();
-    assert_eq!(get(&storage, "data/whole").await.as_deref(), Some("hello world"));
-    assert_eq!(get(&storage, "up/one").await.as_deref(), Some("hello "));
-}
-
-pub(crate) async fn one_part_published_twice_is_still_one_object(storage: Store) {
-    put(&storage, "up/started", "x").await;
-    part(&storage, "up/one", "hello").await;
-    for _ in 0..2 {
-        storage
-            .publish(&[key("up/one")], &key("data/whole"))
-            .await
-            .unwrap();
-        assert_eq!(get(&storage, "data/whole").await.as_deref(), Some("hello"));
+    for wanted in [Wanted::From(5), Wanted::Between(5, 5), Wanted::Last(0)] {
+        let opened = storage.open(&key("a"), wanted).await.unwrap();
+        assert!(matches!(opened, Opened::Unsatisfiable { size: 5 }), "{opened:?}");
     }
-    storage.delete_folder(&key("up"), &key("up")).await.unwrap();
-    assert_eq!(get(&storage, "data/whole").await.as_deref(), Some("hello"));
-    assert_eq!(
-        names(&storage, super::FilesystemStorage::TEMPORARY, None, 10).await,
-        [""; 0]
-    );
 }
 
-pub(crate) async fn no_parts_make_an_empty_object(storage: Store) {
-    storage.publish(&[], &key("data/empty")).await.unwrap();
-    assert_eq!(get(&storage, "data/empty").await.as_deref(), Some(""));
-}
-
-pub(crate) async fn a_missing_part_publishes_nothing(storage: Store) {
-    put(&storage, "up/started", "x").await;
-    part(&storage, "up/one", "hello").await;
-    for parts in [vec![key("up/two")], vec![key("up/one"), key("up/two")]] {
-        let error = storage.publish(&parts, &key("data/whole")).await.unwrap_err();
-        assert!(matches!(error, Error::Missing(_)), "{error}");
-        assert_eq!(get(&storage, "data/whole").await, None);
+pub(crate) async fn what_is_written_lazily_is_seen_at_once(storage: Store) {
+    for value in ["", "other"] {
+        storage.write_lazily(&key("a/b"), value.into()).await.unwrap();
+        assert_eq!(get(&storage, "a/b").await.as_deref(), Some(value));
     }
 }
 
@@ -318,8 +179,10 @@ pub(crate) async fn a_listing_is_sorted_and_paged(storage: Store) {
     assert_eq!(names(&storage, "list", Some("a"), 2).await, ["a-b", "b"]);
     assert_eq!(names(&storage, "list", Some("aa"), 1).await, ["b"]);
     assert_eq!(names(&storage, "list", None, 0).await, [""; 0]);
-    let entries = storage.list(&key("list"), Some("c"), 9).await.unwrap();
-    assert!(entries.len() == 1 && entries[0].is_folder);
+    let page = storage.list(&key("list"), Some("c"), 9).await.unwrap();
+    assert!(page.entries.len() == 1 && page.entries[0].is_folder && !page.more);
+    let page = storage.list(&key("list"), None, 1).await.unwrap();
+    assert!(page.entries.len() == 1 && page.more);
 }
 
 pub(crate) async fn a_missing_folder_lists_as_empty(storage: Store) {
@@ -339,17 +202,6 @@ pub(crate) async fn deleting_is_idempotent_and_tidies_up(storage: Store) {
         .delete(&key("never/was/there"), &key("never"))
         .await
         .unwrap();
-}
-
-pub(crate) async fn a_made_folder_stays_empty(storage: Store) {
-    storage.make_folder(&key("a/empty")).await.unwrap();
-    storage.make_folder(&key("a/empty")).await.unwrap();
-    put(&storage, "a/empty/x/y", "x").await;
-    storage
-        .delete(&key("a/empty/x/y"), &key("a/empty"))
-        .await
-        .unwrap();
-    assert_eq!(names(&storage, "a", None, 10).await, ["empty"]);
 }
 
 pub(crate) async fn delete_if_spares_another_value(storage: Store) {
