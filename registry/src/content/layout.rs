@@ -21,7 +21,7 @@
 //!   probe                                                  written now and then, to see whether the store works
 //!   notifications/…                                        the queues of events, which are not written through here
 //! ```
-//! The links are the truth. What is derived can be deleted at any time and comes back. [`Place`] reads keys.
+//! The links are the truth. What is derived can be deleted at any time and comes back. place.rs reads keys.
 
 #[cfg_attr(
     not(test),
