@@ -4,18 +4,20 @@ use crate::controller::{self, Clients};
 use crate::election::Election;
 use crate::metrics::Metrics;
 use crate::settings::Settings;
-use crate::{check, crds, health, uninstall};
+use crate::{check, crds, health, lean, uninstall};
 use anyhow::Context as _;
 use axum::http::HeaderValue;
 use axum::http::header::USER_AGENT;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use futures::FutureExt as _;
-use kube::{Client, Config};
+use kube::Config;
+use kube::client::ClientBuilder;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tower::util::MapRequestLayer;
 use tracing_subscriber::EnvFilter;
 
 /// How long the API server may take to answer a request.
@@ -217,11 +219,13 @@ impl Installation {
         let with_limit = |limit| {
             let mut config = config.clone();
             config.read_timeout = Some(limit);
-            Client::try_from(config)
+            ClientBuilder::try_from(config)
         };
+        let only_metadata = MapRequestLayer::new(lean::only_metadata);
         let clients = Clients {
-            requests: with_limit(ANSWER)?,
-            watches: with_limit(SILENCE)?,
+            requests: with_limit(ANSWER)?.build(),
+            watches: with_limit(SILENCE)?.build(),
+            metadata: with_limit(SILENCE)?.with_layer(&only_metadata).build(),
         };
         Ok((Arc::new(settings), clients))
     }

@@ -4,11 +4,11 @@ use crate::leaving::Leaving;
 use crate::metrics::Metrics;
 use crate::names::{FIELD_MANAGER, RegistryId};
 use crate::nodes::{HostContent, Nodes, Tally};
+use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::stores::Stores;
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
-use kube::core::DeserializeGuard;
 use kube::runtime::events::{Recorder, Reporter};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Client, Resource as _};
@@ -16,8 +16,8 @@ use roadstead_api::registry::Registry;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Registries as they are cached: one that does not parse must not hide the others.
-pub type Registries = Store<DeserializeGuard<Registry>>;
+/// Registries as they are cached.
+pub type Registries = Store<Seen>;
 
 /// What every round of every Registry shares.
 pub struct Context {
@@ -69,10 +69,10 @@ impl Context {
         self.metrics.forget(namespace, name);
     }
 
-    /// A Registry as the cache has it, if it can be read.
-    pub fn registry(&self, namespace: &str, name: &str) -> Option<Registry> {
+    /// Who a Registry is, as the cache has it.
+    pub fn metadata_of(&self, namespace: &str, name: &str) -> Option<ObjectMeta> {
         let cached = self.registries.get(&ObjectRef::new(name).within(namespace))?;
-        cached.0.as_ref().ok().cloned()
+        Some(cached.meta().clone())
     }
 
     /// How many Registries were there before this one, those that cannot be read included. A namespace counts no more
@@ -98,13 +98,9 @@ impl Context {
         }
     }
 
-    /// All Registries that can be read, as the cache has them.
-    pub fn registries(&self) -> Vec<Registry> {
-        let state = self.registries.state();
-        state
-            .iter()
-            .filter_map(|guard| guard.0.as_ref().ok().cloned())
-            .collect()
+    /// All Registries, as the cache has them.
+    pub fn registries(&self) -> Vec<Arc<Seen>> {
+        self.registries.state()
     }
 }
 

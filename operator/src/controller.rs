@@ -11,9 +11,11 @@ mod turns;
 mod tests;
 
 use crate::context::{Context, Registries};
+use crate::lean::Lean;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::reconcile::{self, Next};
+use crate::seen::Seen;
 use crate::settings::Settings;
 use crate::{leaving, sweep};
 use anyhow::Context as _;
@@ -22,13 +24,11 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Pod, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::core::{DeserializeGuard, PartialObjectMeta};
 use kube::runtime::controller::{self, Action, Config};
 use kube::runtime::{
     Controller, Predicate as _, PredicateConfig, WatchStreamExt as _, predicates, reflector, watcher,
 };
 use kube::{Api, Client, Resource};
-use roadstead_api::registry::Registry;
 use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,13 +45,9 @@ const LAST_ROUNDS: Duration = Duration::from_secs(10);
 /// While a watch is broken, what it would have told is looked for this often.
 const WITHOUT_WATCH: Duration = Duration::from_secs(60);
 /// How many objects are listed at once.
-const PAGE: u32 = 50;
-/// The same for Registries, which come whole and may be large each.
-const REGISTRIES_PAGE: u32 = 5;
+const PAGE: u32 = 4;
 /// Events come in bunches.
 const DEBOUNCE: Duration = Duration::from_millis(200);
-
-type Guarded = DeserializeGuard<Registry>;
 
 struct Shared {
     context: Context,
@@ -59,13 +55,15 @@ struct Shared {
     turns: Turns,
 }
 
-/// Two ways to the API server, with a time limit each.
+/// Ways to the API server, with time limits of their own.
 #[derive(Clone)]
 pub struct Clients {
     /// For requests, whose answers come at once.
     pub requests: Client,
     /// For watches, which may be silent for minutes.
     pub watches: Client,
+    /// The same, for objects of which nothing but metadata is to come.
+    pub metadata: Client,
 }
 
 /// Works until `stop` comes, then ends the rounds that run.
@@ -76,7 +74,11 @@ pub async fn run(
     instance: &str,
     stop: impl Future<Output = ()> + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
-    let Clients { requests, watches } = clients;
+    let Clients {
+        requests,
+        watches,
+        metadata,
+    } = clients;
     let (nodes, watching_nodes) = Nodes::watch(&watches, settings.clone());
     let watching_nodes = tokio::spawn(watching_nodes);
     // What stands in their way is told in the conditions of every Registry, so the rounds begin all the same.
@@ -85,7 +87,7 @@ pub async fn run(
         Err(_) => tracing::warn!("begins without having seen the nodes and their agents"),
     }
 
-    let (registries, writer) = reflector::store::<Guarded>();
+    let (registries, writer) = reflector::store::<Seen>();
     let gone = Arc::new(Notify::new());
     let main = registries_stream(&watches, writer, gone.clone());
     let controller = Controller::for_stream(main, registries.clone())
@@ -106,7 +108,7 @@ pub async fn run(
     });
     let broken = Arc::new(Notify::new());
     let unwatched = after_each(broken.clone());
-    let rounds = with_triggers(controller, &watches, &settings, &registries)
+    let rounds = with_triggers(controller, &metadata, &settings, &registries)
         .reconcile_on(outdated(shared.clone(), nodes))
         .reconcile_on(refusing(&shared))
         .reconcile_all_on(unwatched)
@@ -154,34 +156,20 @@ fn paged() -> watcher::Config {
     watcher::Config::default().page_size(PAGE)
 }
 
-/// Kept of a Registry is what others ask about it.
-fn strip(guarded: &mut Guarded) {
-    let metadata = guarded.meta_mut();
-    metadata.managed_fields = None;
-    metadata.annotations = None;
-    metadata.labels = None;
-    if let Ok(registry) = &mut guarded.0 {
-        registry.spec.pod = None;
-        registry.spec.service.annotations.clear();
-    }
-}
-
 /// Registries as they change; what the operator itself writes into their status wakes nobody. `gone` is told of each
 /// that is deleted.
 fn registries_stream(
     client: &Client,
-    writer: reflector::store::Writer<Guarded>,
+    writer: reflector::store::Writer<Seen>,
     gone: Arc<Notify>,
-) -> impl Stream<Item = Result<Guarded, watcher::Error>> + Send + use<> {
-    let paged = watcher::Config::default().page_size(REGISTRIES_PAGE);
-    watcher(Api::<Guarded>::all(client.clone()), paged)
+) -> impl Stream<Item = Result<Seen, watcher::Error>> + Send + use<> {
+    watcher(Api::<Seen>::all(client.clone()), paged())
         .default_backoff()
         .inspect_ok(move |event| {
             if matches!(event, watcher::Event::Delete(_)) {
                 gone.notify_one();
             }
         })
-        .modify(strip)
         .reflect(writer)
         .touched_objects()
         .predicate_filter(
@@ -194,15 +182,14 @@ fn registries_stream(
 }
 
 fn with_triggers(
-    controller: Controller<Guarded>,
+    controller: Controller<Seen>,
     client: &Client,
     settings: &Arc<Settings>,
     registries: &Registries,
-) -> Controller<Guarded> {
+) -> Controller<Seen> {
     let ours = || paged().labels(crate::names::OURS);
     let all = paged;
-    let namespaced =
-        |namespace: &str| Api::<PartialObjectMeta<TrustBundle>>::namespaced(client.clone(), namespace);
+    let namespaced = |namespace: &str| Api::<Lean<TrustBundle>>::namespaced(client.clone(), namespace);
     let controller = controller
         .watches(metadata::<Deployment>(client), ours(), labelled(settings))
         // A pod says why it does not run; its Deployment does not.
@@ -230,21 +217,14 @@ fn with_triggers(
     })
 }
 
-fn metadata<K: Resource<DynamicType = ()>>(client: &Client) -> Api<PartialObjectMeta<K>> {
+fn metadata<K: Resource<DynamicType = ()>>(client: &Client) -> Api<Lean<K>> {
     Api::all(client.clone())
 }
 
-async fn reconcile(guarded: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, reconcile::Error> {
-    let (namespace, name) = identity(&guarded);
+async fn reconcile(seen: Arc<Seen>, shared: Arc<Shared>) -> Result<Action, reconcile::Error> {
+    let (namespace, name) = identity(&seen);
     let context = &shared.context;
     let started = Instant::now();
-    if let Err(invalid) = &guarded.0 {
-        tracing::error!(registry = %format_args!("{namespace}/{name}"), error = %invalid.error,
-            "a Registry cannot be read: are the CRDs of this version installed?");
-        let told = reconcile::failure::tell_unreadable(context, namespace, name, &invalid.error);
-        shared.turns.take(namespace, told).await;
-        return Ok(Action::await_change());
-    }
     let round = reconcile::reconcile(context, namespace, name);
     let outcome = shared.turns.take(namespace, round).await;
     let result = match &outcome {
@@ -261,15 +241,15 @@ async fn reconcile(guarded: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action,
     })
 }
 
-fn retry(guarded: Arc<Guarded>, error: &reconcile::Error, shared: Arc<Shared>) -> Action {
-    let (namespace, name) = identity(&guarded);
+fn retry(seen: Arc<Seen>, error: &reconcile::Error, shared: Arc<Shared>) -> Action {
+    let (namespace, name) = identity(&seen);
     let pause = shared.backoff.next(namespace, name);
     tracing::warn!(registry = %format_args!("{namespace}/{name}"), %error, ?pause, "a round failed and is tried again");
     Action::requeue(pause)
 }
 
-fn identity(guarded: &Guarded) -> (&str, &str) {
-    let metadata = guarded.meta();
+fn identity(seen: &Seen) -> (&str, &str) {
+    let metadata = seen.meta();
     (
         metadata.namespace.as_deref().unwrap_or_default(),
         metadata.name.as_deref().unwrap_or_default(),

@@ -9,6 +9,7 @@
 //! - [`settings`]: the installation's own settings; [`names`]: what objects of a Registry are called
 //! - [`reconcile`]: one Registry, from what it asks for to what is there
 //! - [`nodes`]: which nodes trust which hosts, counted from what the agents acknowledge
+//! - [`lean`] and [`seen`]: objects and Registries as far as watches need them
 //! - [`controller`]: what wakes a Registry up; [`election`]: only one operator acts
 //! - [`health`]: probes and metrics, on ports with limits
 //! - [`stores`]: whether registries can write their volumes
@@ -26,6 +27,7 @@ pub mod controller;
 pub mod crds;
 pub mod election;
 pub mod health;
+pub mod lean;
 pub mod leaving;
 pub mod mark;
 pub mod metrics;
@@ -33,6 +35,7 @@ pub mod names;
 pub mod nodes;
 mod port;
 pub mod reconcile;
+pub mod seen;
 pub mod settings;
 pub mod stores;
 pub mod sweep;

@@ -2,13 +2,14 @@
 //!
 //! - `observe` reads the cluster; `validate` judges what people gave; `build` says what shall be
 //! - `apply` makes it so; `causes` asks why it does not work; `status` tells
-//! - `live`: objects by kind and name; `finalizer` and `delete`: a Registry that goes
+//! - `live`: objects by kind and name; `bounded`: reads of what others can make large; `finalizer` and `delete`: a Registry that goes
 //! - `limits`: how many there may be; `failure`: what is told when a round fails
 //!
 //! It is told that something may have changed, never what: each round looks at everything and does what is left to
 //! do. A second round on the same cluster writes nothing.
 
 pub mod apply;
+mod bounded;
 pub mod build;
 mod causes;
 mod delete;
@@ -30,9 +31,10 @@ pub(crate) mod tests;
 use crate::context::Context;
 use crate::mark;
 use apply::{Applied, ApplyError};
+use bounded::Found;
 use build::{BuildError, Plan};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::Api;
+use kube::Resource as _;
 use live::Kind;
 use observe::{Observed, observe};
 use roadstead_api::registry::{ConditionStatus, Registry, RegistryStatus};
@@ -45,7 +47,8 @@ use validate::{Refusal, Validated, validate};
 const ROUNDS: usize = 3;
 /// Nothing is missed for longer than this, whatever happens to watches.
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(6);
-const MARK_RETRY: Duration = Duration::from_secs(5);
+/// A watch tells when the mark of an uninstall goes.
+const MARK_RETRY: Duration = Duration::from_secs(60);
 /// The longest that a round may take. A usual one takes less than a second.
 const TIME_LIMIT: Duration = Duration::from_secs(60);
 /// As much of what the API server says as people are told.
@@ -64,6 +67,14 @@ pub enum Error {
     Refused(#[from] Refusal),
     #[error("{0}")]
     LimitReached(String),
+    #[error(
+        "this Registry has thousands of values: remove what it does not need, such as labels and annotations"
+    )]
+    TooLarge,
+    #[error(
+        "this Registry cannot be read: {0}; are the definitions (CRDs) of the operator's version installed?"
+    )]
+    Unreadable(String),
     #[error("the API server did not answer all requests within {} seconds", TIME_LIMIT.as_secs())]
     TimedOut,
     #[error("Roadstead itself failed over what this Registry has: see the operator's log, and report it")]
@@ -79,8 +90,8 @@ impl Error {
     /// Whether it is known that the Registry is not as it should be.
     fn ready(&self) -> ConditionStatus {
         match self {
-            Self::Api(_) | Self::TimedOut | Self::Panicked => ConditionStatus::Unknown,
-            Self::Apply(_) | Self::Build(_) | Self::Refused(_) | Self::LimitReached(_) => {
+            Self::Api(_) | Self::Unreadable(_) | Self::TimedOut | Self::Panicked => ConditionStatus::Unknown,
+            Self::Apply(_) | Self::Build(_) | Self::Refused(_) | Self::LimitReached(_) | Self::TooLarge => {
                 ConditionStatus::False
             }
         }
@@ -94,6 +105,8 @@ impl Error {
             Self::Build(_) => "BuildFailed",
             Self::Refused(refusal) => refusal.reason(),
             Self::LimitReached(_) => "LimitReached",
+            Self::TooLarge => "TooLarge",
+            Self::Unreadable(_) => "Unreadable",
             Self::TimedOut => "TimedOut",
             Self::Panicked => "InternalError",
         }
@@ -124,10 +137,12 @@ pub async fn reconcile(context: &Context, namespace: &str, name: &str) -> Result
         Ok(outcome) => outcome,
         Err(_) => Err(Error::TimedOut),
     };
-    if let Err(error) = &outcome {
-        failure::tell(context, namespace, name, error).await;
+    let Err(error) = outcome else { return outcome };
+    failure::tell(context, namespace, name, &error).await;
+    match error {
+        Error::TooLarge | Error::Unreadable(_) => Ok(Next::OnChange),
+        error => Err(error),
     }
-    outcome
 }
 
 async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Error> {
@@ -139,9 +154,7 @@ async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Er
     if let Some(why) = why {
         return stand_still(context, namespace, name, why).await;
     }
-    // Not from the cache: a status compared with a stale one is written twice.
-    let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
-    let Some(registry) = api.get_opt(name).await? else {
+    let Some(registry) = read(context, namespace, name).await? else {
         context.forget(namespace, name);
         return Ok(Next::OnChange);
     };
@@ -167,10 +180,21 @@ async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Er
     }
 }
 
+/// The Registry, and not from the cache: a status compared with a stale one is written twice.
+async fn read(context: &Context, namespace: &str, name: &str) -> Result<Option<Registry>, Error> {
+    let url = Registry::url_path(&(), Some(namespace));
+    match bounded::get(&context.client, &url, name, bounded::OF_PEOPLE).await {
+        Ok(Found::Nothing) => Ok(None),
+        Ok(Found::Object(registry)) => Ok(Some(registry)),
+        Ok(Found::TooLarge) => Err(Error::TooLarge),
+        Err(kube::Error::SerdeError(error)) => Err(Error::Unreadable(error.to_string())),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Says on the Registry that nothing is done for it, and does nothing.
 async fn stand_still(context: &Context, namespace: &str, name: &str, why: String) -> Result<Next, Error> {
-    let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
-    if let Some(registry) = api.get_opt(name).await? {
+    if let Some(registry) = read(context, namespace, name).await? {
         let status = status::standing_still(&registry, why, context.now());
         status::write(context, &registry, status).await?;
     }

@@ -27,7 +27,7 @@ const GATHER: Duration = Duration::from_secs(2);
 /// A CA is kept for this long after its Registry: definitions that were deleted by mistake come back from a backup.
 const KEEP_CA: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How many Registries are listed at once.
-const PAGE: u32 = 50;
+const PAGE: u32 = 4;
 /// On a CA: when its Registry was first missed.
 const ORPHANED_SINCE: &str = "roadstead.dev/orphaned-since";
 

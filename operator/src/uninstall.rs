@@ -296,7 +296,7 @@ mod tests {
             .requests()
             .into_iter()
             .filter(|path| path.contains("/registries?"));
-        let limits = lists.map(|path| path.contains("limit=20"));
+        let limits = lists.map(|path| path.contains("limit=4"));
         assert_eq!(limits.collect::<Vec<_>>(), [true, true]);
         assert_eq!(fake.condition(IMAGES, "NodesTrusted").1, UNINSTALLED);
         let left = fake.get(IMAGES).expect("it is there");

@@ -5,7 +5,7 @@ use crate::reconcile::tests::fake::Fake;
 use futures::future::join_all;
 use serde_json::json;
 
-fn put(fake: &Fake, namespace: &str, name: &str) -> Arc<Guarded> {
+fn put(fake: &Fake, namespace: &str, name: &str) -> Arc<Seen> {
     let registry = json!({
         "apiVersion": "roadstead.dev/v1alpha1",
         "kind": "Registry",
@@ -37,11 +37,7 @@ async fn twenty_registries_that_are_stuck_delay_no_other_and_are_told_why() {
     let stuck: Vec<_> = (0..20)
         .map(|number| put(&fake, "evil", &format!("stuck-{number}")))
         .collect();
-    let mut stuck = join_all(
-        stuck
-            .into_iter()
-            .map(|guarded| reconcile(guarded, shared.clone())),
-    );
+    let mut stuck = join_all(stuck.into_iter().map(|seen| reconcile(seen, shared.clone())));
     let good = put(&fake, "good", "images");
     tokio::select! {
         _ = &mut stuck => panic!("the others came first"),
@@ -71,9 +67,15 @@ async fn a_registry_that_cannot_be_read_gets_conditions_too() {
     let broken =
         json!({"metadata": {"name": "images", "namespace": "team", "generation": 1}, "spec": {"storage": 7}});
     fake.put(&path("team", "images"), broken.clone());
-    let guarded: Guarded = serde_json::from_value(broken).expect("the guard takes anything");
-    assert!(guarded.0.is_err());
-    reconcile(Arc::new(guarded), shared(&fake))
+    let seen: Seen = serde_json::from_value(broken).expect("the cache takes anything");
+    let (store, mut writer) = reflector::store();
+    writer.apply_watcher_event(&watcher::Event::Apply(seen.clone()));
+    let shared = Arc::new(Shared {
+        context: fake.context_with(store),
+        backoff: Backoff::default(),
+        turns: Turns::default(),
+    });
+    reconcile(Arc::new(seen), shared)
         .await
         .expect("there is nothing to try again");
     for kind in ["Ready", "NodesTrusted"] {

@@ -1,7 +1,8 @@
 //! From an object that changed to the Registries that it concerns.
 
-use super::{Guarded, Shared};
+use super::{Seen, Shared};
 use crate::context::Registries;
+use crate::lean::Lean;
 use crate::mark;
 use crate::names::{Host, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL};
 use crate::nodes::Nodes;
@@ -13,7 +14,6 @@ use kube::runtime::WatchStreamExt as _;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
-use roadstead_api::registry::Registry;
 use roadstead_api::trust::TrustBundle;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ const GATHER: Duration = Duration::from_secs(1);
 /// The Registry that an object of ours was made for.
 pub(super) fn labelled<K: Resource>(
     settings: &Arc<Settings>,
-) -> impl Fn(PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> + Send + Sync + use<K> {
+) -> impl Fn(Lean<K>) -> Option<ObjectRef<Seen>> + Send + Sync + use<K> {
     let settings = settings.clone();
     move |object| owner(&settings, &object)
 }
@@ -33,53 +33,43 @@ pub(super) fn labelled<K: Resource>(
 pub(super) fn naming_secret(
     settings: &Settings,
     registries: &Registries,
-    secret: &PartialObjectMeta<Secret>,
-) -> Vec<ObjectRef<Guarded>> {
-    naming(settings, registries, secret, |registry, name| {
-        let spec = &registry.spec;
-        let tls = spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
-        let htpasswd = spec.auth.as_ref().and_then(|auth| auth.htpasswd.as_ref());
-        tls.is_some_and(|reference| reference.name.as_written() == name)
-            || htpasswd.is_some_and(|htpasswd| htpasswd.secret_ref.name.as_written() == name)
-    })
+    secret: &Lean<Secret>,
+) -> Vec<ObjectRef<Seen>> {
+    naming(settings, registries, secret, Seen::names_secret)
 }
 
 /// The Registries that name a volume claim, and the one that it was made for.
 pub(super) fn naming_claim(
     settings: &Settings,
     registries: &Registries,
-    claim: &PartialObjectMeta<PersistentVolumeClaim>,
-) -> Vec<ObjectRef<Guarded>> {
-    naming(settings, registries, claim, |registry, name| {
-        let claim = registry.spec.storage.persistent_volume_claim.as_ref();
-        claim
-            .and_then(|claim| claim.claim_name.as_ref())
-            .is_some_and(|claim| claim.as_written() == name)
-    })
+    claim: &Lean<PersistentVolumeClaim>,
+) -> Vec<ObjectRef<Seen>> {
+    naming(settings, registries, claim, Seen::names_claim)
 }
 
 /// The Registry that a bundle was made for, and those that would bring the same host to nodes if they could.
 pub(super) fn sharing_host(
     settings: &Settings,
     registries: &Registries,
-    bundle: &PartialObjectMeta<TrustBundle>,
-) -> Vec<ObjectRef<Guarded>> {
-    let name = bundle.metadata.name.as_deref().unwrap_or_default();
-    let shares = |registry: &Registry| {
-        let spec = &registry.spec;
-        let port = u16::try_from(spec.service.port).unwrap_or_default();
-        let host = spec.hostname.clone().map(|name| Host { name, port });
+    bundle: &Lean<TrustBundle>,
+) -> Vec<ObjectRef<Seen>> {
+    let name = bundle.meta().name.as_deref().unwrap_or_default();
+    let shares = |registry: &Seen| {
+        let host = registry.hostname().map(|name| Host {
+            name: name.to_owned(),
+            port: registry.port(),
+        });
         host.is_some_and(|host| host.bundle_name() == name)
     };
     let sharing = registries
-        .state_filter(|guarded| guarded.0.as_ref().is_ok_and(shares))
+        .state_filter(shares)
         .into_iter()
-        .map(|guarded| ObjectRef::from_obj(&*guarded));
+        .map(|registry| ObjectRef::from_obj(&*registry));
     sharing.chain(owner(settings, bundle)).collect()
 }
 
 /// Registries about whose nodes there is something new to tell.
-pub(super) fn outdated(shared: Arc<Shared>, nodes: Nodes) -> impl Stream<Item = ObjectRef<Guarded>> + Send {
+pub(super) fn outdated(shared: Arc<Shared>, nodes: Nodes) -> impl Stream<Item = ObjectRef<Seen>> + Send {
     let bunches = stream::unfold((shared, nodes), |(shared, mut nodes)| async move {
         if !nodes.changed().await {
             return None;
@@ -95,7 +85,7 @@ pub(super) fn outdated(shared: Arc<Shared>, nodes: Nodes) -> impl Stream<Item = 
 }
 
 /// Registries whose pods can write no longer, or again.
-pub(super) fn refusing(shared: &Shared) -> impl Stream<Item = ObjectRef<Guarded>> + Send + use<> {
+pub(super) fn refusing(shared: &Shared) -> impl Stream<Item = ObjectRef<Seen>> + Send + use<> {
     let changes = shared.context.stores.clone().changes();
     changes.map(|(namespace, name)| ObjectRef::new(&name).within(&namespace))
 }
@@ -133,24 +123,24 @@ pub(super) fn marks(
 fn naming<K: Resource>(
     settings: &Settings,
     registries: &Registries,
-    object: &PartialObjectMeta<K>,
-    names: impl Fn(&Registry, &str) -> bool,
-) -> Vec<ObjectRef<Guarded>> {
-    let namespace = object.metadata.namespace.as_deref();
-    let name = object.metadata.name.as_deref().unwrap_or_default();
+    object: &Lean<K>,
+    names: impl Fn(&Seen, &str) -> bool,
+) -> Vec<ObjectRef<Seen>> {
+    let namespace = object.meta().namespace.as_deref();
+    let name = object.meta().name.as_deref().unwrap_or_default();
     let naming = registries
-        .state_filter(|guarded| guarded.meta().namespace.as_deref() == namespace)
+        .state_filter(|registry| registry.meta().namespace.as_deref() == namespace)
         .into_iter()
-        .filter(|guarded| guarded.0.as_ref().is_ok_and(|registry| names(registry, name)))
-        .map(|guarded| ObjectRef::from_obj(&*guarded));
+        .filter(|registry| names(registry, name))
+        .map(|registry| ObjectRef::from_obj(&*registry));
     naming.chain(owner(settings, object)).collect()
 }
 
 /// Only where no tenant writes may an object be another namespace's: else anyone could keep a Registry of others awake.
-fn owner<K: Resource>(settings: &Settings, object: &PartialObjectMeta<K>) -> Option<ObjectRef<Guarded>> {
-    let labels = object.metadata.labels.as_ref()?;
+fn owner<K: Resource>(settings: &Settings, object: &Lean<K>) -> Option<ObjectRef<Seen>> {
+    let labels = object.meta().labels.as_ref()?;
     let name = labels.get(REGISTRY_LABEL)?;
-    let own = object.metadata.namespace.as_ref()?;
+    let own = object.meta().namespace.as_ref()?;
     let is_ours = [&settings.namespace, &settings.agent_namespace].contains(&own);
     let elsewhere = labels.get(REGISTRY_NAMESPACE_LABEL).filter(|_| is_ours);
     Some(ObjectRef::new(name).within(elsewhere.unwrap_or(own)))
@@ -160,7 +150,6 @@ fn owner<K: Resource>(settings: &Settings, object: &PartialObjectMeta<K>) -> Opt
 mod tests {
     use super::*;
     use crate::settings::tests::settings;
-    use kube::core::DeserializeGuard;
     use kube::runtime::reflector;
     use serde_json::json;
 
@@ -173,8 +162,8 @@ mod tests {
                 "spec": {"storage": {"emptyDir": {}}, "tls": tls, "hostname": format!("{name}.example.com"),
                     "auth": {"htpasswd": {"secretRef": {"name": "my-users"}}}},
             });
-            let registry: Registry = serde_json::from_value(registry).expect("it is a Registry");
-            writer.apply_watcher_event(&watcher::Event::Apply(DeserializeGuard(Ok(registry))));
+            let registry = serde_json::from_value(registry).expect("it is a Registry");
+            writer.apply_watcher_event(&watcher::Event::Apply(registry));
         }
         store
     }
@@ -189,8 +178,8 @@ mod tests {
         named(naming_secret(&settings(), &registries(), &secret))
     }
 
-    fn named(references: Vec<ObjectRef<Guarded>>) -> Vec<String> {
-        let name = |reference: ObjectRef<Guarded>| {
+    fn named(references: Vec<ObjectRef<Seen>>) -> Vec<String> {
+        let name = |reference: ObjectRef<Seen>| {
             format!("{}/{}", reference.namespace.unwrap_or_default(), reference.name)
         };
         let mut names: Vec<_> = references.into_iter().map(name).collect();

@@ -3,7 +3,7 @@
 
 use super::agents::{Agent, AgentPod, Lapses};
 use super::broken::Broken;
-use super::sets::Sets;
+use super::sets::{Carried, Sets};
 use super::tally::{GONE_AFTER, HostContent, NodeState, Tally, tally};
 use futures::{FutureExt as _, Stream, StreamExt, TryStreamExt};
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
+use crate::lean;
 use crate::settings::Settings;
 
 /// A Node, less all that is not read here: the full object has tens of kilobytes.
@@ -44,6 +45,15 @@ struct NodeCondition {
     kind: String,
     status: String,
     last_transition_time: Option<Time>,
+}
+
+/// A bundle, less the certificates that nodes carry.
+#[derive(Resource, Clone, Debug, Deserialize)]
+#[resource(inherit = TrustBundle)]
+pub(super) struct BundleView {
+    #[serde(deserialize_with = "lean::metadata")]
+    metadata: ObjectMeta,
+    spec: Carried,
 }
 
 /// The agents' DaemonSet, less its template.
@@ -73,7 +83,7 @@ pub struct Nodes {
     settings: Arc<Settings>,
     nodes: Store<NodeView>,
     trusts: Store<NodeTrust>,
-    bundles: Store<TrustBundle>,
+    bundles: Store<BundleView>,
     daemon_sets: Store<DaemonSetView>,
     pods: Store<AgentPod>,
     sets: Arc<Mutex<Sets>>,
@@ -257,11 +267,12 @@ impl Nodes {
         node.is_some_and(|node| node.not_ready_since().is_some())
     }
 
-    /// The bundles of a Registry.
-    pub fn bundles_of(&self, namespace: &str, name: &str) -> Vec<Arc<TrustBundle>> {
-        self.bundles.state_filter(|bundle| {
+    /// The names of the bundles of a Registry.
+    pub fn bundles_of(&self, namespace: &str, name: &str) -> Vec<String> {
+        let bundles = self.bundles.state_filter(|bundle| {
             bundle.spec.registry.namespace == namespace && bundle.spec.registry.name == name
-        })
+        });
+        bundles.iter().map(|bundle| bundle.name_any()).collect()
     }
 
     fn trust(&self, node: &str) -> Option<Arc<NodeTrust>> {

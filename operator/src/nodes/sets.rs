@@ -4,7 +4,8 @@
 //! it is now and the changes that led to it: a node that is some changes behind still counts for every host that
 //! those left alone, however fast someone else changes theirs.
 
-use roadstead_api::trust::{Proof, TrustBundleSpec, set_hash};
+use roadstead_api::trust::{Proof, RegistryReference, TrustBundleSpec, set_hash};
+use serde::Deserialize;
 use std::collections::{BTreeMap, VecDeque};
 
 /// How many changes are remembered. An agent that is further behind counts again when it has caught up.
@@ -12,6 +13,32 @@ const REMEMBERED: usize = 1024;
 
 /// What a set has for one host; `None`: nothing.
 type Content = Option<String>;
+
+/// What a bundle makes nodes carry, by its hashes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(from = "TrustBundleSpec")]
+pub(super) struct Carried {
+    pub(super) installation: String,
+    pub(super) registry: RegistryReference,
+    host: String,
+    content: String,
+    /// As agents name it that do not know yet that a host may be idle.
+    proved: String,
+}
+
+impl From<TrustBundleSpec> for Carried {
+    fn from(mut bundle: TrustBundleSpec) -> Self {
+        let content = bundle.content_hash();
+        bundle.proof = Proof::Required;
+        Self {
+            proved: bundle.content_hash(),
+            content,
+            installation: bundle.installation,
+            registry: bundle.registry,
+            host: bundle.host,
+        }
+    }
+}
 
 /// Recent sets of bundles.
 #[derive(Debug, Default)]
@@ -42,15 +69,11 @@ pub(super) struct View<'a> {
 
 impl Sets {
     /// Notes the bundles as they stand now.
-    pub(super) fn record<'a>(&mut self, bundles: impl IntoIterator<Item = &'a TrustBundleSpec>) {
+    pub(super) fn record<'a>(&mut self, bundles: impl IntoIterator<Item = &'a Carried>) {
         let (mut contents, mut without_idle) = (BTreeMap::new(), BTreeMap::new());
         for bundle in bundles {
-            let proved = TrustBundleSpec {
-                proof: Proof::Required,
-                ..bundle.clone()
-            };
-            contents.insert(bundle.host.clone(), bundle.content_hash());
-            without_idle.insert(bundle.host.clone(), proved.content_hash());
+            contents.insert(bundle.host.clone(), bundle.content.clone());
+            without_idle.insert(bundle.host.clone(), bundle.proved.clone());
         }
         self.without_idle = set_hash(&without_idle);
         let set = set_hash(&contents);
@@ -143,7 +166,6 @@ fn difference(before: &[(String, String)], after: &BTreeMap<String, String>) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use roadstead_api::trust::RegistryReference;
 
     fn bundle(host: &str, ca: &str) -> TrustBundleSpec {
         TrustBundleSpec {
@@ -158,6 +180,11 @@ mod tests {
                 uid: "u".into(),
             },
         }
+    }
+
+    fn record(sets: &mut Sets, bundles: &[&TrustBundleSpec]) {
+        let carried = bundles.iter().map(|bundle| Carried::from((*bundle).clone()));
+        sets.record(&carried.collect::<Vec<_>>());
     }
 
     fn hash(bundles: &[&TrustBundleSpec]) -> String {
@@ -177,8 +204,8 @@ mod tests {
     fn a_node_one_change_behind_still_has_what_the_change_left_alone() {
         let (a, b, new_b) = (bundle("a", "1"), bundle("b", "1"), bundle("b", "2"));
         let mut sets = Sets::default();
-        sets.record([&a, &b]);
-        sets.record([&a, &new_b]);
+        record(&mut sets, &[&a, &b]);
+        record(&mut sets, &[&a, &new_b]);
         let old = hash(&[&a, &b]);
         assert!(has(&sets, &old, &a));
         assert!(has(&sets, &old, &b));
@@ -194,11 +221,11 @@ mod tests {
             ..idle.clone()
         };
         let mut sets = Sets::default();
-        sets.record([&serving, &told]);
+        record(&mut sets, &[&serving, &told]);
         for set in [hash(&[&serving, &told]), hash(&[&serving, &idle])] {
             assert!(has(&sets, &set, &serving) && has(&sets, &set, &told));
         }
-        sets.record([&bundle("a", "2"), &told]);
+        record(&mut sets, &[&bundle("a", "2"), &told]);
         assert!(!has(&sets, &hash(&[&serving, &idle]), &told));
     }
 
@@ -207,7 +234,7 @@ mod tests {
         let a = bundle("a", "1");
         let mut sets = Sets::default();
         assert!(sets.view("").is_some_and(|view| !view.has("a", "1")));
-        sets.record([&a]);
+        record(&mut sets, &[&a]);
         assert!(!has(&sets, "0000", &a));
     }
 
@@ -216,9 +243,9 @@ mod tests {
         let good = bundle("good", "1");
         let mut sets = Sets::default();
         let first = bundle("evil", "0");
-        sets.record([&first, &good]);
+        record(&mut sets, &[&first, &good]);
         for round in 1..REMEMBERED {
-            sets.record([&bundle("evil", &round.to_string()), &good]);
+            record(&mut sets, &[&bundle("evil", &round.to_string()), &good]);
         }
         assert!(has(&sets, &hash(&[&first, &good]), &good));
     }
@@ -227,9 +254,9 @@ mod tests {
     fn only_so_many_changes_are_remembered() {
         let mut sets = Sets::default();
         let first = bundle("a", "0");
-        sets.record([&first]);
+        record(&mut sets, &[&first]);
         for round in 1..=REMEMBERED + 1 {
-            sets.record([&bundle("a", &round.to_string())]);
+            record(&mut sets, &[&bundle("a", &round.to_string())]);
         }
         assert_eq!(sets.past.len(), REMEMBERED);
         assert!(sets.view(&hash(&[&first])).is_none());
@@ -250,7 +277,7 @@ mod tests {
                 version => drop(now.insert(host, version.to_string())),
             }
             let bundles: Vec<_> = now.iter().map(|(host, ca)| bundle(host, ca)).collect();
-            sets.record(&bundles);
+            record(&mut sets, &bundles.iter().collect::<Vec<_>>());
             all.push(now.clone());
         }
         for contents in all {

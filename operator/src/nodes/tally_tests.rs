@@ -69,7 +69,8 @@ fn scene() -> Scene {
     let mut bundles = vec![bundle(INTERNAL), bundle(EXTERNAL)];
     bundles.extend((0..40).map(|number| bundle(&format!("evil{number}:5000"))));
     let mut sets = Sets::default();
-    sets.record(&bundles);
+    let carried = bundles.iter().cloned().map(super::super::sets::Carried::from);
+    sets.record(&carried.collect::<Vec<_>>());
     let contents = bundles
         .iter()
         .map(|bundle| (bundle.host.clone(), bundle.content_hash()));

@@ -72,7 +72,10 @@ async fn pods_of(context: &Context, validated: &Validated) -> Result<Vec<Pod>, k
     let api: Api<Pod> = Api::namespaced(context.client.clone(), &id.namespace);
     let query = ListParams::default().labels(&id.pod_selector());
     let mut pods = Vec::new();
-    pages::each(&api, query, MOST_PODS, |pod| pods.push(pods::stripped(pod))).await?;
+    pages::each(&context.client, &api, query, MOST_PODS, |pod| {
+        pods.push(pods::stripped(pod));
+    })
+    .await?;
     pods.sort_by(|one, other| one.metadata.name.cmp(&other.metadata.name));
     Ok(pods)
 }

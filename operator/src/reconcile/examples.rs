@@ -120,7 +120,7 @@ impl Cluster {
         self.observed.tls_source = Some(Source {
             name: "my-tls".into(),
             object: Some(secret(data)),
-            invalid: None,
+            unusable: None,
         });
         self
     }
@@ -129,7 +129,7 @@ impl Cluster {
         self.observed.htpasswd_source = Some(Source {
             name: "my-users".into(),
             object: Some(secret(&[("htpasswd", htpasswd)])),
-            invalid: None,
+            unusable: None,
         });
         self
     }

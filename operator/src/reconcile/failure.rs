@@ -4,7 +4,6 @@ use super::Error;
 use super::status::{failed, write};
 use crate::context::Context;
 use crate::names::RegistryId;
-use kube::api::{Api, ApiResource, DynamicObject};
 use roadstead_api::registry::{ConditionStatus, Registry, RegistrySpec};
 use serde_json::json;
 use std::time::Duration;
@@ -19,52 +18,20 @@ pub(super) async fn tell(context: &Context, namespace: &str, name: &str, error: 
         return;
     }
     let told = async {
-        let api: Api<Registry> = Api::namespaced(context.client.clone(), namespace);
-        let registry = match api.get_opt(name).await {
+        let registry = match super::read(context, namespace, name).await {
             Ok(registry) => registry,
-            // It cannot be read; perhaps it can be written.
-            Err(_) => context.registry(namespace, name),
+            // It cannot be read; perhaps it can be written. Nothing looks at its spec.
+            Err(_) => context.metadata_of(namespace, name).map(|metadata| {
+                let mut registry = Registry::new(name, empty_spec());
+                registry.metadata = metadata;
+                registry
+            }),
         };
-        match registry {
-            Some(registry) => {
-                put(
-                    context,
-                    &registry,
-                    error.ready(),
-                    error.reason(),
-                    error.to_string(),
-                )
-                .await
-            }
-            None => Ok(()),
-        }
-    };
-    report(timeout(PATIENCE, told).await, namespace, name);
-}
-
-/// Tells of a Registry that is not one by the types of this version.
-pub async fn tell_unreadable(context: &Context, namespace: &str, name: &str, problem: &str) {
-    let told = async {
-        let resource = ApiResource::erase::<Registry>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), namespace, &resource);
-        let Some(object) = api.get_opt(name).await? else {
+        let Some(registry) = registry else {
             return Ok(());
         };
-        // Its status is told by means of a Registry of its name: nothing looks at the spec.
-        let mut registry = Registry::new(name, empty_spec());
-        registry.status = serde_json::from_value(object.data["status"].clone()).ok();
-        registry.metadata = object.metadata;
-        let message = format!(
-            "this Registry cannot be read: {problem}; are the definitions (CRDs) of the operator's version installed?"
-        );
-        put(
-            context,
-            &registry,
-            ConditionStatus::Unknown,
-            "Unreadable",
-            message,
-        )
-        .await
+        let (ready, reason) = (error.ready(), error.reason());
+        put(context, &registry, ready, reason, error.to_string()).await
     };
     report(timeout(PATIENCE, told).await, namespace, name);
 }

@@ -2,7 +2,8 @@
 //!
 //! They are read from the API server, not from a cache: what is compared with a stale copy is written twice.
 
-use futures::future::try_join_all;
+use super::bounded::{self, Found};
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, PersistentVolumeClaim, Secret, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -11,7 +12,7 @@ use kube::api::{Api, ApiResource, DynamicObject};
 use roadstead_api::trust::TrustBundle;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// The kinds of objects that the operator makes.
@@ -75,49 +76,73 @@ impl fmt::Display for Key {
     }
 }
 
+/// How many objects are read at once: people can make some of them large.
+const AT_ONCE: usize = 4;
+
 /// The objects that exist, as JSON.
 #[derive(Debug, Clone, Default)]
-pub struct Live(BTreeMap<Key, Value>);
+pub struct Live {
+    objects: BTreeMap<Key, Value>,
+    too_large: BTreeSet<Key>,
+}
 
 impl Live {
-    /// Reads all of these at once.
-    pub async fn read(client: &Client, keys: impl IntoIterator<Item = Key>) -> Result<Self, kube::Error> {
+    /// Reads all of these. `copy`: the one whose size lies with what people give.
+    pub async fn read(client: &Client, keys: Vec<Key>, copy: &Key) -> Result<Self, kube::Error> {
         let reads = keys.into_iter().map(|key| async move {
-            let object = key.api(client).get_opt(&key.name).await?;
-            Ok::<_, kube::Error>(object.map(|object| (key, object)))
+            let most = if key == *copy {
+                bounded::OF_PEOPLE
+            } else {
+                bounded::OF_OURS
+            };
+            let api = key.api(client);
+            let found = bounded::get(client, api.resource_url(), &key.name, most).await?;
+            Ok::<_, kube::Error>((key, found))
         });
+        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
         let mut live = Self::default();
-        for (key, object) in try_join_all(reads).await?.into_iter().flatten() {
-            live.put(key, object);
+        while let Some((key, found)) = reads.try_next().await? {
+            match found {
+                Found::Nothing => {}
+                Found::Object(object) => live.put(key, object),
+                Found::TooLarge => {
+                    live.too_large.insert(key);
+                }
+            }
         }
         Ok(live)
+    }
+
+    /// What is there and was not read, because it is larger than anything that the operator writes there.
+    pub fn too_large(&self) -> &BTreeSet<Key> {
+        &self.too_large
     }
 
     /// Takes what the API server answered.
     pub fn put(&mut self, key: Key, mut object: DynamicObject) {
         object.metadata.managed_fields = None;
         let value = serde_json::to_value(object).expect("an object that was read as JSON is written as JSON");
-        self.0.insert(key, value);
+        self.objects.insert(key, value);
     }
 
     pub fn remove(&mut self, key: &Key) {
-        self.0.remove(key);
+        self.objects.remove(key);
     }
 
     pub fn value(&self, key: &Key) -> Option<&Value> {
-        self.0.get(key)
+        self.objects.get(key)
     }
 
     pub fn contains(&self, key: &Key) -> bool {
-        self.0.contains_key(key)
+        self.objects.contains_key(key)
     }
 
     /// The object in its own type; `None` where it is not there.
     pub fn get<T: DeserializeOwned>(&self, key: &Key) -> Option<T> {
-        serde_json::from_value(self.0.get(key)?.clone()).ok()
+        serde_json::from_value(self.objects.get(key)?.clone()).ok()
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Value)> {
-        self.0.iter()
+        self.objects.iter()
     }
 }

@@ -1,13 +1,18 @@
 //! Observe: everything that is read from the cluster for one Registry, before anything is decided.
 
+use super::bounded::{self, Found};
 use super::live::{Key, Kind, Live};
 use crate::context::Context;
 use crate::names::{Host, Hosts, RegistryId};
+use crate::seen::Seen;
 use crate::settings::Settings;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Secret};
+use kube::Resource as _;
+use kube::api::ObjectMeta;
 use roadstead_api::names::{InvalidName, ObjectName};
 use roadstead_api::registry::Registry;
+use std::sync::Arc;
 
 /// What the cluster has for one Registry.
 pub struct Observed {
@@ -32,8 +37,28 @@ pub struct Observed {
 pub struct Source<T> {
     pub name: String,
     pub object: Option<T>,
+    /// Why it is not looked at.
+    pub unusable: Option<Unusable>,
+}
+
+/// Why an object that a person names is not looked at.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unusable {
     /// No object can have this name, so none was asked for.
-    pub invalid: Option<InvalidName>,
+    #[error(transparent)]
+    Name(InvalidName),
+    #[error("names an object with thousands of keys: leave only those that belong to it")]
+    TooLarge,
+}
+
+impl Unusable {
+    /// As a condition has it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Name(_) => "InvalidName",
+            Self::TooLarge => "TooLarge",
+        }
+    }
 }
 
 /// The keys under which objects of this Registry stand.
@@ -118,7 +143,9 @@ pub async fn observe(context: &Context, registry: Registry) -> Result<Observed, 
     let port = u16::try_from(spec.service.port).unwrap_or_default();
     let hosts = Hosts::of(&id, port, spec.hostname.as_deref(), &settings.cluster_domain);
 
-    let mut keys = Keys::of(&id, settings).all();
+    let keys = Keys::of(&id, settings);
+    let users = keys.htpasswd.clone();
+    let mut keys = keys.all();
     keys.extend(bundle_keys(context, &id, &hosts));
 
     let tls = spec.tls.as_ref().and_then(|tls| tls.secret_ref.as_ref());
@@ -129,7 +156,7 @@ pub async fn observe(context: &Context, registry: Registry) -> Result<Observed, 
     let claim = claim.and_then(|claim| claim.claim_name.as_ref());
 
     let (live, tls_source, htpasswd_source, claim_source) = futures::try_join!(
-        Live::read(&context.client, keys),
+        Live::read(&context.client, keys, &users),
         source(context, &id, tls),
         source(context, &id, htpasswd),
         source(context, &id, claim),
@@ -162,8 +189,7 @@ fn bundle_keys(context: &Context, id: &RegistryId, hosts: &Hosts) -> Vec<Key> {
     .flatten()
     .map(Host::bundle_name)
     .collect();
-    let left = context.nodes.bundles_of(&id.namespace, &id.name);
-    names.extend(left.iter().filter_map(|bundle| bundle.metadata.name.clone()));
+    names.extend(context.nodes.bundles_of(&id.namespace, &id.name));
     names.sort();
     names.dedup();
     names
@@ -184,44 +210,47 @@ where
         + serde::de::DeserializeOwned,
 {
     let Some(name) = name else { return Ok(None) };
-    let (object, invalid) = match name.checked() {
+    let (object, unusable) = match name.checked() {
         Ok(name) => {
-            let api = kube::Api::<T>::namespaced(context.client.clone(), &id.namespace);
-            (api.get_opt(name).await?, None)
+            let url = T::url_path(&(), Some(&id.namespace));
+            match bounded::get(&context.client, &url, name, bounded::OF_PEOPLE).await? {
+                Found::Nothing => (None, None),
+                Found::Object(object) => (Some(object), None),
+                Found::TooLarge => (None, Some(Unusable::TooLarge)),
+            }
         }
-        Err(invalid) => (None, Some(invalid)),
+        Err(invalid) => (None, Some(Unusable::Name(invalid))),
     };
     Ok(Some(Source {
         name: name.as_written().to_owned(),
         object,
-        invalid,
+        unusable,
     }))
 }
 
 /// Of all Registries that may bring a host to nodes which nobody has yet, the oldest gets it.
 fn earlier_claimant(context: &Context, registry: &Registry, host: &Host) -> Option<String> {
-    let rank = |registry: &Registry| {
-        let metadata = &registry.metadata;
+    let rank = |metadata: &ObjectMeta| {
         let created = metadata.creation_timestamp.as_ref().map(|time| time.0);
         (created, metadata.namespace.clone(), metadata.name.clone())
     };
-    let own_rank = rank(registry);
-    context
-        .registries()
-        .into_iter()
-        .filter(|other| other.metadata.uid != registry.metadata.uid)
-        .filter(|other| other.metadata.deletion_timestamp.is_none())
-        // Nothing is done for one that is paused, so it must not keep others waiting.
-        .filter(|other| other.spec.node_trust.enabled && !other.spec.paused)
-        .filter(|other| {
-            let hostname = other.spec.hostname.as_deref().unwrap_or_default();
-            hostname.eq_ignore_ascii_case(&host.name)
-                && i32::from(host.port) == other.spec.service.port
-                && context
-                    .settings
-                    .allows(other.metadata.namespace.as_deref().unwrap_or_default(), hostname)
-        })
+    let own_rank = rank(&registry.metadata);
+    let registries = context.registries();
+    let claims = |other: &&Arc<Seen>| {
+        let (metadata, hostname) = (other.meta(), other.hostname().unwrap_or_default());
+        let namespace = metadata.namespace.as_deref().unwrap_or_default();
+        metadata.uid != registry.metadata.uid
+            && metadata.deletion_timestamp.is_none()
+            // Nothing is done for one that is paused, so it must not keep others waiting.
+            && other.steers_nodes()
+            && hostname.eq_ignore_ascii_case(&host.name)
+            && host.port == other.port()
+            && context.settings.allows(namespace, hostname)
+    };
+    let earlier = registries.iter().filter(claims).map(|other| other.meta());
+    let first = earlier
         .filter(|other| rank(other) < own_rank)
-        .min_by_key(rank)
-        .map(|other| RegistryId::of(&other).to_string())
+        .min_by_key(|other| rank(other))?;
+    let (namespace, name) = (first.namespace.as_deref()?, first.name.as_deref()?);
+    Some(format!("{namespace}/{name}"))
 }

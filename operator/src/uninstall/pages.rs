@@ -4,7 +4,7 @@ use kube::api::ListParams;
 use kube::core::ListMeta;
 
 /// How many objects are in memory at once.
-const PAGE: u32 = 20;
+const PAGE: u32 = 4;
 
 /// What is to be asked for next.
 pub(super) struct Pages(Option<ListParams>);

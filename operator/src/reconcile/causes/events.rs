@@ -22,7 +22,7 @@ pub(super) async fn newest_warning(
     let about = format!("type=Warning,involvedObject.uid={uid}");
     let mut newest = None;
     let query = ListParams::default().fields(&about);
-    pages::each(&api, query, MOST, |event| {
+    pages::each(&context.client, &api, query, MOST, |event| {
         newest = Some(newer(newest.take(), &event));
     })
     .await?;

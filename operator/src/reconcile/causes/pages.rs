@@ -1,7 +1,8 @@
 //! Lists of objects that others may make as large as they like: a few at a time are in memory.
 
-use kube::Api;
+use crate::reconcile::bounded;
 use kube::api::ListParams;
+use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
@@ -9,21 +10,22 @@ const PAGE: u32 = 4;
 
 /// Gives `take` each object that `query` finds, up to about `most`.
 pub(super) async fn each<K>(
+    client: &Client,
     api: &Api<K>,
     query: ListParams,
     most: usize,
     mut take: impl FnMut(K),
 ) -> Result<(), kube::Error>
 where
-    K: Clone + DeserializeOwned + Debug,
+    K: Resource + Clone + DeserializeOwned + Debug,
 {
     let mut query = query.limit(PAGE);
     let mut seen = 0;
     while seen < most {
-        let page = api.list(&query).await?;
-        seen += page.items.len();
-        let next = page.metadata.continue_.filter(|next| !next.is_empty());
-        page.items.into_iter().for_each(&mut take);
+        let (page, items) = bounded::list(client, api.resource_url(), &query).await?;
+        seen += PAGE as usize;
+        let next = page.continue_.filter(|next| !next.is_empty());
+        items.into_iter().for_each(&mut take);
         match next {
             Some(next) => query = query.continue_token(&next),
             None => break,
@@ -36,13 +38,12 @@ where
 mod tests {
     use super::*;
     use k8s_openapi::api::core::v1::Pod;
-    use kube::Client;
     use kube::client::Body;
     use serde_json::json;
     use std::convert::Infallible;
 
     /// Every page has four, and another one after it.
-    fn endless() -> Api<Pod> {
+    fn endless() -> Client {
         let service = tower::service_fn(|request: http::Request<Body>| async move {
             let query = request.uri().query().unwrap_or_default();
             assert!(query.contains("limit=4"), "{query}");
@@ -54,13 +55,15 @@ mod tests {
             let list = json!({"metadata": {"continue": "next"}, "items": [pod, pod, pod, pod]});
             Ok::<_, Infallible>(http::Response::new(Body::from(list.to_string().into_bytes())))
         });
-        Api::namespaced(Client::new(service, "default"), "registry")
+        Client::new(service, "default")
     }
 
     #[tokio::test]
     async fn a_list_without_an_end_is_read_in_small_pages_up_to_the_bound() {
         let mut names = Vec::new();
-        each(&endless(), ListParams::default(), 8, |pod: Pod| {
+        let client = endless();
+        let api = Api::namespaced(client.clone(), "registry");
+        each(&client, &api, ListParams::default(), 8, |pod: Pod| {
             names.extend(pod.metadata.name);
         })
         .await

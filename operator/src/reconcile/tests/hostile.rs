@@ -1,10 +1,8 @@
 //! What people may write, and what no round may make of it.
 
 use super::*;
-use kube::core::DeserializeGuard;
 use kube::runtime::{reflector, watcher};
 use roadstead_api::definitions::{self, text_fields};
-use roadstead_api::registry::Registry;
 
 /// Texts that would change a request, were they taken for a name.
 const HOSTILE: &[&str] = &[
@@ -130,13 +128,13 @@ fn crowd(count: u32) -> crate::context::Registries {
             last if last == count => ("images".to_owned(), 59),
             older => (format!("older-{older}"), older),
         };
-        let registry: Registry = serde_json::from_value(json!({
+        let registry = serde_json::from_value(json!({
             "metadata": {"name": name, "namespace": "registry", "uid": format!("u-{number}"),
                 "creationTimestamp": format!("2026-01-01T00:00:{second:02}Z")},
             "spec": {"storage": {"emptyDir": {}}},
         }))
         .expect("it is a Registry");
-        writer.apply_watcher_event(&watcher::Event::InitApply(DeserializeGuard(Ok(registry))));
+        writer.apply_watcher_event(&watcher::Event::InitApply(registry));
     }
     writer.apply_watcher_event(&watcher::Event::InitDone);
     store
@@ -188,15 +186,56 @@ async fn what_a_namespace_has_beyond_its_share_takes_no_place_of_others() {
     let fake = latest();
     let (store, mut writer) = reflector::store();
     for number in 0..1001 {
-        let registry: Registry = serde_json::from_value(json!({
+        let registry = serde_json::from_value(json!({
             "metadata": {"name": format!("tiny-{number}"), "namespace": "evil", "uid": format!("u-{number}"),
                 "creationTimestamp": "2026-01-01T00:00:00Z"},
             "spec": {"storage": {"emptyDir": {}}},
         }))
         .expect("it is a Registry");
-        writer.apply_watcher_event(&watcher::Event::Apply(DeserializeGuard(Ok(registry))));
+        writer.apply_watcher_event(&watcher::Event::Apply(registry));
     }
     reconcile(&fake.context_with(store), "registry", "images")
         .await
         .expect("twenty of them count");
+}
+
+/// A Secret as anyone can make it who may write Secrets: hardly a megabyte, and ten times that in maps.
+fn of_many_keys(name: &str) -> Value {
+    let keys: std::collections::BTreeMap<_, _> = (0..20_000)
+        .map(|number| (format!("k{number}"), String::new()))
+        .collect();
+    json!({"metadata": {"name": name, "namespace": "registry", "labels": {
+        "app.kubernetes.io/managed-by": "roadstead-operator", "roadstead.dev/registry": "images"}}, "data": keys})
+}
+
+#[tokio::test]
+async fn an_object_of_thousands_of_keys_is_not_read_and_told() {
+    let fake = minimal();
+    let path = "/api/v1/namespaces/registry/secrets/images-push";
+    fake.put(path, of_many_keys("images-push"));
+    round(&fake).await.expect_err("it stands in the way");
+    let (_, reason, message) = condition(&fake, "Ready");
+    assert_eq!(reason, "TooLarge");
+    assert!(
+        message.contains("Secret images-push in namespace registry"),
+        "{message}"
+    );
+    fake.remove(path);
+    settled(&fake).await;
+    assert_eq!(condition(&fake, "AuthReady").0, "True");
+}
+
+#[tokio::test]
+async fn a_secret_of_thousands_of_keys_that_a_person_names_stops_nothing_else() {
+    let fake = with_registry(json!({
+        "storage": {"emptyDir": {}},
+        "tls": {"secretRef": {"name": "many"}},
+        "auth": {"htpasswd": {"secretRef": {"name": "many"}}},
+    }));
+    fake.put("/api/v1/namespaces/registry/secrets/many", of_many_keys("many"));
+    round(&fake).await.expect("everything else goes on");
+    for kind in ["CertificateValid", "AuthReady"] {
+        assert_eq!(condition(&fake, kind).1, "TooLarge", "{kind}");
+    }
+    assert_eq!(condition(&fake, "StorageReady").0, "True");
 }

@@ -4,9 +4,8 @@ use super::Finding;
 use super::storage::Storage;
 use crate::names::{FIELD_MANAGER, MANAGED_BY_LABEL, REGISTRY_LABEL, REGISTRY_NAMESPACE_LABEL, RegistryId};
 use crate::reconcile::live::{Key, Kind};
-use crate::reconcile::observe::{Keys, Observed};
+use crate::reconcile::observe::{Keys, Observed, Unusable};
 use crate::settings::Settings;
-use roadstead_api::names::InvalidName;
 use roadstead_api::registry::ConditionType;
 use serde_json::Value;
 
@@ -19,7 +18,11 @@ pub enum Refusal {
     NameConflict(Key),
     /// Without its claim a Registry has nowhere to keep anything.
     #[error("spec.storage.persistentVolumeClaim.claimName {0}")]
-    InvalidName(InvalidName),
+    Unusable(Unusable),
+    #[error(
+        "{0} is larger than anything that Roadstead writes there, and was not read: delete it, and it is made anew"
+    )]
+    TooLarge(Key),
     /// Of an earlier Registry of this name: the garbage collector is about to remove it.
     #[error("waiting for {0} of an earlier Registry of this name to be gone")]
     Leaving(Key),
@@ -29,7 +32,8 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NameConflict(_) => "NameConflict",
-            Self::InvalidName(_) => "InvalidName",
+            Self::Unusable(unusable) => unusable.reason(),
+            Self::TooLarge(_) => "TooLarge",
             Self::Leaving(_) => "WaitingForCleanup",
         }
     }
@@ -52,12 +56,12 @@ pub(super) fn taken(
     external_on_nodes: bool,
     findings: &mut Vec<Finding>,
 ) -> Result<Vec<Key>, Refusal> {
-    if let Some(invalid) = observed
+    if let Some(unusable) = observed
         .claim_source
         .as_ref()
-        .and_then(|source| source.invalid.clone())
+        .and_then(|source| source.unusable.clone())
     {
-        return Err(Refusal::InvalidName(invalid));
+        return Err(Refusal::Unusable(unusable));
     }
     let external_bundle = observed.hosts.external.as_ref().map(|host| host.bundle_name());
     let written = |key: &Key| match key.kind {
@@ -72,6 +76,14 @@ pub(super) fn taken(
         .value(&keys.deployment)
         .is_some_and(|deployment| judge(&keys.deployment, deployment) == Ownership::Ours);
     let mut taken = Vec::new();
+    for key in observed.live.too_large().iter().filter(|key| written(key)) {
+        let refusal = Refusal::TooLarge(key.clone());
+        let Some(condition) = needed_by(key, keys).filter(|_| established) else {
+            return Err(refusal);
+        };
+        findings.push(Finding::failure(condition, refusal.reason(), refusal.to_string()));
+        taken.push(key.clone());
+    }
     for (key, object) in observed.live.iter().filter(|(key, _)| written(key)) {
         match (judge(key, object), needed_by(key, keys).filter(|_| established)) {
             (Ownership::Ours, _) => {}

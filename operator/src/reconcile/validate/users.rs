@@ -93,10 +93,10 @@ fn still_in(people: &[String]) -> String {
 
 fn people(source: &Source<Secret>, namespace: &str) -> Result<Vec<String>, (&'static str, String)> {
     let name = &source.name;
-    if let Some(invalid) = &source.invalid {
+    if let Some(unusable) = &source.unusable {
         return Err((
-            "InvalidName",
-            format!("spec.auth.htpasswd.secretRef.name {invalid}"),
+            unusable.reason(),
+            format!("spec.auth.htpasswd.secretRef.name {unusable}"),
         ));
     }
     let Some(secret) = &source.object else {
@@ -192,7 +192,7 @@ mod tests {
                 data: Some(data.into()),
                 ..Secret::default()
             }),
-            invalid: None,
+            unusable: None,
         }
     }
 
@@ -261,7 +261,7 @@ mod tests {
         let missing = Source {
             name: "images-auth".into(),
             object: None,
-            invalid: None,
+            unusable: None,
         };
         assert_eq!(
             people_of(&missing).expect_err("it is missing").0,
@@ -270,7 +270,7 @@ mod tests {
         let empty = Source {
             name: "images-auth".into(),
             object: Some(Secret::default()),
-            invalid: None,
+            unusable: None,
         };
         let (reason, message) = people_of(&empty).expect_err("it is empty");
         assert_eq!(reason, "KeyMissing");

@@ -23,8 +23,8 @@ type Refused = (&'static str, String);
 /// What a person put into a Secret, if its parts belong together.
 pub(super) fn read(source: &Source<Secret>, namespace: &str) -> Result<Serving, Refused> {
     let name = &source.name;
-    if let Some(invalid) = &source.invalid {
-        return Err(("InvalidName", format!("spec.tls.secretRef.name {invalid}")));
+    if let Some(unusable) = &source.unusable {
+        return Err((unusable.reason(), format!("spec.tls.secretRef.name {unusable}")));
     }
     let Some(secret) = &source.object else {
         return Err((

@@ -171,7 +171,7 @@ fn an_incomplete_secret_names_what_is_missing() {
     let first = own(&[NAME]);
     let mut cluster = cluster(&first);
     cluster.observed.tls_source = Some(Source {
-        invalid: None,
+        unusable: None,
         name: "my-tls".into(),
         object: Some(secret(&[("tls.crt", &first[0])])),
     });
