@@ -26,6 +26,7 @@ const OTHERS: &[&str] = &[
     "RuntimeDefault",
     "ScheduleAnyway",
     "StorageReady",
+    "TrustBundleSpec",
     "WaitForFirstConsumer",
 ];
 /// Reasons of one word, which look like anything.
