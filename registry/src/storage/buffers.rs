@@ -12,7 +12,6 @@ use std::task::Poll;
 use futures::task::AtomicWaker;
 
 use super::pages::{self, Memory};
-use super::uncached_copy;
 
 const SMALLEST: usize = 16 << 10;
 /// 16, 32, 64, 128, 256, 512 KiB, 1 and 2 MiB.
@@ -229,15 +228,10 @@ impl Buffer {
 
     /// Takes as much from the front of `source` as there is room for.
     pub fn fill_from(&mut self, source: &mut bytes::Bytes) {
-        let is_large = self.capacity() >= Self::ALIGNED_FROM;
         let free = self.unfilled();
         let fits = source.len().min(free.len());
         let (free, taken) = (&mut free[..fits], source.split_to(fits));
-        match is_large {
-            // It is for the disk.
-            true => uncached_copy::copy(free, &taken),
-            false => free.copy_from_slice(&taken),
-        }
+        free.copy_from_slice(&taken);
         self.filled += fits;
     }
 

@@ -20,7 +20,6 @@ pub(crate) mod memory;
 mod objects;
 mod pages;
 mod timed;
-mod uncached_copy;
 mod uploads;
 
 use futures::future::BoxFuture;

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use roadstead_pki::certificate::Certificate;
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::refused::Refused;
-use super::socket::Socket;
 use super::stream::TlsStream;
 
 /// The first byte of every TLS connection: a handshake record.
@@ -27,7 +26,7 @@ pub async fn accept(
 }
 
 /// The certificate that the client showed, if it showed one. It was found good, or there would be no connection.
-pub fn client<S: Socket>(stream: &TlsStream<S>) -> Option<Certificate> {
+pub fn client<S: AsyncRead + AsyncWrite + Unpin>(stream: &TlsStream<S>) -> Option<Certificate> {
     let leaf = stream.peer_certificates()?.first()?;
     Certificate::from_der(leaf.clone().into_owned()).ok()
 }

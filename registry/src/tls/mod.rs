@@ -3,7 +3,7 @@
 //! ```text
 //! files ─► material (read, checked) ─► assembly (which of them is served) ─► rustls ServerConfig
 //!   ▲                                                                             │
-//!   └─ live: looks once a second          socket ◄─ stream ◄─ accept: handshakes ◄┘
+//!   └─ live: looks once a second                    stream ◄─ accept: handshakes ◄┘
 //! ```
 //! What is right or wrong with a certificate is known to `roadstead-pki`. HTTP is not known here, but for the
 //! answer to a client that speaks plain HTTP by mistake.
@@ -22,7 +22,6 @@ mod received;
 mod refused;
 mod resolver;
 mod short_key;
-mod socket;
 mod stream;
 #[cfg(test)]
 mod tests;

@@ -1,9 +1,8 @@
 //! A connection against a stock client, over lines that stall, tear and close.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
-use futures::FutureExt as _;
 use rustls::crypto::cipher::Iv;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ConnectionTrafficSecrets, ContentType, RootCertStore, SupportedProtocolVersion};
@@ -13,8 +12,6 @@ use tokio_rustls::TlsConnector;
 use roadstead_pki::authority::Authority;
 
 use super::super::provider::with_suites_of_ring;
-use super::super::received::LARGE;
-use super::super::socket::WAKES_AT;
 use super::super::tests::{authority, issue};
 use super::*;
 
@@ -113,27 +110,6 @@ async fn content_that_is_asked_for_in_small_pieces_is_kept_until_then() {
         }
         assert!(received == sent, "records of {record}");
     }
-}
-
-/// See socket.rs.
-#[tokio::test]
-async fn a_client_that_brings_much_wakes_for_much_until_the_reader_waits() {
-    let (mut server, mut client) = connected(&TLS13, 4 << 20).await;
-    let sent = bytes(3 << 20);
-    let mut received = vec![0; sent.len()];
-    assert_eq!(WAKES_AT.get(), 1, "after the handshake");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    // Others may have the large memories for a while.
-    while WAKES_AT.get() == 1 {
-        assert!(Instant::now() < deadline, "it is never eased");
-        client.write_all(&sent).await.unwrap();
-        client.flush().await.unwrap();
-        server.read_exact(&mut received).await.unwrap();
-        assert!(received == sent);
-    }
-    assert_eq!(WAKES_AT.get(), LARGE);
-    assert!(server.read(&mut received).now_or_never().is_none());
-    assert_eq!(WAKES_AT.get(), 1);
 }
 
 #[tokio::test]

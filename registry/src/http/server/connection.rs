@@ -1,8 +1,11 @@
 //! One connection: HTTP/1.1 or HTTP/2, from its first request to its gentle end.
 
 use std::convert::Infallible;
+use std::fmt::Display;
 use std::future::Future;
+use std::sync::Arc;
 
+use futures::future::Either;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -12,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 
 use super::activity::{Activity, Expired, Limits, Watched};
-use super::poll_again::PollAgain;
+use super::gathered::Gathering;
 use crate::http::body::{RequestBody, ResponseBody};
 
 /// What a connection speaks.
@@ -40,8 +43,9 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// into memory of its own, which the allocator would take from the kernel for each if it were larger (`cli/allocator.rs`).
 /// CPU of a push of 1 GiB, beside frames of 64 KiB: 0.62× (32 KiB), 0.79× (16 KiB).
 const FRAME: u32 = 32 * 1024;
-/// What waits to be sent on one stream of HTTP/2.
-const SEND_BUFFER: usize = 128 * 1024;
+/// What waits to be sent on one stream of HTTP/2: both pieces of a blob that its transfer may have, so that one is read
+/// while the other is sent. CPU of a pull of 1 GiB: 0.81× of what it is with 128 KiB (0.67–1.04, 4 pairs).
+const SEND_BUFFER: usize = 512 * 1024;
 const STREAMS: u32 = 128;
 /// The largest head of a request, and how much of a body HTTP/1.1 reads at once.
 const HEAD: u32 = 32 * 1024;
@@ -79,7 +83,7 @@ where
     A: Future<Output = Response<ResponseBody>> + Send + 'static,
 {
     let activity = Activity::new(limits, kind != Kind::Http2);
-    let io = TokioIo::new(Watched::new(stream, activity.clone()));
+    let stream = Watched::new(stream, activity.clone());
     let service = {
         let activity = activity.clone();
         service_fn(move |request: Request<Incoming>| {
@@ -92,25 +96,52 @@ where
             }
         })
     };
-    let connection = Box::pin(builder(kind).serve_connection(io, service).into_owned());
-    let mut connection = PollAgain::new(connection);
-    async move {
-        let ended = tokio::select! {
-            ended = &mut connection => ended,
-            expired = activity.expired() => return Some(expired),
-            () = end => {
-                connection.get_mut().as_mut().graceful_shutdown();
-                tokio::select! {
-                    ended = &mut connection => ended,
-                    expired = activity.expired() => return Some(expired),
-                }
-            }
-        };
-        if let Err(error) = ended {
-            tracing::debug!(%error, "a connection ended early");
+    let builder = builder(kind);
+    match kind {
+        Kind::Http1 => {
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let connection = Box::pin(connection.into_owned());
+            Either::Left(until_it_ends(connection, activity, end, |connection| {
+                connection.as_mut().graceful_shutdown();
+            }))
         }
-        None
+        Kind::Http2 => {
+            let connection = Gathering::new(stream).connection(|stream| {
+                let connection = builder.serve_connection(TokioIo::new(stream), service);
+                Box::pin(connection.into_owned())
+            });
+            Either::Right(until_it_ends(connection, activity, end, |connection| {
+                connection.get_mut().as_mut().graceful_shutdown();
+            }))
+        }
     }
+}
+
+async fn until_it_ends<C, T, X>(
+    mut connection: C,
+    activity: Arc<Activity>,
+    end: impl Future<Output = ()>,
+    shut_down: impl FnOnce(&mut C),
+) -> Option<Expired>
+where
+    C: Future<Output = Result<T, X>> + Unpin,
+    X: Display,
+{
+    let ended = tokio::select! {
+        ended = &mut connection => ended,
+        expired = activity.expired() => return Some(expired),
+        () = end => {
+            shut_down(&mut connection);
+            tokio::select! {
+                ended = &mut connection => ended,
+                expired = activity.expired() => return Some(expired),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+    None
 }
 
 /// Returns when the server stops. A sender that is gone has stopped too.

@@ -4,8 +4,8 @@ mod activity;
 mod admin;
 mod admission;
 mod connection;
+mod gathered;
 mod listen;
-mod poll_again;
 mod readiness;
 #[cfg(test)]
 mod tests;
