@@ -45,8 +45,9 @@ crds: ## Regenerate crds/ and the chart's copy from the types in operator/api
 	@mkdir -p charts/roadstead/files/crds && cp crds/*.yaml charts/roadstead/files/crds/
 
 .PHONY: golden
-golden: ## Render the chart's golden files anew (e2e/tests/chart)
+golden: ## Make the golden files anew: the rendered chart, and the table of what a push and a pull cost
 	ROADSTEAD_UPDATE_GOLDEN=1 cargo test --locked -q -p roadstead-e2e --test chart
+	ROADSTEAD_UPDATE_GOLDEN=1 cargo test --locked -q -p roadstead-registry --test durability costs
 
 .PHONY: check
 check: ## Format, lints, docs and the tests that need neither root nor a cluster

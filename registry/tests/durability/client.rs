@@ -85,24 +85,27 @@ impl Client {
     /// Where to continue.
     pub(crate) fn start_upload(&self, repository: &str) -> Outcome<String> {
         let path = format!("/v2/{repository}/blobs/uploads/");
-        let answer = self.send(Method::POST, &path, &[], b"", 202)?;
-        let place = answer
-            .headers()
-            .get("location")
-            .and_then(|place| place.to_str().ok());
-        place
-            .map(str::to_owned)
-            .ok_or_else(|| Failure::Wrong("no Location".to_owned()))
+        location(&self.send(Method::POST, &path, &[], b"", 202)?)
+    }
+
+    /// Gives where to continue.
+    pub(crate) fn append(&self, upload: &str, begin: usize, chunk: &[u8]) -> Outcome<String> {
+        let range = format!("{begin}-{}", begin + chunk.len() - 1);
+        location(&self.send(Method::PATCH, upload, &[("content-range", &range)], chunk, 202)?)
     }
 
     pub(crate) fn append_chunks(&self, upload: &str, bytes: &[u8]) -> Outcome<()> {
         let mut begin = 0;
         for chunk in bytes.chunks((bytes.len() / 3).max(1)) {
-            let range = format!("{begin}-{}", begin + chunk.len() - 1);
-            self.send(Method::PATCH, upload, &[("content-range", &range)], chunk, 202)?;
+            self.append(upload, begin, chunk)?;
             begin += chunk.len();
         }
         Ok(())
+    }
+
+    pub(crate) fn finish_upload(&self, upload: &str, digest: &str) -> Outcome<()> {
+        self.send(Method::PUT, &with_digest(upload, digest), &[], b"", 201)
+            .map(drop)
     }
 
     fn append_stream(&self, upload: &str, bytes: &[u8]) -> Outcome<()> {
@@ -220,6 +223,14 @@ impl Reader for Client {
             .filter_map(|one| Some(one["digest"].as_str()?.to_owned()))
             .collect())
     }
+}
+
+fn location(answer: &Response<Body>) -> Outcome<String> {
+    let place = answer.headers().get("location");
+    place
+        .and_then(|place| place.to_str().ok())
+        .map(str::to_owned)
+        .ok_or_else(|| Failure::Wrong("no Location".to_owned()))
 }
 
 fn with_digest(upload: &str, digest: &str) -> String {

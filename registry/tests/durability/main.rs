@@ -13,6 +13,7 @@
 
 mod check;
 mod client;
+mod costs;
 mod crash;
 mod faults;
 mod images;
@@ -21,4 +22,5 @@ mod ledger;
 mod mounts;
 mod server;
 mod settings;
+mod turns;
 mod workload;

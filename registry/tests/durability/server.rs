@@ -23,6 +23,11 @@ impl Server {
         Self::start_program(program, folder, variables)
     }
 
+    /// Serves with another version of the program.
+    pub(crate) fn start_other(program: &Path, folder: &Path) -> Self {
+        Self::start_program(Command::new(program), folder, &[])
+    }
+
     /// Serves as a superuser whom the modes of files bind like anybody else.
     pub(crate) fn start_bound_by_modes(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut program = Command::new("setpriv");
@@ -75,6 +80,10 @@ impl Server {
 
     pub(crate) fn address(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
     }
 
     /// SIGKILL, now. Returns when nothing of it runs any more.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
+use crate::check::Reader as _;
 use crate::client::{Client, Failure, Way};
 use crate::images::{common, digest_of, image, index, noise};
 use crate::ledger::{Ledger, Moment, Register, Value};
@@ -127,8 +128,13 @@ impl Worker {
     }
 
     fn push_referrer(&mut self, client: &Client) -> Result<(), Failure> {
-        let subject = self.earlier().map(|(_, manifest)| manifest);
-        self.push_image(client, subject.as_deref())
+        let Some((repository, subject)) = self.earlier() else {
+            return self.push_image(client, None);
+        };
+        self.push_image(client, Some(&subject))?;
+        // The list is compared with the manifests once, when somebody first asks; what it is, is checked after the accident.
+        let _ = client.referrers(&repository, &digest_of(&subject));
+        Ok(())
     }
 
     fn push_index(&mut self, client: &Client) -> Result<(), Failure> {

@@ -8,7 +8,10 @@
 
 mod before_us;
 mod disk;
+mod omission;
+mod omissions;
 mod power_cut;
 mod recorder;
 mod reopened;
 mod replay;
+mod whole;

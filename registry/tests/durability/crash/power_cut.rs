@@ -11,6 +11,7 @@ use super::disk::Change;
 use super::recorder::Recorder;
 use super::reopened::Reopened;
 use super::replay::{Kept, after_power_cut};
+use super::whole::check_whole;
 use crate::check::check;
 use crate::client::Client;
 use crate::images::{common, image};
@@ -122,6 +123,7 @@ fn one_state(
     let disk = after_power_cut(log, kept, chance);
     disk.write_to(folder.path())
         .map_err(|error| format!("cannot make the state: {error}"))?;
+    check_whole(&disk)?;
     let now = log.len() as u64;
     let reopened = Reopened::open(folder.path(), runtime)?;
     figures.certain += check(&reopened, ledger, now)?.certain;
@@ -139,7 +141,7 @@ fn one_state(
 }
 
 /// States are small and many: in memory if there is such a place.
-fn memory_folder() -> tempfile::TempDir {
+pub(crate) fn memory_folder() -> tempfile::TempDir {
     let memory = Path::new("/dev/shm");
     let folder = tempfile::Builder::new()
         .prefix("roadstead-state")
