@@ -128,16 +128,26 @@ pub async fn run(
         stop.await;
         tokio::time::sleep(LAST_ROUNDS).await;
     };
-    tokio::select! {
-        () = rounds => {}
-        () = sweep::run(&requests, &settings, &gone) => {}
-        () = late => tracing::warn!("ends before all rounds are done: the next one does them anew"),
-        () = leaving::run(&requests, &watches, &settings, &is_leaving) => {
-            watching_nodes.abort();
-            anyhow::bail!("the operator's Deployment is there again: starts anew");
+    let working = async {
+        tokio::select! {
+            () = rounds => {}
+            () = sweep::run(&requests, &settings, &gone) => {}
+            () = late => tracing::warn!("ends before all rounds are done: the next one does them anew"),
         }
-    }
+        // Who deletes the operator ends it as well, and then this is the last chance.
+        if tokio::time::timeout(LAST_ROUNDS, is_leaving.settled())
+            .await
+            .is_err()
+        {
+            tracing::warn!("ends before everything was taken back");
+        }
+    };
+    let is_back = tokio::select! {
+        () = working => false,
+        () = leaving::run(&requests, &watches, &settings, &is_leaving) => true,
+    };
     watching_nodes.abort();
+    anyhow::ensure!(!is_back, "the operator's Deployment is there again: starts anew");
     Ok(())
 }
 

@@ -1,12 +1,13 @@
-//! Leaving without the uninstall hook: the operator's Deployment is deleted, or its namespace.
+//! Leaving without the uninstall hook: the operator's Deployment is deleted, its namespace, or the agents.
 //!
 //! Its rights go at about the same time, so what nobody else can do comes first, and at once: finalizers, which would
-//! hold namespaces for good. Bundles go only with the whole namespace: a Deployment may come back.
+//! hold namespaces for good. Bundles go only with the whole namespace: a Deployment may come back. Whoever deletes
+//! everything may begin with the agents, which is the first sign then; if nothing follows it, the operator works on.
 
 use crate::settings::Settings;
 use crate::uninstall;
 use futures::StreamExt as _;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt as _;
@@ -14,44 +15,111 @@ use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// Whatever else is deleted along with the agents goes within this.
+const ALONG: Duration = Duration::from_secs(10);
 
 /// Whether this operator is being deleted, and what says so.
 #[derive(Default)]
-pub struct Leaving(OnceLock<String>);
+pub struct Leaving(watch::Sender<State>);
+
+#[derive(Default)]
+struct State {
+    why: Option<String>,
+    /// Something is being taken back.
+    busy: bool,
+}
 
 impl Leaving {
     /// Why nothing must be written any longer.
     pub fn why(&self) -> Option<String> {
-        self.0.get().cloned()
+        self.0.borrow().why.clone()
     }
+
+    /// Waits until what has to be taken back is.
+    pub async fn settled(&self) {
+        // It cannot fail while there is a sender.
+        let _ = self.0.subscribe().wait_for(|state| !state.busy).await;
+    }
+
+    fn set(&self, why: Option<String>, busy: bool) {
+        self.0.send_replace(State { why, busy });
+    }
+}
+
+enum Sign {
+    Namespace,
+    Deployment,
+    Agents,
 }
 
 /// Waits for a sign and takes back what nobody else would. It ends when the Deployment is there again: this operator has
 /// to start anew then.
 pub async fn run(client: &Client, watches: &Client, settings: &Settings, leaving: &Leaving) {
-    let deployments = Api::<PartialObjectMeta<Deployment>>::namespaced(watches.clone(), &settings.namespace);
+    loop {
+        let sign = sign_of_deletion(watches, settings).await;
+        let why = sign.why(settings);
+        tracing::warn!("{why}");
+        leaving.set(Some(why.clone()), true);
+        uninstall::without_the_hook(client, settings, matches!(sign, Sign::Namespace)).await;
+        leaving.set(Some(why), false);
+        match sign {
+            Sign::Namespace => std::future::pending().await,
+            Sign::Deployment => {
+                let deployments = Api::namespaced(watches.clone(), &settings.namespace);
+                return back::<PartialObjectMeta<Deployment>>(deployments, &settings.operator_deployment)
+                    .await;
+            }
+            Sign::Agents => tokio::time::sleep(ALONG).await,
+        }
+        leaving.set(None, false);
+    }
+}
+
+async fn sign_of_deletion(watches: &Client, settings: &Settings) -> Sign {
+    let Settings {
+        namespace,
+        operator_deployment,
+        agent_namespace,
+        agent_daemon_set,
+        ..
+    } = settings;
+    let deployments = Api::<PartialObjectMeta<Deployment>>::namespaced(watches.clone(), namespace);
     let namespaces = Api::<PartialObjectMeta<Namespace>>::all(watches.clone());
-    let for_good = tokio::select! {
-        () = going(deployments.clone(), &settings.operator_deployment) => false,
-        () = going(namespaces, &settings.namespace) => true,
-    };
-    let what = match for_good {
-        true => format!("namespace {}", settings.namespace),
-        false => format!(
-            "Deployment {} in namespace {}",
-            settings.operator_deployment, settings.namespace
-        ),
-    };
-    let why = format!(
-        "{what} was deleted without `helm uninstall`: finalizers are taken off, and nothing is changed any more"
-    );
-    tracing::warn!("{why}");
-    let _ = leaving.0.set(why);
-    uninstall::without_the_hook(client, settings, for_good).await;
-    match for_good {
-        true => std::future::pending().await,
-        false => back(deployments, &settings.operator_deployment).await,
+    let daemon_sets = Api::<PartialObjectMeta<DaemonSet>>::namespaced(watches.clone(), agent_namespace);
+    tokio::select! {
+        () = going(namespaces.clone(), namespace) => Sign::Namespace,
+        () = going(deployments, operator_deployment) => Sign::Deployment,
+        () = goes(namespaces, agent_namespace) => Sign::Agents,
+        () = goes(daemon_sets, agent_daemon_set) => Sign::Agents,
+    }
+}
+
+impl Sign {
+    fn why(&self, settings: &Settings) -> String {
+        let Settings {
+            namespace,
+            operator_deployment,
+            agent_namespace,
+            agent_daemon_set,
+            ..
+        } = settings;
+        let (what, until) = match self {
+            Self::Namespace => (format!("namespace {namespace}"), "any more"),
+            Self::Deployment => (
+                format!("Deployment {operator_deployment} in namespace {namespace}"),
+                "any more",
+            ),
+            Self::Agents => (
+                format!("DaemonSet {agent_daemon_set} or its namespace {agent_namespace}"),
+                "for a moment, in case that more is being deleted",
+            ),
+        };
+        format!(
+            "{what} was deleted without `helm uninstall`: finalizers are taken off, and nothing is changed {until}"
+        )
     }
 }
 
@@ -64,6 +132,19 @@ where
         Event::Delete(_) => true,
         Event::Apply(object) | Event::InitApply(object) => object.meta().deletion_timestamp.is_some(),
         Event::Init | Event::InitDone => false,
+    })
+    .await
+}
+
+/// Waits until an object is deleted from now on.
+async fn goes<K>(api: Api<K>, name: &str)
+where
+    K: Resource + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    sign(api, name, |event| match event {
+        Event::Delete(_) => true,
+        Event::Apply(object) => object.meta().deletion_timestamp.is_some(),
+        Event::InitApply(_) | Event::Init | Event::InitDone => false,
     })
     .await
 }

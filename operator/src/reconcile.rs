@@ -3,7 +3,7 @@
 //! - `observe` reads the cluster; `validate` judges what people gave; `build` says what shall be
 //! - `apply` makes it so; `causes` asks why it does not work; `status` tells
 //! - `live`: objects by kind and name; `bounded`: reads of what others can make large; `finalizer` and `delete`: a Registry that goes
-//! - `limits`: how many there may be; `failure`: what is told when a round fails
+//! - `limits`: how many there may be; `failure`: what is told when a round fails; `namespace`: where agents have theirs
 //!
 //! It is told that something may have changed, never what: each round looks at everything and does what is left to
 //! do. A second round on the same cluster writes nothing.
@@ -18,6 +18,7 @@ mod finalizer;
 mod hash;
 mod limits;
 pub mod live;
+mod namespace;
 pub mod observe;
 mod quantity;
 pub mod status;
@@ -87,6 +88,10 @@ impl Error {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.is_conflict())
     }
 
+    fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.is_forbidden())
+    }
+
     /// Whether it is known that the Registry is not as it should be.
     fn ready(&self) -> ConditionStatus {
         match self {
@@ -99,7 +104,7 @@ impl Error {
 
     fn reason(&self) -> &'static str {
         match self {
-            Self::Api(kube::Error::Api(status)) if status.is_forbidden() => "Forbidden",
+            Self::Api(_) if self.is_forbidden() => "Forbidden",
             Self::Api(_) => "RequestFailed",
             Self::Apply(_) => "ApplyFailed",
             Self::Build(_) => "BuildFailed",
@@ -301,7 +306,7 @@ async fn tell(
         .claim_source
         .as_ref()
         .and_then(|source| source.object.as_ref());
-    let causes = causes::look(context, validated, done.live, claim).await?;
+    let causes = causes::look(context, validated, done.live, claim, tally.as_ref()).await?;
     let facts = Facts {
         validated,
         live: done.live,

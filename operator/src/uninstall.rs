@@ -12,6 +12,7 @@ use crate::names::FINALIZER;
 use crate::reconcile::status::summary;
 use crate::settings::Settings;
 use anyhow::Context as _;
+use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -201,12 +202,14 @@ async fn strip_finalizers(client: &Client) -> anyhow::Result<()> {
     while let Some(page) = pages.next() {
         let listed = all.list_metadata(page).await?;
         pages.turn(&listed.metadata);
-        for registry in &listed {
-            if let Err(error) = strip(client, registry).await {
-                let namespace = registry.namespace().unwrap_or_default();
-                failed.push(format!("{namespace}/{}: {error}", registry.name_any()));
-            }
-        }
+        // Together: who deletes everything leaves the operator its rights for a moment only.
+        let stripped = listed.iter().map(async |registry| {
+            let namespace = registry.namespace().unwrap_or_default();
+            let name = registry.name_any();
+            let outcome = strip(client, registry).await;
+            outcome.err().map(|error| format!("{namespace}/{name}: {error}"))
+        });
+        failed.extend(join_all(stripped).await.into_iter().flatten());
     }
     anyhow::ensure!(
         failed.is_empty(),

@@ -52,6 +52,14 @@ labels: {{- include "roadstead.labels" . | nindent 2 }}
 annotations: {{- merge (index . 2) (index . 0).Values.commonAnnotations | toYaml | nindent 2 }}
 {{- end }}
 
+{{/*
+Metadata of namespaces, accounts and rights. Argo CD makes them first and deletes them last, so that operator and agents
+still have them while they are deleted and take back what they wrote.
+*/}}
+{{- define "roadstead.rightsMetadata" -}}
+{{- include "roadstead.hookMetadata" (list (index . 0) (index . 1) (dict "argocd.argoproj.io/sync-wave" "-1")) }}
+{{- end }}
+
 {{/* Labels of the pods of a component: include "roadstead.podLabels" (list . "operator" .Values.operator.podLabels). */}}
 {{- define "roadstead.podLabels" -}}
 {{ include "roadstead.labels" . }}

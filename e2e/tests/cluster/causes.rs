@@ -180,3 +180,49 @@ fn a_storage_class_that_does_not_exist_is_named_and_the_way_out_works_as_told() 
     );
     done(cluster, "causes-class");
 }
+
+/// Admission refuses the pods of a Deployment that it has let in.
+#[test]
+fn who_refuses_pods_is_named_pod_security_and_webhooks() {
+    let unconfined = json!({"storage": {"emptyDir": {}}, "pod": {"annotations": {
+        "container.apparmor.security.beta.kubernetes.io/registry": "unconfined"}}});
+    let cluster = apply("causes-security", &[], &unconfined);
+    let enforce = "pod-security.kubernetes.io/enforce=baseline";
+    cluster
+        .kubectl(&["label", "namespace", "causes-security", enforce])
+        .ok();
+    // The first pod may have come before the label.
+    cluster
+        .kubectl(&["-n", "causes-security", "delete", "pods", "--all", "--wait=false"])
+        .ok();
+    let words = [
+        "violates PodSecurity",
+        "baseline",
+        "kubectl -n causes-security describe replicaset",
+    ];
+    told(cluster, "causes-security", "Ready", "PodsNotReady", &words);
+    done(cluster, "causes-security");
+
+    // Its service is away, as is usual when such a webhook is in the way.
+    let webhook = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration",
+        "metadata": {"name": "causes"}, "webhooks": [{"name": "pods.causes.example.com", "sideEffects": "None",
+            "admissionReviewVersions": ["v1"], "failurePolicy": "Fail", "timeoutSeconds": 1,
+            "clientConfig": {"service": {"namespace": "causes-webhook", "name": "gone"}},
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "causes-webhook"}},
+            "rules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}]}]});
+    let cluster = apply(
+        "causes-webhook",
+        &[webhook],
+        &json!({"storage": {"emptyDir": {}}}),
+    );
+    let words = [
+        "failed calling webhook",
+        "pods.causes.example.com",
+        "service \"gone\" not found",
+    ];
+    told(cluster, "causes-webhook", "Ready", "PodsNotReady", &words);
+    cluster
+        .kubectl(&["delete", "validatingwebhookconfiguration", "causes"])
+        .ok();
+    done(cluster, "causes-webhook");
+}

@@ -264,3 +264,75 @@ fn a_node_that_is_deleted_and_registered_again_is_trusted_without_a_hand() {
         began.elapsed().as_secs()
     );
 }
+
+/// As on clusters that admit the system's priority classes in kube-system only.
+#[test]
+fn what_keeps_agents_from_being_made_is_named() {
+    const NAMESPACE: &str = "roadstead-system-nodes";
+    let cluster = Cluster::installed();
+    let policy = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "no-agents"},
+            "spec": {"failurePolicy": "Fail", "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": NAMESPACE}},
+                "resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["CREATE"]}]},
+                "validations": [{"expression": "false", "message": "insufficient quota to match these scopes"}]}},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "no-agents"},
+            "spec": {"policyName": "no-agents", "validationActions": ["Deny"]}},
+    ]});
+    cluster.apply(&policy.to_string()).ok();
+    wait_until("the policy is in force", || {
+        let pod = format!(
+            "{{apiVersion: v1, kind: Pod, metadata: {{name: any, namespace: {NAMESPACE}}}, spec: {{containers: [{{name: a, image: b}}]}}}}"
+        );
+        match cluster.create_dry_run(&pod) {
+            refused if refused.succeeded() => Err("a pod is admitted".to_owned()),
+            _ => Ok(()),
+        }
+    });
+    cluster
+        .kubectl(&["-n", NAMESPACE, "delete", "pods", "--all"])
+        .ok();
+    // One that nodes have not trusted yet says so at once; what is proved counts for a while longer.
+    cluster.kubectl(&["create", "namespace", "agentless"]).ok();
+    cluster
+        .apply(
+            "{apiVersion: roadstead.dev/v1alpha1, kind: Registry, metadata: {name: images, namespace: agentless},              spec: {storage: {emptyDir: {}}}}",
+        )
+        .ok();
+    wait_until("the condition names the cause", || {
+        match cluster.condition("agentless", "images", "NodesTrusted") {
+            Some((status, _, message))
+                if status == "False" && message.contains("insufficient quota to match these scopes") =>
+            {
+                Ok(())
+            }
+            other => Err(format!("{other:?}")),
+        }
+    });
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        cluster.kubectl(&["delete", kind, "no-agents"]).ok();
+    }
+    // Whatever changes it makes the controller try again at once.
+    wait_until("agents are made again", || {
+        let now = format!("example.com/tried={}", fastrand::u64(..));
+        cluster
+            .kubectl(&[
+                "-n",
+                NAMESPACE,
+                "annotate",
+                "--overwrite",
+                "daemonset",
+                "roadstead-agent",
+                &now,
+            ])
+            .ok();
+        match cluster.condition("agentless", "images", "NodesTrusted") {
+            Some((status, _, _)) if status == "True" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+    cluster.wait_for("registry", "images", "NodesTrusted", "True");
+    cluster
+        .kubectl(&["delete", "namespace", "agentless", "--wait=false"])
+        .ok();
+}

@@ -1,6 +1,6 @@
 //! The commands of docs/operations.md, as they stand there, on a Registry of their own.
 
-use roadstead_e2e::{Cluster, checkout, wait_until};
+use roadstead_e2e::{Authority, Cluster, checkout, wait_until};
 
 const NAMESPACE: &str = "operations";
 
@@ -124,4 +124,67 @@ fn what_the_page_says_works() {
             .kubectl(&["delete", "namespace", namespace, "--wait=false"])
             .ok();
     }
+}
+
+/// The table of ways from outside: the URL is the one that is served, and on a port of the nodes it answers.
+#[test]
+fn the_url_is_the_one_that_the_page_says() {
+    const OUTSIDE: &str = "outside";
+    const NAME: &str = "registry.outside.example";
+    let cluster = Cluster::installed();
+    let authority = Authority::create();
+    let pair = authority.issue(NAME);
+    let objects = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OUTSIDE}},
+        {"apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/tls", "metadata": {"name": "outside-tls", "namespace": OUTSIDE},
+            "stringData": {"tls.crt": pair.certificate, "tls.key": pair.key, "ca.crt": authority.root()}},
+        {"apiVersion": "roadstead.dev/v1alpha1", "kind": "Registry", "metadata": {"name": "images", "namespace": OUTSIDE},
+            "spec": {"hostname": NAME, "tls": {"secretRef": {"name": "outside-tls"}}, "nodeTrust": {"includeHostname": false},
+                "service": {"type": "NodePort", "nodePort": 30555}, "storage": {"emptyDir": {}}}},
+    ]});
+    cluster.apply(&objects.to_string()).ok();
+    cluster.wait_for(OUTSIDE, "images", "Ready", "True");
+    let has_url = |wanted: &str| {
+        wait_until(&format!("the URL is {wanted}"), || {
+            let columns = cluster
+                .kubectl(&["-n", OUTSIDE, "get", "registry", "images", "--no-headers"])
+                .ok();
+            let is_there = columns.split_whitespace().any(|column| column == wanted);
+            is_there.then_some(()).ok_or(columns)
+        });
+    };
+    has_url(&format!("https://{NAME}:30555"));
+    let root = cluster.state().join("outside-ca.crt");
+    std::fs::write(&root, authority.root()).expect("the state folder can be written");
+    let answer = cluster
+        .run(&format!(
+            "curl -sS --cacert {} --resolve {NAME}:30555:10.89.0.11 -o /dev/null -w '%{{http_code}}' https://{NAME}:30555/v2/",
+            root.display()
+        ))
+        .ok();
+    assert_eq!(answer, "401");
+
+    let balanced = r#"{"spec":{"service":{"type":"LoadBalancer","nodePort":null,"port":443}}}"#;
+    cluster
+        .kubectl(&[
+            "-n",
+            OUTSIDE,
+            "patch",
+            "registry",
+            "images",
+            "--type=merge",
+            "-p",
+            balanced,
+        ])
+        .ok();
+    has_url(&format!("https://{NAME}"));
+    let page = std::fs::read_to_string(checkout().join("docs/operations.md")).expect("the page is there");
+    let ingress = page
+        .split("```yaml\n")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next());
+    cluster.dry_run(ingress.expect("the page has an Ingress")).ok();
+    cluster
+        .kubectl(&["delete", "namespace", OUTSIDE, "--wait=false"])
+        .ok();
 }

@@ -11,7 +11,8 @@ const COMMANDS: usize = 2;
 const REGISTRY: &str = "{apiVersion: roadstead.dev/v1alpha1, kind: Registry, metadata: {name: hurried, namespace: hurry}, \
                         spec: {storage: {emptyDir: {}}}}";
 
-pub(super) fn the_last_command_decides(cluster: &Cluster) {
+/// How many sequences there were.
+pub(super) fn the_last_command_decides(cluster: &Cluster) -> u64 {
     let number = |name: &str| {
         std::env::var(name)
             .ok()
@@ -27,7 +28,8 @@ pub(super) fn the_last_command_decides(cluster: &Cluster) {
     cluster.apply(REGISTRY).ok();
     is_installed(cluster);
     a_mark_that_is_left_is_told_and_cleared(cluster);
-    for _ in 0..number("ROADSTEAD_SEQUENCES").unwrap_or(1) {
+    let count = number("ROADSTEAD_SEQUENCES").unwrap_or(1);
+    for _ in 0..count {
         for _ in 0..COMMANDS {
             let script = hurried(cluster, &mut rng);
             println!("-- {script}");
@@ -52,6 +54,7 @@ pub(super) fn the_last_command_decides(cluster: &Cluster) {
     cluster
         .kubectl(&["delete", "namespace", "hurry", "--timeout=90s"])
         .ok();
+    count
 }
 
 /// While the mark of this installation is there, the operator stands still and says so; an upgrade removes it. One of another

@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client};
 use roadstead_api::trust::{NodeTrust, Problem, TrustBundle, set_hash};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::acknowledge::node_trust;
@@ -22,6 +22,7 @@ use crate::bundle::Bundle;
 use crate::canary::{Canaries, Landed};
 use crate::converge::{Pass, Report, converge};
 use crate::desired::Desired;
+use crate::gone::Ending;
 use crate::host::{HostPath, HostRoot, Watcher};
 use crate::identity::Identity;
 use crate::prover::Prover;
@@ -39,6 +40,8 @@ pub struct Settings {
     pub heartbeat: PathBuf,
     /// The token that says which node this is.
     pub token_file: PathBuf,
+    /// The DaemonSet that agents belong to; empty: nobody said.
+    pub daemon_set: String,
 }
 
 /// Two bundles of one Registry arrive together: one pass serves both.
@@ -46,6 +49,8 @@ const SETTLE: Duration = Duration::from_millis(50);
 const BETWEEN_PASSES: Duration = Duration::from_millis(500);
 /// The net under inotify.
 const FULL_CHECK: Duration = Duration::from_secs(60);
+/// How long an agent that ends looks on where it may not ask why; a pod has 30 seconds to end.
+const LOOK_ON: Duration = Duration::from_secs(15);
 /// One page of a list is in memory three times: as text, as objects, and as what is kept of them.
 const PAGE: u32 = 20;
 
@@ -57,6 +62,7 @@ pub async fn run(settings: Settings, client: Client, stop: impl Future<Output = 
     let bundles: Api<TrustBundle> = Api::namespaced(client.clone(), &settings.namespace);
     let watch = watcher(bundles, watcher::Config::default().page_size(PAGE)).default_backoff();
     let mut watch = std::pin::pin!(watch);
+    let mut namespace = gone::namespace_goes(client.clone(), settings.namespace.clone()).boxed();
     let mut stop = std::pin::pin!(stop);
     let mut beat = tokio::time::interval(heartbeat::BEAT);
     let mut agent = Agent::new(settings, identity, host, client);
@@ -67,7 +73,8 @@ pub async fn run(settings: Settings, client: Client, stop: impl Future<Output = 
     loop {
         let wake = sleep_until(agent.next_wake());
         tokio::select! {
-            () = &mut stop => return agent.leave().await,
+            () = &mut stop => return agent.leave(namespace).await,
+            () = &mut namespace, if !agent.leaving => agent.take_leave(),
             event = watch.next() => match event.context("the watch of TrustBundles ended")? {
                 Ok(event) => agent.take_event(event),
                 Err(error) => agent.take_watch_error(&error).await,
@@ -104,6 +111,8 @@ struct Agent {
     watcher: Option<Watcher>,
     passed_at: Instant,
     pass_at: Instant,
+    /// The namespace of the agents goes: nothing is wanted any more, whatever bundles still say.
+    leaving: bool,
 }
 
 impl Agent {
@@ -127,12 +136,26 @@ impl Agent {
             watcher,
             passed_at: now,
             pass_at: now,
+            leaving: false,
         }
     }
 
     fn take_event(&mut self, event: watcher::Event<TrustBundle>) {
-        self.desired.apply(event);
-        self.pass_soon();
+        if !self.leaving {
+            self.desired.apply(event);
+            self.pass_soon();
+        }
+    }
+
+    /// It can be neither taken back nor outlived, and the right to hear of it may go in the next moment.
+    fn take_leave(&mut self) {
+        info!(
+            "namespace {} is being deleted: what was written on this node is removed",
+            self.settings.namespace
+        );
+        self.leaving = true;
+        self.desired.clear();
+        self.pass_within(Duration::ZERO);
     }
 
     fn take_disk_event(&mut self, result: io::Result<()>) {
@@ -180,14 +203,26 @@ impl Agent {
         Ok(())
     }
 
-    /// Whoever deletes the namespace of the agents sends none after this one; then what is written here goes as well.
+    /// Whoever deletes the agents' namespace or DaemonSet sends none after this one; then what is written here goes as well.
     /// Every other end is a replacement, and takes nothing away.
-    async fn leave(&mut self) -> anyhow::Result<()> {
-        if gone::namespace_is_going(&self.client, &self.settings.namespace).await {
-            info!(
-                "the namespace {} is being deleted: what was written on this node is removed",
-                self.settings.namespace
-            );
+    async fn leave(&mut self, namespace_goes: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Settings {
+            namespace,
+            daemon_set,
+            ..
+        } = &self.settings;
+        let for_good = match gone::ending(&self.client, namespace, daemon_set).await {
+            _ if self.leaving => true,
+            Ending::Replaced => false,
+            Ending::ForGood => true,
+            // Where everything is deleted at once its rights go first, but a watch that is open goes on.
+            Ending::Refused => {
+                info!("the API server refuses to say why this agent ends: looks on for a moment");
+                timeout(LOOK_ON, namespace_goes).await.is_ok()
+            }
+        };
+        if for_good {
+            info!("no agent comes after this one: what was written on this node is removed");
             self.desired.clear();
             self.pass_over_files().await;
         }

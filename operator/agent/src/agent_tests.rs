@@ -94,6 +94,7 @@ fn start_agent(root: &Path, api: &ApiServer) -> Running {
         installation: "roadstead-system/roadstead".into(),
         heartbeat: root.join("heartbeat"),
         token_file: root.join("token"),
+        daemon_set: "roadstead-agent".to_owned(),
     };
     if !settings.token_file.exists() {
         register(root, "u-1");
@@ -310,18 +311,38 @@ async fn a_node_that_is_registered_again_speaks_under_its_new_uid() {
 }
 
 #[tokio::test]
-async fn an_agent_whose_namespace_goes_takes_back_what_it_wrote() {
-    for goes in [false, true] {
+async fn an_agent_that_is_followed_by_none_takes_back_what_it_wrote() {
+    let ways: [(fn(&ApiServer), bool); 4] = [
+        (|_| {}, true),
+        (ApiServer::delete_namespace, false),
+        (ApiServer::delete_daemon_set, false),
+        (ApiServer::go_down, true),
+    ];
+    for (way, stays) in ways {
         let world = World::new();
         let set = world.want(CA);
         let agent = world.start_agent();
         world.until_trusted(&set).await;
-        if goes {
-            world.api.delete_namespace();
-        }
+        way(&world.api);
         agent.stop().await;
-        assert_eq!(world.path(CA_FILE).exists(), !goes);
+        assert_eq!(world.path(CA_FILE).exists(), stays);
     }
+}
+
+/// As when everything is deleted at once: its account first, and its namespace in the end.
+#[tokio::test]
+async fn an_agent_that_may_not_ask_why_it_ends_still_sees_its_namespace_go() {
+    let world = World::new();
+    let set = world.want(CA);
+    let agent = world.start_agent();
+    world.until_trusted(&set).await;
+    world.api.delete_account();
+    let namespace_goes = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        world.api.delete_namespace();
+    };
+    futures::join!(agent.stop(), namespace_goes);
+    assert!(!world.path(CA_FILE).exists());
 }
 
 #[tokio::test]

@@ -51,6 +51,9 @@ struct Run {
     /// The installation that this agent belongs to, as <release namespace>/<release name>.
     #[arg(long, env = "INSTALLATION")]
     installation: String,
+    /// The DaemonSet of the agents: where it is deleted, they remove what they wrote.
+    #[arg(long, env = "DAEMON_SET", default_value = "")]
+    daemon_set: String,
     /// The service account token, which names the node.
     #[arg(long, default_value = "/var/run/secrets/kubernetes.io/serviceaccount/token")]
     token_file: PathBuf,
@@ -110,6 +113,7 @@ fn run(arguments: Run) -> anyhow::Result<()> {
             installation: arguments.installation,
             heartbeat: arguments.heartbeat,
             token_file: arguments.token_file,
+            daemon_set: arguments.daemon_set,
         };
         agent::run(settings, client, stop).await
     })

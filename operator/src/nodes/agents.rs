@@ -7,8 +7,10 @@ use kube::api::ObjectMeta;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// An agent that is replaced is away for less than this; its proofs hold meanwhile.
+/// An agent that is replaced is away for less than this, its image included; its proofs hold meanwhile.
 pub(super) const GRACE: SignedDuration = SignedDuration::from_mins(2);
+/// The next pod is made at once, whatever it waits for then: where there is none, it cannot be made.
+const GRACE_WITHOUT_POD: SignedDuration = SignedDuration::from_secs(30);
 
 /// A pod of the agents, less all that is not read here.
 #[derive(Resource, Clone, Debug, Deserialize)]
@@ -139,8 +141,12 @@ impl Lapses {
     }
 
     /// Whether a node's proofs have lapsed with its agent.
-    pub(super) fn is_lapsed(&self, node: &str, now: Timestamp) -> bool {
-        !self.alive.contains(node) && now >= *self.since.get(node).unwrap_or(&self.started) + GRACE
+    pub(super) fn is_lapsed(&self, node: &str, agent: &Agent, now: Timestamp) -> bool {
+        let grace = match agent {
+            Agent::Absent => GRACE_WITHOUT_POD,
+            Agent::Running | Agent::NotRunning { .. } => GRACE,
+        };
+        !self.alive.contains(node) && now >= *self.since.get(node).unwrap_or(&self.started) + grace
     }
 
     /// Whether something is about to lapse, which no watch will tell.
@@ -211,19 +217,21 @@ mod tests {
         let start = Timestamp::UNIX_EPOCH;
         let later = start + SignedDuration::from_hours(1);
         let nodes = |nodes: &[&str]| nodes.iter().map(ToString::to_string).collect();
+        let away = not_running("ContainerCreating");
         let mut lapses = Lapses::new(start);
-        assert!(!lapses.is_lapsed("node1", start), "it may be coming up");
+        assert!(!lapses.is_lapsed("node1", &away, start), "it may be coming up");
         lapses.note(nodes(&["node1", "node2"]), start);
         lapses.note(nodes(&["node2"]), later);
-        assert!(!lapses.is_lapsed("node1", later) && lapses.is_pending(later));
-        assert!(lapses.is_lapsed("node1", later + GRACE));
-        assert!(!lapses.is_lapsed("node2", later + GRACE));
+        assert!(!lapses.is_lapsed("node1", &away, later) && lapses.is_pending(later));
+        assert!(lapses.is_lapsed("node1", &away, later + GRACE));
+        assert!(!lapses.is_lapsed("node2", &away, later + GRACE));
+        assert!(lapses.is_lapsed("node1", &Agent::Absent, later + GRACE_WITHOUT_POD));
         lapses.note(nodes(&["node1", "node2"]), later);
-        assert!(!lapses.is_lapsed("node1", later + GRACE * 3) && !lapses.is_pending(later));
+        assert!(!lapses.is_lapsed("node1", &away, later + GRACE * 3) && !lapses.is_pending(later));
         lapses.note(nodes(&["node1"]), later);
         lapses.note(nodes(&["node1"]), later + GRACE * 3);
         assert!(
-            lapses.is_lapsed("node2", later + GRACE * 3),
+            lapses.is_lapsed("node2", &away, later + GRACE * 3),
             "it stays lapsed when its time is forgotten"
         );
     }

@@ -240,14 +240,17 @@ impl Nodes {
         let mut states: Vec<_> = nodes
             .iter()
             .zip(&trusts)
-            .map(|(node, trust)| NodeState {
-                name: node.name(),
-                uid: node.metadata.uid.as_deref().unwrap_or_default(),
-                not_ready_since: node.not_ready_since(),
-                leaving: node.metadata.deletion_timestamp.is_some(),
-                agent: agents.remove(node.name()).unwrap_or(Agent::Absent),
-                lapsed: lapses.is_lapsed(node.name(), now),
-                trust: trust.as_deref().map(|trust| &trust.spec),
+            .map(|(node, trust)| {
+                let agent = agents.remove(node.name()).unwrap_or(Agent::Absent);
+                NodeState {
+                    name: node.name(),
+                    uid: node.metadata.uid.as_deref().unwrap_or_default(),
+                    not_ready_since: node.not_ready_since(),
+                    leaving: node.metadata.deletion_timestamp.is_some(),
+                    lapsed: lapses.is_lapsed(node.name(), &agent, now),
+                    agent,
+                    trust: trust.as_deref().map(|trust| &trust.spec),
+                }
             })
             .collect();
         states.sort_by_key(|state| state.name);

@@ -140,6 +140,12 @@ pub(super) fn tally(
 }
 
 impl Tally {
+    /// Whether the DaemonSet wants pods that are not there.
+    pub fn lacks_agents(&self) -> bool {
+        let mut silent = self.silent.iter();
+        silent.any(|silent| silent.why == Silence::AgentMissing)
+    }
+
     fn count(&mut self, node: &NodeState<'_>, judgement: Judgement, hosts: &[HostContent], now: Timestamp) {
         let Judgement { standings, problems } = judgement;
         let trusts = |standing: &Standing| *standing == Standing::Trusted && !node.lapsed;

@@ -15,6 +15,7 @@ mod pods;
 use super::live::Live;
 use super::validate::{Storage, Validated};
 use crate::context::Context;
+use crate::nodes::Tally;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod};
 use kube::api::{Api, ListParams};
@@ -28,6 +29,8 @@ pub struct Causes {
     pub claim: Option<String>,
     /// Why the registry cannot write its volume, by its own word.
     pub store: Option<String>,
+    /// Why the agents' DaemonSet makes no pods.
+    pub agents: Option<String>,
 }
 
 /// `claim`: the one that a person named.
@@ -36,10 +39,18 @@ pub(super) async fn look(
     validated: &Validated,
     live: &Live,
     claim: Option<&PersistentVolumeClaim>,
+    tally: Option<&Tally>,
 ) -> Result<Causes, kube::Error> {
+    let agents = match tally.is_some_and(Tally::lacks_agents) {
+        true => events::newest_warning_of_agents(context).await?,
+        false => None,
+    };
     let deployment: Option<Deployment> = live.get(&validated.keys.deployment);
     let Some(deployment) = deployment else {
-        return Ok(Causes::default());
+        return Ok(Causes {
+            agents,
+            ..Causes::default()
+        });
     };
     let own: Option<PersistentVolumeClaim>;
     let claim = match &validated.storage {
@@ -61,6 +72,7 @@ pub(super) async fn look(
             .stores
             .refusal(&validated.id, pods::addresses(&pods))
             .await,
+        agents,
     })
 }
 

@@ -4,6 +4,7 @@
 
 use super::finalizer::set_finalizers;
 use super::live::{Key, Kind};
+use super::namespace;
 use super::observe::Keys;
 use super::validate::{Ownership, ownership};
 use crate::context::Context;
@@ -86,6 +87,12 @@ async fn remove_ours(context: &Context, id: &RegistryId, place: &Key) -> Result<
         Ok(listed) => listed,
         // The definition is gone, and all objects with it.
         Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+        // So is the right to ask, where their namespace is.
+        Err(kube::Error::Api(status))
+            if status.is_forbidden() && namespace::is_gone(context, &place.namespace).await =>
+        {
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     for object in listed {

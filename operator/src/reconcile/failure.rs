@@ -1,6 +1,7 @@
 //! What people are told when a round fails. Whatever stopped it, nothing stays True that was not seen in this round.
 
 use super::Error;
+use super::namespace;
 use super::status::{failed, write};
 use crate::context::Context;
 use crate::names::RegistryId;
@@ -31,9 +32,21 @@ pub(super) async fn tell(context: &Context, namespace: &str, name: &str, error: 
             return Ok(());
         };
         let (ready, reason) = (error.ready(), error.reason());
-        put(context, &registry, ready, reason, error.to_string()).await
+        let message = explained(context, error).await;
+        put(context, &registry, ready, reason, message).await
     };
     report(timeout(PATIENCE, told).await, namespace, name);
+}
+
+/// A right that is missing may have gone with its namespace.
+async fn explained(context: &Context, error: &Error) -> String {
+    let agents = &context.settings.agent_namespace;
+    match error.is_forbidden() && namespace::is_gone(context, agents).await {
+        true => format!(
+            "namespace {agents} of the node agents was deleted, run helm upgrade to make it again: {error}"
+        ),
+        false => error.to_string(),
+    }
 }
 
 async fn put(

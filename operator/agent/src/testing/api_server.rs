@@ -26,10 +26,13 @@ pub(crate) struct ApiServer {
 struct State {
     bundles: BTreeMap<String, TrustBundle>,
     watches: Vec<UnboundedSender<Bytes>>,
+    namespace_watches: Vec<UnboundedSender<Bytes>>,
     node_trusts: BTreeMap<String, Value>,
     writes: usize,
     is_down: bool,
     namespace_is_going: bool,
+    daemon_set_is_gone: bool,
+    account_is_gone: bool,
     definition_is_gone: bool,
     kind_is_unknown: bool,
 }
@@ -64,11 +67,27 @@ impl ApiServer {
         let mut state = self.state();
         state.is_down = true;
         state.watches.clear();
+        state.namespace_watches.clear();
     }
 
     /// As while the namespace of the agents is being deleted.
     pub(crate) fn delete_namespace(&self) {
-        self.state().namespace_is_going = true;
+        let mut state = self.state();
+        state.namespace_is_going = true;
+        let line = format!("{}\n", json!({"type": "MODIFIED", "object": state.namespace()}));
+        for watch in &state.namespace_watches {
+            // An agent that has ended hears of nothing.
+            let _ = watch.unbounded_send(Bytes::from(line.clone()));
+        }
+    }
+
+    pub(crate) fn delete_daemon_set(&self) {
+        self.state().daemon_set_is_gone = true;
+    }
+
+    /// From now on every request is refused; running watches go on.
+    pub(crate) fn delete_account(&self) {
+        self.state().account_is_gone = true;
     }
 
     /// The kind is not there any more; whether the definition is, nobody can tell if `is_certain` is not given.
@@ -106,13 +125,25 @@ impl ApiServer {
         if state.is_down {
             return failure(StatusCode::INTERNAL_SERVER_ERROR);
         }
+        if state.account_is_gone {
+            return failure(StatusCode::UNAUTHORIZED);
+        }
         let is_watch = parts.uri.query().unwrap_or_default().contains("watch=true");
         match (parts.method, name.as_str()) {
             (Method::GET, "trustbundles") if state.kind_is_unknown => failure(StatusCode::NOT_FOUND),
-            (Method::GET, "roadstead-system-nodes") => {
-                let going = state.namespace_is_going.then_some("2026-11-28T00:00:00Z");
-                success(&json!({"metadata": {"name": name, "deletionTimestamp": going}}))
+            (Method::GET, "roadstead-system-nodes") => success(&state.namespace()),
+            (Method::GET, "namespaces") if is_watch => {
+                let (sender, receiver) = unbounded();
+                state.namespace_watches.push(sender);
+                Response::new(streamed(receiver))
             }
+            (Method::GET, "namespaces") => success(&json!({
+                "apiVersion": "v1", "kind": "NamespaceList", "metadata": {"resourceVersion": "1"}, "items": [state.namespace()],
+            })),
+            (Method::GET, "roadstead-agent") => match state.daemon_set_is_gone {
+                true => failure(StatusCode::NOT_FOUND),
+                false => success(&json!({"metadata": {"name": name}})),
+            },
             (Method::GET, "trustbundles.roadstead.dev") => match state.definition_is_gone {
                 true => failure(StatusCode::NOT_FOUND),
                 false => failure(StatusCode::FORBIDDEN),
@@ -143,6 +174,13 @@ impl ApiServer {
 }
 
 impl State {
+    fn namespace(&self) -> Value {
+        let going = self.namespace_is_going.then_some("2026-11-28T00:00:00Z");
+        let metadata =
+            json!({"name": "roadstead-system-nodes", "resourceVersion": "1", "deletionTimestamp": going});
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+    }
+
     fn tell(&mut self, kind: &str, bundle: &TrustBundle) {
         let line = format!("{}\n", json!({"type": kind, "object": bundle}));
         self.watches

@@ -18,8 +18,22 @@ pub(super) async fn newest_warning(
     uid: Option<&String>,
 ) -> Result<Option<String>, kube::Error> {
     let Some(uid) = uid else { return Ok(None) };
+    newest(context, namespace, &format!("involvedObject.uid={uid}")).await
+}
+
+/// Why the agents' DaemonSet makes no pods, as `Reason: message`.
+pub(super) async fn newest_warning_of_agents(context: &Context) -> Result<Option<String>, kube::Error> {
+    let settings = &context.settings;
+    let about = format!(
+        "involvedObject.kind=DaemonSet,involvedObject.name={}",
+        settings.agent_daemon_set
+    );
+    newest(context, &settings.agent_namespace, &about).await
+}
+
+async fn newest(context: &Context, namespace: &str, object: &str) -> Result<Option<String>, kube::Error> {
     let api: Api<Event> = Api::namespaced(context.client.clone(), namespace);
-    let about = format!("type=Warning,involvedObject.uid={uid}");
+    let about = format!("type=Warning,{object}");
     let mut newest = None;
     let query = ListParams::default().fields(&about);
     pages::each(&context.client, &api, query, MOST, |event| {

@@ -1,7 +1,7 @@
 //! Who trusts the registry.
 
 use super::{Facts, Told, no, yes};
-use crate::nodes::Tally;
+use crate::nodes::{Silence, Tally};
 use crate::reconcile::validate::{Finding, some_of as some_names};
 use roadstead_api::registry::ConditionStatus;
 
@@ -40,8 +40,8 @@ pub(super) fn nodes(facts: &Facts<'_>) -> Told {
     }
     let counts = counts(tally);
     let why = format!(
-        "{}; see kubectl -n {} get nodetrusts,pods -o wide",
-        some_of(tally),
+        "{}; see kubectl -n {} get nodetrusts,daemonsets,pods -o wide",
+        some_of(tally, facts.causes.agents.as_deref()),
         facts.agent_namespace
     );
     if trusted + unsupported < *desired {
@@ -88,17 +88,17 @@ fn without_agent(tally: &Tally) -> String {
 }
 
 /// What nodes say, and what is known of those that say nothing: the same words once, with the nodes that they hold for.
-fn some_of(tally: &Tally) -> String {
+fn some_of(tally: &Tally, no_pods: Option<&str>) -> String {
     let said = tally.problems.iter().map(|problem| {
         (
             &problem.node,
             format!("{}: {}", problem.reason.as_str(), problem.message),
         )
     });
-    let silent = tally
-        .silent
-        .iter()
-        .map(|silent| (&silent.node, silent.why.to_string()));
+    let silent = tally.silent.iter().map(|silent| match (&silent.why, no_pods) {
+        (why @ Silence::AgentMissing, Some(cause)) => (&silent.node, format!("{why}: {cause}")),
+        (why, _) => (&silent.node, why.to_string()),
+    });
     let mut groups: Vec<(String, Vec<String>)> = Vec::new();
     for (node, why) in said.chain(silent) {
         match groups.iter_mut().find(|(known, _)| *known == why) {
