@@ -13,6 +13,7 @@
 pub mod access;
 mod basic;
 mod pattern;
+mod settings;
 pub(crate) mod token;
 mod users;
 mod verifier;
@@ -24,12 +25,12 @@ use std::time::Duration;
 use roadstead_oci::RepositoryName;
 
 use self::access::{Action, Identity, Rules};
+pub use self::settings::{Htpasswd, Login, TokenAuth};
+pub use self::token::TokenKeysError;
 use self::token::Tokens;
-pub use self::token::{Bearer, Grants, TokenKeysError};
 use self::users::Users;
 pub use self::users::UsersError;
 use self::verifier::{Verdict, Verifier};
-use crate::config::{Login, TokenAuth};
 use crate::watch::{self, Watcher};
 
 /// Tells who is asking and what they may do.

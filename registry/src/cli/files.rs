@@ -9,8 +9,8 @@ use roadstead_pki::certificate::parse_certificates;
 use roadstead_pki::htpasswd;
 use rustix::fs::{Access, access};
 
-use crate::auth;
-use crate::config::{Config, Login, Problems};
+use crate::auth::{self, Login};
+use crate::config::{Config, Problems};
 use crate::tls::{self, Found};
 
 /// Opens each of them.

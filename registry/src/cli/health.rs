@@ -16,7 +16,8 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
 
 use super::arguments::{self, Arguments, Command};
-use crate::config::{self, Address, Config, Listen, Loaded};
+use crate::address::{Address, Listen};
+use crate::config::{self, Config, Loaded};
 use crate::standalone;
 
 /// Of one step. Docker gives a check 30 seconds by default.

@@ -2,7 +2,7 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use crate::config::ConnectionLimits;
+use crate::http::server::ConnectionLimits;
 
 /// The usual soft limit of 1024 is for programs of the past.
 pub(super) fn raise_limit() {

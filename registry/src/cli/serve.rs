@@ -1,6 +1,7 @@
 //! `serve`: everything is put together here, runs, and comes to its end.
 
 use std::io::IsTerminal as _;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +13,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::open_files;
-use crate::auth::{self, Auth};
+use crate::auth::{self, Auth, Login};
 use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
 use crate::http::server::{self, Admin, Admission, Listener, Readiness, Server};
 use crate::http::{AccessLines, App, Settings, State};
 use crate::metrics::{Metrics, Names, Sources, StorageTimes};
 use crate::notifications::Notifications;
-use crate::standalone::Standalone;
+use crate::standalone::{Served, Standalone};
 use crate::storage::{FilesystemStorage, Storage, Timed};
 use crate::{log, tls};
 
@@ -100,7 +101,7 @@ async fn serve(
     if let Some(standalone) = standalone {
         let to_a_person = std::io::stdout().is_terminal();
         if let Some(address) = address {
-            super::say(&standalone.instructions(&config, address, to_a_person))?;
+            super::say(&standalone.instructions(&served(&config, address), to_a_person))?;
         }
         tokio::spawn(standalone.keep_certificate_fresh());
     }
@@ -131,6 +132,21 @@ async fn serve(
     stop_admin.send_replace(true);
     tracing::info!("stopped");
     Ok(())
+}
+
+fn served(config: &Config, address: SocketAddr) -> Served<'_> {
+    let tls = config.http.tls.as_ref();
+    let users = match &config.login {
+        Some(Login::Htpasswd(htpasswd)) => Some(htpasswd.path.as_path()),
+        Some(Login::Token(_)) | None => None,
+    };
+    Served {
+        address,
+        prefix: &config.http.prefix,
+        data: &config.storage.root,
+        certificate: tls.map(|tls| tls.primary.certificate.as_path()),
+        users,
+    }
 }
 
 async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Result<Parts> {

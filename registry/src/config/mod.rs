@@ -5,12 +5,10 @@
 //! What comes out is valid; nothing after this module asks whether a setting makes sense.
 //! It reads no file that the configuration names: whether a certificate is there is for `tls` to say.
 
-mod address;
 mod duration;
 mod environment;
 mod guards;
 mod judge;
-mod listen;
 mod problem;
 mod raw;
 #[cfg(test)]
@@ -23,27 +21,27 @@ mod tree;
 mod validate;
 mod yaml;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
-pub use crate::http::Locations;
-pub use address::Address;
-pub use listen::Listen;
 pub use problem::{Problem, Problems, Warning};
 
+use crate::address::{Address, Listen};
+use crate::auth::Login;
 use crate::auth::access::Rules;
+use crate::http::Locations;
+use crate::http::server::{ConnectionLimits, Health};
 use crate::metrics::Names;
-use crate::notifications::Action;
 use crate::storage::DirectIo;
+use crate::{log, notifications, tls};
 use tree::Findings;
 
 /// Everything that the server is told, valid.
 #[derive(Clone, Debug)]
 pub struct Config {
-    pub log: Log,
+    pub log: log::Settings,
     pub storage: Storage,
     pub http: Http,
     /// Absent: nobody is asked who they are, as with registry:2.
@@ -53,32 +51,15 @@ pub struct Config {
     pub validation: Validation,
     /// Absent: readiness does not look at the storage.
     pub health: Option<Health>,
-    pub notifications: Notifications,
+    pub notifications: notifications::Settings,
     /// The most repositories that one page of the catalog lists.
     pub catalog_page: usize,
 }
 
 impl Config {
-    pub fn client_auth(&self) -> Option<&ClientAuth> {
+    pub fn client_auth(&self) -> Option<&tls::ClientAuth> {
         self.http.tls.as_ref()?.client_auth.as_ref()
     }
-}
-
-#[derive(Clone, Debug)]
-pub struct Log {
-    pub level: tracing::Level,
-    pub format: LogFormat,
-    pub access: bool,
-    /// Whether a line in Apache's combined format is written beside the own line of each request.
-    pub combined: bool,
-    /// Written into every line, typed as registry:2 reads them.
-    pub fields: BTreeMap<String, serde_json::Value>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Clone, Debug)]
@@ -108,15 +89,8 @@ pub struct Http {
     pub trusted_proxies: Vec<IpNet>,
     pub limits: ConnectionLimits,
     pub drain_timeout: Duration,
-    pub tls: Option<Tls>,
+    pub tls: Option<tls::Settings>,
     pub admin: Option<Admin>,
-}
-
-/// How many connections may be open. Absent: as many as come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ConnectionLimits {
-    pub in_all: Option<usize>,
-    pub per_address: Option<usize>,
 }
 
 #[derive(Clone, Debug)]
@@ -127,117 +101,10 @@ pub struct Admin {
     pub metrics_names: Names,
 }
 
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// What a connection that names no host gets.
-    pub primary: CertificateFiles,
-    pub others: Vec<OtherCertificate>,
-    /// Absent: clients are asked for no certificate.
-    pub client_auth: Option<ClientAuth>,
-    pub only_tls13: bool,
-    /// What TLS 1.2 may use. Absent: all that is offered. TLS 1.3 has its own, which cannot be chosen.
-    pub cipher_suites: Option<Vec<rustls::CipherSuite>>,
-    pub http2: bool,
-}
-
-/// Certificates of clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClientAuth {
-    /// Who may have signed them. Not empty.
-    pub cas: Vec<PathBuf>,
-    /// Whether a client without one is turned away.
-    pub required: bool,
-    /// Whether one is as good as a password or a token.
-    pub logs_in: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct CertificateFiles {
-    pub certificate: PathBuf,
-    pub key: PathBuf,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtherCertificate {
-    pub files: CertificateFiles,
-    /// Missing or broken is a warning, and it is tried again whenever the files change.
-    pub optional: bool,
-}
-
-/// Who is told of what happens.
-#[derive(Clone, Debug, Default)]
-pub struct Notifications {
-    pub endpoints: Vec<Endpoint>,
-    /// Whether the event of a manifest lists what the manifest names.
-    pub include_references: bool,
-}
-
-#[derive(Clone)]
-pub struct Endpoint {
-    /// No two have the same.
-    pub name: String,
-    /// Of `http` or `https`, without a password.
-    pub url: http::Uri,
-    /// The password that was in the URL, as a header.
-    pub login: Option<http::HeaderValue>,
-    pub headers: http::HeaderMap,
-    pub timeout: Duration,
-    pub threshold: u32,
-    pub backoff: Duration,
-    pub ignored_media_types: Vec<String>,
-    pub ignored_actions: Vec<Action>,
-    /// Absent: the system's CAs.
-    pub root_cert_bundle: Option<PathBuf>,
-}
-
-/// The address and the headers may hold secrets.
-impl std::fmt::Debug for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Endpoint")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How people say who they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Login {
-    Htpasswd(Htpasswd),
-    Token(TokenAuth),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TokenAuth {
-    /// Where clients get tokens.
-    pub realm: String,
-    /// Present: they get them at this path of the name by which they know the registry.
-    pub redirect_path: Option<String>,
-    pub service: String,
-    pub issuer: String,
-    /// At least one of this and `jwks` is there.
-    pub root_cert_bundle: Option<PathBuf>,
-    pub jwks: Option<PathBuf>,
-    /// Never empty, and none of them symmetric.
-    pub algorithms: Vec<jsonwebtoken::Algorithm>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Htpasswd {
-    pub path: PathBuf,
-    pub realm: String,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validation {
     /// Whether a manifest may name blobs that are not there.
     pub allow_missing: bool,
-}
-
-/// How often the storage is looked at, and how many failures in a row make the server not ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Health {
-    pub interval: Duration,
-    pub threshold: u32,
 }
 
 /// A configuration, and what its author should know about it.

@@ -49,7 +49,7 @@ use futures::Stream;
 
 use crate::storage::Storage;
 pub use crate::storage::Wanted;
-pub use blobs::{Blob, BlobReading, BlobStream};
+pub use blobs::{BlobReading, BlobStream};
 use damage::Damage;
 use durable::Durable;
 pub use error::{BodyError, Error};
@@ -59,9 +59,8 @@ pub use options::{MissingReferences, Options};
 pub use page::Page;
 use per_repository::OncePerRepository;
 pub use probe::Probed;
-pub use purge::Purged;
 use unwritten::Unwritten;
-pub use upload_id::{NotAnUploadId, UploadId};
+pub use upload_id::UploadId;
 
 /// All that one registry holds. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -1,9 +1,8 @@
 //! A request's way: route, caller, right, handler. There is no other way to a handler.
 
-use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use futures::FutureExt as _;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH};
@@ -13,13 +12,15 @@ use ipnet::IpNet;
 use tokio_util::task::TaskTracker;
 
 use super::body::{RequestBody, ResponseBody};
+use super::caller::{Caller, Client};
 use super::carried_through::CarriedThrough;
 use super::challenge::challenge;
 use super::error::Error;
 use super::handlers::{Asked, Handlers, Room};
 use super::locations::Locations;
 use super::news::News;
-use super::observe::{AccessLines, Client, Observation, RequestId};
+use super::observe::{AccessLines, Observation};
+use super::request_id::{REQUEST_ID, RequestId};
 use super::route::{self, Links, Need, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision, Presented, Refusal};
@@ -29,7 +30,6 @@ use crate::notifications::Notifications;
 use crate::tls;
 
 const API_VERSION: HeaderName = HeaderName::from_static("docker-distribution-api-version");
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// What the configuration says about answers.
 #[derive(Clone, Debug)]
@@ -46,18 +46,6 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// The most repositories that one page of the catalog lists.
     pub catalog_page: usize,
-}
-
-/// Who is at the other end of a connection.
-#[derive(Clone, Debug, Default)]
-pub struct Caller {
-    pub address: Option<SocketAddr>,
-    /// Whom the client's certificate names, if it showed one and `tls` found it good.
-    pub certificate: Option<Arc<str>>,
-    /// Set, where there is a certificate, when it is not good any more.
-    pub void: Option<Arc<AtomicBool>>,
-    /// Whether the connection is TLS.
-    pub secure: bool,
 }
 
 /// Everything that answers are made of.

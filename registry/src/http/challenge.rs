@@ -1,8 +1,8 @@
 //! The header `WWW-Authenticate`: how to log in, and for what.
 
-use http::header::HOST;
 use http::request::Parts;
 
+use super::caller::host;
 use super::route::{Need, Route, Start};
 use crate::auth::access::Action;
 use crate::auth::{Refusal, Scheme};
@@ -46,13 +46,6 @@ fn here(parts: &Parts, path: &str) -> String {
         .and_then(|value| value.to_str().ok());
     let scheme = scheme.filter(|scheme| !scheme.is_empty()).unwrap_or("https");
     format!("{scheme}://{}{path}", host(parts))
-}
-
-/// The name by which a request knows this server: HTTP/2 has it in the address.
-pub(super) fn host(parts: &Parts) -> &str {
-    let header = parts.headers.get(HOST).and_then(|value| value.to_str().ok());
-    let authority = || parts.uri.authority().map(|authority| authority.as_str());
-    header.or_else(authority).unwrap_or_default()
 }
 
 /// What a token must grant for this, as registry:2 asks for it.

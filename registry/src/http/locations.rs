@@ -3,8 +3,7 @@
 use http::Version;
 use http::request::Parts;
 
-use super::app::Caller;
-use super::challenge::host;
+use super::caller::{Caller, host};
 use super::forwarded;
 use crate::tls;
 

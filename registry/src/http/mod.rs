@@ -11,6 +11,7 @@
 mod accept;
 mod app;
 mod body;
+mod caller;
 mod carried_through;
 mod challenge;
 mod error;
@@ -22,12 +23,12 @@ mod locations;
 mod news;
 mod observe;
 mod range;
+mod request_id;
 mod route;
 pub mod server;
 #[cfg(test)]
 mod tests;
 
-pub use app::{App, Caller, Settings, State};
-pub use body::{RequestBody, ResponseBody};
+pub use app::{App, Settings, State};
 pub use locations::Locations;
 pub use observe::AccessLines;

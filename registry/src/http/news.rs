@@ -5,17 +5,12 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use roadstead_oci::{Descriptor, Digest, Manifest, Reference, RepositoryName, Tag};
 
-use super::app::Caller;
-use super::challenge::host;
+use super::caller::{Caller, Client, host, shortened};
 use super::locations::{Locations, asked};
-use super::observe::Client;
 use super::route::Links;
 use crate::auth::access::Identity;
 use crate::content::{Pushed, StoredManifest};
 use crate::notifications::{Action, ActorRecord, Happening, Notifications, RequestRecord, Target};
-
-/// What is taken of a header at most: events that a client made large would push others out of the queue.
-const LONGEST_TEXT: usize = 1024;
 
 /// Tells of what one request did.
 pub(super) struct News {
@@ -202,9 +197,4 @@ fn tag_of(reference: &Reference) -> Option<Tag> {
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let value = shortened(headers.get(name)?.to_str().ok()?);
     (!value.is_empty()).then_some(value)
-}
-
-/// Headers are ASCII alone.
-pub(super) fn shortened(text: &str) -> &str {
-    text.get(..LONGEST_TEXT).unwrap_or(text)
 }

@@ -1,99 +1,19 @@
 //! What is told of each request: one log line and some numbers, when its answer has gone out.
 
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use http::header::{REFERER, USER_AGENT};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version};
+use http::{HeaderValue, Method, StatusCode, Uri, Version};
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::app::REQUEST_ID;
-use super::forwarded;
-use super::news::shortened;
+use super::caller::Client;
+use super::request_id::RequestId;
 use crate::log::combined;
 use crate::metrics::{Answered, Handler, Metrics};
-
-/// Names a request in the log, in its answer, and in the logs of whatever stands before this server.
-#[derive(Clone, Debug)]
-pub(super) struct RequestId(HeaderValue);
-
-impl RequestId {
-    /// The id that a proxy gave the request, if it is a plain word; else a new one.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let given = headers.get(REQUEST_ID).filter(|value| is_plain(value.as_bytes()));
-        RequestId(given.cloned().unwrap_or_else(new))
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        self.0.to_str().expect("an id is plain text")
-    }
-
-    pub(super) fn header(&self) -> HeaderValue {
-        self.0.clone()
-    }
-}
-
-fn is_plain(id: &[u8]) -> bool {
-    (1..=64).contains(&id.len())
-        && id
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
-}
-
-/// A number that no other process has, and a count: unique, and cheaper than a random number each time.
-fn new() -> HeaderValue {
-    static PROCESS: LazyLock<String> = LazyLock::new(|| {
-        let mut bytes = [0; 6];
-        aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-    });
-    static COUNT: AtomicU64 = AtomicU64::new(1);
-    let id = format!("{}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));
-    HeaderValue::try_from(id).expect("hexadecimal digits are plain text")
-}
-
-/// Who sent a request.
-#[derive(Clone, Copy)]
-pub(super) struct Client {
-    /// The other end of the connection.
-    socket: Option<SocketAddr>,
-    /// Who proxies that are trusted say it is, where that is another.
-    vouched: Option<IpAddr>,
-    /// Nobody is trusted more than others: as in registry:2, the log has what anyone says.
-    anyone: bool,
-}
-
-impl Client {
-    pub(super) fn of(headers: &HeaderMap, socket: Option<SocketAddr>, trusted: &[IpNet]) -> Self {
-        let vouched = socket
-            .filter(|_| !trusted.is_empty())
-            .map(|socket| (socket.ip(), forwarded::vouched(headers, socket.ip(), trusted)))
-            .filter(|(socket, vouched)| socket != vouched);
-        Client {
-            socket,
-            vouched: vouched.map(|(_, vouched)| vouched),
-            anyone: trusted.is_empty(),
-        }
-    }
-
-    /// Who the log and notifications have, if it is another than the other end of the connection.
-    pub(super) fn told(&self, headers: &HeaderMap) -> Option<String> {
-        let told = forwarded::client(headers).filter(|_| self.anyone);
-        let told = told.map(|told| shortened(told).to_owned());
-        told.or_else(|| Some(self.vouched?.to_string()))
-    }
-
-    /// What counts for limits.
-    pub(super) fn counts(&self) -> Option<IpAddr> {
-        self.vouched.or_else(|| Some(self.socket?.ip()))
-    }
-}
 
 /// Where whole lines of an access log go.
 #[derive(Clone)]
@@ -251,7 +171,7 @@ impl Observation {
             .user_agent
             .as_ref()
             .map(|value| String::from_utf8_lossy(value.as_bytes()));
-        let socket = self.client.socket.map(|socket| socket.to_string());
+        let socket = self.client.socket().map(|socket| socket.to_string());
         let (remote, peer) = match &self.told {
             Some(client) => (Some(client.as_str()), socket.as_deref()),
             None => (socket.as_deref(), None),

@@ -6,11 +6,11 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::line::{is_plain, quote};
-use crate::config::LogFormat;
+use super::settings::Format;
 use crate::go;
 
 /// The end of a line, made once.
-pub(super) fn ending(format: LogFormat, fields: &BTreeMap<String, Value>) -> String {
+pub(super) fn ending(format: Format, fields: &BTreeMap<String, Value>) -> String {
     let mut ending = String::new();
     for (name, value) in fields {
         // A line's own names must not be there twice.
@@ -20,13 +20,13 @@ pub(super) fn ending(format: LogFormat, fields: &BTreeMap<String, Value>) -> Str
         };
         let name = format!("{prefix}{name}");
         match format {
-            LogFormat::Json => {
+            Format::Json => {
                 ending.push(',');
                 quote(&mut ending, &name);
                 // Writing to a string cannot fail; the same holds below.
                 let _ = write!(ending, ":{value}");
             }
-            LogFormat::Text => {
+            Format::Text => {
                 let _ = write!(ending, " {name}=");
                 match text(value) {
                     text if is_plain(&text) => ending.push_str(&text),
@@ -68,7 +68,7 @@ mod tests {
 
     use super::*;
 
-    fn ending_of(format: LogFormat) -> String {
+    fn ending_of(format: Format) -> String {
         let Value::Object(fields) = json!({
             "a": "b", "c": 3, "d": true, "e": ["f", 2], "f": 1.5, "g": {"h": "i", "j": 3}, "level": "x", "q": "a b",
             "w": 1e30,
@@ -81,7 +81,7 @@ mod tests {
     /// As registry:2 writes them, but for the section `g`, at which it writes no line any more.
     #[test]
     fn numbers_flags_and_lists_stay_what_they_are() {
-        let line = format!("{{\"msg\":\"x\"{}}}", ending_of(LogFormat::Json));
+        let line = format!("{{\"msg\":\"x\"{}}}", ending_of(Format::Json));
         let line: Value = serde_json::from_str(&line).unwrap();
         let expected = json!({
             "msg": "x", "a": "b", "c": 3, "d": true, "e": ["f", 2], "f": 1.5, "g": {"h": "i", "j": 3},
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn lines_of_text_have_them_as_go_prints_them() {
         assert_eq!(
-            ending_of(LogFormat::Text),
+            ending_of(Format::Text),
             " a=b c=3 d=true e=\"[f 2]\" f=1.5 g=\"map[h:i j:3]\" fields.level=x q=\"a b\" w=1e+30"
         );
     }

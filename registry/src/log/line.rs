@@ -6,19 +6,19 @@ use jiff::Timestamp;
 use tracing::Level;
 use tracing::field::{Field, Visit};
 
-use crate::config::LogFormat;
+use super::settings::Format;
 
 /// What the line of a request takes, so that it is not moved while it grows.
 const CAPACITY: usize = 768;
 
 /// A line that is being written. The message comes when it comes; readers find fields by their names.
 pub(super) struct Line {
-    format: LogFormat,
+    format: Format,
     text: String,
 }
 
 impl Line {
-    pub(super) fn begin(format: LogFormat, level: &Level, now: Timestamp) -> Self {
+    pub(super) fn begin(format: Format, level: &Level, now: Timestamp) -> Self {
         let level = match *level {
             Level::ERROR => "error",
             Level::WARN => "warning",
@@ -29,8 +29,8 @@ impl Line {
         let mut text = String::with_capacity(CAPACITY);
         // Writing to a string cannot fail; the same holds below.
         let _ = match format {
-            LogFormat::Json => write!(text, "{{\"time\":\"{now:.6}\",\"level\":\"{level}\""),
-            LogFormat::Text => write!(text, "time=\"{now:.6}\" level={level}"),
+            Format::Json => write!(text, "{{\"time\":\"{now:.6}\",\"level\":\"{level}\""),
+            Format::Text => write!(text, "time=\"{now:.6}\" level={level}"),
         };
         Line { format, text }
     }
@@ -38,7 +38,7 @@ impl Line {
     /// A name and a text.
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        if self.format == LogFormat::Json || !is_plain(value) {
+        if self.format == Format::Json || !is_plain(value) {
             quote(&mut self.text, value);
         } else {
             self.text.push_str(value);
@@ -47,7 +47,7 @@ impl Line {
 
     pub(super) fn end(mut self, ending: &str) -> String {
         self.text.push_str(ending);
-        if self.format == LogFormat::Json {
+        if self.format == Format::Json {
             self.text.push('}');
         }
         self.text.push('\n');
@@ -62,12 +62,12 @@ impl Line {
     fn name(&mut self, name: &str) {
         let name = if name == "message" { "msg" } else { name };
         match self.format {
-            LogFormat::Json => {
+            Format::Json => {
                 self.text.push(',');
                 quote(&mut self.text, name);
                 self.text.push(':');
             }
-            LogFormat::Text => {
+            Format::Text => {
                 self.text.push(' ');
                 self.text.push_str(name);
                 self.text.push('=');
@@ -162,7 +162,7 @@ fn escape(text: &mut String, c: char) {
 mod tests {
     use super::*;
 
-    fn line(format: LogFormat) -> String {
+    fn line(format: Format) -> String {
         let now = "2026-06-01T12:00:00.123456Z".parse().unwrap();
         let mut line = Line::begin(format, &Level::WARN, now);
         line.text("message", "a \"quoted\" word");
@@ -175,7 +175,7 @@ mod tests {
     #[test]
     fn a_line_of_text_is_one_line_and_cannot_steer_a_terminal() {
         assert_eq!(
-            line(LogFormat::Text),
+            line(Format::Text),
             "time=\"2026-06-01T12:00:00.123456Z\" level=warning msg=\"a \\\"quoted\\\" word\" path=/v2/a \
              agent=\"evil\\n\\u001b[31m\" status=200\n"
         );
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_line_of_json_reads_back() {
-        let value: serde_json::Value = serde_json::from_str(&line(LogFormat::Json)).unwrap();
+        let value: serde_json::Value = serde_json::from_str(&line(Format::Json)).unwrap();
         assert_eq!(value["msg"], "a \"quoted\" word");
         assert_eq!(value["agent"], "evil\n\u{1b}[31m");
         assert_eq!(value["status"], 200);

@@ -5,6 +5,7 @@
 pub mod combined;
 mod fields;
 mod line;
+mod settings;
 mod sparingly;
 mod writer;
 
@@ -17,9 +18,9 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use self::line::Line;
+pub use self::settings::{Format, Settings};
 pub use self::sparingly::Sparingly;
 use self::writer::Writer;
-use crate::config::{Log, LogFormat};
 
 /// Writes what is left when it is dropped.
 #[must_use = "lines are written by a thread of its own, which needs the time"]
@@ -40,7 +41,7 @@ impl Drop for Guard {
 }
 
 /// From here on everything goes to standard output in this format.
-pub fn start(settings: &Log) -> Guard {
+pub fn start(settings: &Settings) -> Guard {
     let writer = Writer::start(std::io::stdout());
     let lines = Lines {
         format: settings.format,
@@ -57,7 +58,7 @@ pub fn start(settings: &Log) -> Guard {
 }
 
 struct Lines {
-    format: LogFormat,
+    format: Format,
     level: Level,
     /// What every line ends with.
     ending: String,

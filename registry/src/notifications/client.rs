@@ -17,7 +17,7 @@ use roadstead_pki::problem::Problem;
 use rustls::{ClientConfig, RootCertStore};
 
 use super::event;
-use crate::config::Endpoint;
+use super::settings::EndpointSettings;
 use crate::watch::Fingerprint;
 
 /// Why an endpoint cannot be spoken to at all.
@@ -57,7 +57,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(endpoint: &Endpoint) -> Result<Self, ClientError> {
+    pub(super) fn new(endpoint: &EndpointSettings) -> Result<Self, ClientError> {
         let bundle = endpoint.root_cert_bundle.clone();
         let bundle = bundle.map(|path| (path.clone(), of(&path)));
         let https = endpoint.url.scheme_str() == Some("https");
@@ -113,7 +113,7 @@ pub(super) fn is_taken(status: StatusCode) -> bool {
     status.is_success() || status.is_redirection()
 }
 
-fn headers(endpoint: &Endpoint) -> HeaderMap {
+fn headers(endpoint: &EndpointSettings) -> HeaderMap {
     let mut headers = endpoint.headers.clone();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(event::MEDIA_TYPE));
     let agent = concat!("roadstead-registry/", env!("CARGO_PKG_VERSION"));

@@ -12,13 +12,13 @@ use tokio::sync::Notify;
 use super::client::{Client, ClientError, SendError, is_taken};
 use super::event::{Happening, envelope};
 use super::queue::{Next, Queue};
-use crate::config;
+use super::settings::EndpointSettings;
 
 /// How long to wait after the disk did not give what waits.
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Endpoint {
-    settings: config::Endpoint,
+    settings: EndpointSettings,
     client: arc_swap::ArcSwap<Client>,
     queue: Mutex<Queue>,
     came: Notify,
@@ -61,7 +61,7 @@ pub struct Answers {
 }
 
 impl Endpoint {
-    pub(super) fn new(settings: config::Endpoint, queue: Queue) -> Result<Self, ClientError> {
+    pub(super) fn new(settings: EndpointSettings, queue: Queue) -> Result<Self, ClientError> {
         Ok(Endpoint {
             client: arc_swap::ArcSwap::from_pointee(Client::new(&settings)?),
             settings,

@@ -12,6 +12,7 @@ mod endpoint;
 mod event;
 mod instance;
 mod queue;
+mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -29,7 +30,7 @@ pub use self::event::{Action, ActorRecord, Happening, RequestRecord, Target};
 use self::event::{Event, SourceRecord};
 use self::instance::Instance;
 use self::queue::{Limits, Queue};
-use crate::config;
+pub use self::settings::{EndpointSettings, Settings};
 
 /// How many events may be on their way to the disk.
 const ON_THE_WAY: usize = 4096;
@@ -63,7 +64,7 @@ pub struct Notifications(Arc<Inner>);
 struct Inner {
     endpoints: Vec<Arc<Endpoint>>,
     source: SourceRecord,
-    settings: config::Notifications,
+    settings: Settings,
     writer: mpsc::Sender<Message>,
 }
 
@@ -77,11 +78,7 @@ struct Message {
 
 impl Notifications {
     /// `None`: nobody wants to be told. `folder` is where queues are kept, `port` a part of this server's name.
-    pub fn start(
-        settings: &config::Notifications,
-        folder: &Path,
-        port: u16,
-    ) -> Result<Option<Self>, NotificationsError> {
+    pub fn start(settings: &Settings, folder: &Path, port: u16) -> Result<Option<Self>, NotificationsError> {
         if settings.endpoints.is_empty() {
             return Ok(None);
         }
@@ -120,7 +117,7 @@ impl Notifications {
         }))))
     }
 
-    pub fn settings(&self) -> &config::Notifications {
+    pub fn settings(&self) -> &Settings {
         &self.0.settings
     }
 

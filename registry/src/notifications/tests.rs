@@ -113,8 +113,8 @@ async fn until(condition: impl Fn() -> bool) {
     .expect("it happens soon");
 }
 
-fn endpoint(url: &str) -> config::Endpoint {
-    config::Endpoint {
+fn endpoint(url: &str) -> EndpointSettings {
+    EndpointSettings {
         name: "hook".to_owned(),
         url: url.parse().unwrap(),
         login: None,
@@ -128,12 +128,12 @@ fn endpoint(url: &str) -> config::Endpoint {
     }
 }
 
-pub(crate) fn at(address: SocketAddr) -> config::Endpoint {
+pub(crate) fn at(address: SocketAddr) -> EndpointSettings {
     endpoint(&format!("http://{address}/events"))
 }
 
-fn start(folder: &Path, endpoint: config::Endpoint) -> Notifications {
-    let settings = config::Notifications {
+fn start(folder: &Path, endpoint: EndpointSettings) -> Notifications {
+    let settings = Settings {
         endpoints: vec![endpoint],
         include_references: false,
     };

@@ -20,10 +20,20 @@ use anyhow::Context as _;
 
 use self::instructions::Facts;
 use self::password::Password;
-use crate::config::{Config, Login};
 
 /// Who may log in. One name is enough for one machine; more are lines in the file of users.
 const USER: &str = "admin";
+
+/// What of it is served, which variables may have changed.
+pub(crate) struct Served<'a> {
+    pub(crate) address: SocketAddr,
+    pub(crate) prefix: &'a str,
+    /// Where images are kept.
+    pub(crate) data: &'a Path,
+    pub(crate) certificate: Option<&'a Path>,
+    /// The file of those who may log in.
+    pub(crate) users: Option<&'a Path>,
+}
 
 /// Everything that such a registry has, ready to be served.
 pub(crate) struct Standalone {
@@ -59,29 +69,23 @@ impl Standalone {
         config_of(&self.folder)
     }
 
-    /// What a person does next, when `address` is served. A new password is shown to a person alone: what is not a
+    /// What a person does next. A new password is shown to a person alone: what is not a
     /// terminal is most likely kept somewhere.
-    pub(crate) fn instructions(&self, config: &Config, address: SocketAddr, to_a_person: bool) -> String {
+    pub(crate) fn instructions(&self, served: &Served<'_>, to_a_person: bool) -> String {
         let own = |path: &Path, name: &str| path == self.folder.join(name);
-        let certificate = config
-            .http
-            .tls
-            .as_ref()
-            .map(|tls| tls.primary.certificate.as_path());
-        let users = match &config.login {
-            Some(Login::Htpasswd(htpasswd)) => Some(htpasswd.path.as_path()),
-            Some(Login::Token(_)) | None => None,
-        };
-        let covered = certificate.map(covered_by).unwrap_or_default();
+        let covered = served.certificate.map(covered_by).unwrap_or_default();
         instructions::write(&Facts {
             folder: &self.folder,
-            data: &config.storage.root,
-            address,
-            prefix: &config.http.prefix,
+            data: served.data,
+            address: served.address,
+            prefix: served.prefix,
             names: &self.names,
             covered: &covered,
-            own_certificate: certificate.is_some_and(|path| own(path, "private/server.crt")),
-            password: users
+            own_certificate: served
+                .certificate
+                .is_some_and(|path| own(path, "private/server.crt")),
+            password: served
+                .users
                 .is_some_and(|path| own(path, "private/htpasswd"))
                 .then_some(&self.password),
             to_a_person,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::config::Address;
+use crate::address::Address;
 
 /// What the certificate is made for. The first is what other machines most likely call this one.
 pub(super) fn of_this_machine() -> Vec<String> {

@@ -25,11 +25,11 @@ mod uploads;
 use futures::future::BoxFuture;
 
 pub use buffers::{Buffer, Buffers, Transfer};
-pub use error::{Error, Source};
+pub use error::Error;
 pub use filesystem::{DirectIo, FilesystemStorage};
-pub use key::{Key, KeyError};
+pub use key::Key;
 pub use objects::{Entry, Objects, Opened, Page, Pieces, Reading, Stat, Version, Wanted};
-pub use timed::{Timed, Told};
+pub use timed::Timed;
 pub use uploads::{Kept, Resumed, Saved, Sealed, Uploads, Writer};
 
 /// What a store answers, some time later.

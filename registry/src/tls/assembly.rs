@@ -14,7 +14,7 @@ use super::client_verifier::ClientVerifier;
 use super::material::{self, MaterialError, Served};
 use super::provider::provider;
 use super::resolver::ByName;
-use crate::config::{CertificateFiles, Tls};
+use super::settings::{CertificateFiles, Settings};
 
 /// One place in the configuration where a certificate is named.
 #[derive(Clone, Debug)]
@@ -47,7 +47,7 @@ pub enum AssemblyError {
 
 impl Assembly {
     /// At the start: whatever is not optional must be sound.
-    pub(super) fn start(settings: &Tls, now: Timestamp) -> Result<Self, AssemblyError> {
+    pub(super) fn start(settings: &Settings, now: Timestamp) -> Result<Self, AssemblyError> {
         let primary = load("http.tls", &settings.primary, None, now);
         let others = settings.others.iter().enumerate().map(|(index, other)| {
             let place = format!("http.tls.certificates.{index}");
@@ -68,7 +68,7 @@ impl Assembly {
     }
 
     /// After a change: what is sound is taken, what is not leaves the old one in its place.
-    pub(super) fn renew(&self, settings: &Tls, now: Timestamp) -> Result<Self, AssemblyError> {
+    pub(super) fn renew(&self, settings: &Settings, now: Timestamp) -> Result<Self, AssemblyError> {
         let entries: Vec<_> = self
             .entries
             .iter()
@@ -95,7 +95,7 @@ impl Assembly {
             .chain(&self.client_cas_error)
     }
 
-    pub(super) fn files(settings: &Tls) -> Vec<PathBuf> {
+    pub(super) fn files(settings: &Settings) -> Vec<PathBuf> {
         let others = settings.others.iter().map(|other| &other.files);
         std::iter::once(&settings.primary)
             .chain(others)
@@ -129,7 +129,7 @@ fn required(entry: Entry) -> Result<Entry, Arc<MaterialError>> {
     }
 }
 
-fn load_client_cas(settings: &Tls) -> Result<Option<Arc<RootCertStore>>, Arc<MaterialError>> {
+fn load_client_cas(settings: &Settings) -> Result<Option<Arc<RootCertStore>>, Arc<MaterialError>> {
     let Some(client) = &settings.client_auth else {
         return Ok(None);
     };
@@ -137,7 +137,7 @@ fn load_client_cas(settings: &Tls) -> Result<Option<Arc<RootCertStore>>, Arc<Mat
 }
 
 fn server_config(
-    settings: &Tls,
+    settings: &Settings,
     entries: &[Entry],
     client_cas: Option<&Arc<RootCertStore>>,
 ) -> Result<Arc<ServerConfig>, AssemblyError> {

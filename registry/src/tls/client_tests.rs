@@ -19,9 +19,9 @@ use super::Live;
 use super::accept::client;
 use super::client_verifier::ClientVerifier;
 use super::refused::Refused;
+use super::settings::ClientAuth;
 use super::stream::TlsStream;
 use super::tests::{DAY, Mounted, authority, issue, settings, until};
-use crate::config::ClientAuth;
 
 /// Whom the server takes a client for: an error where there was no handshake.
 type Seen = Result<Option<String>, String>;

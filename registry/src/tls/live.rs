@@ -13,14 +13,14 @@ use tokio::sync::watch::{Receiver, Sender};
 
 use super::assembly::{Assembly, AssemblyError, Entry};
 use super::refused::Refused;
-use crate::config::Tls;
+use super::settings::Settings;
 use crate::log::Sparingly;
 use crate::watch::{self, Fingerprint, Reason, Watcher};
 
 /// Cheap to ask for the configuration of the next handshake.
 #[derive(Debug)]
 pub struct Live {
-    settings: Tls,
+    settings: Settings,
     current: ArcSwap<Assembly>,
     /// Told when other client CAs hold.
     client_cas: Sender<()>,
@@ -40,7 +40,7 @@ pub struct Status {
 
 impl Live {
     /// `Watching` has to be run for changes to be seen.
-    pub fn start(settings: Tls) -> Result<(Arc<Self>, Watching), AssemblyError> {
+    pub fn start(settings: Settings) -> Result<(Arc<Self>, Watching), AssemblyError> {
         let watcher = Watcher::new(fingerprint(&settings));
         let assembly = Assembly::start(&settings, Timestamp::now())?;
         for entry in &assembly.entries {
@@ -201,7 +201,7 @@ impl Watching {
     }
 }
 
-fn fingerprint(settings: &Tls) -> Fingerprint {
+fn fingerprint(settings: &Settings) -> Fingerprint {
     Fingerprint::of(Assembly::files(settings).iter().map(PathBuf::as_path))
 }
 

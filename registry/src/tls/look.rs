@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::material::{self, Served};
-use crate::config::Tls;
+use super::settings::Settings;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -19,7 +19,7 @@ pub struct Found {
 }
 
 /// Reads and checks each of them.
-pub fn look_at(settings: &Tls, now: Timestamp) -> Found {
+pub fn look_at(settings: &Settings, now: Timestamp) -> Found {
     let mut found = Found::default();
     let primary = ("http.tls".to_owned(), &settings.primary, false);
     let others = settings.others.iter().enumerate().map(|(index, other)| {

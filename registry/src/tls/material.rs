@@ -11,8 +11,8 @@ use roadstead_pki::server::ServerCertificate;
 use rustls::RootCertStore;
 use rustls::sign::CertifiedKey;
 
+use super::settings::CertificateFiles;
 use super::short_key;
-use crate::config::CertificateFiles;
 
 /// Why files cannot be used.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -21,15 +21,13 @@ mod queue;
 mod received;
 mod refused;
 mod resolver;
+mod settings;
 mod short_key;
 mod stream;
 #[cfg(test)]
 mod tests;
 
 pub use accept::{accept, client};
-pub use assembly::AssemblyError;
-pub use live::{ClientCas, Live, Status, Watching};
+pub use live::{Live, Status, Watching};
 pub use look::{Found, look_at};
-pub use material::MaterialError;
-pub use refused::Refused;
-pub use stream::TlsStream;
+pub use settings::{CertificateFiles, ClientAuth, OtherCertificate, Settings};

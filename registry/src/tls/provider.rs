@@ -3,10 +3,10 @@
 use rustls::crypto::{CryptoProvider, aws_lc_rs, ring};
 use rustls::version::TLS13;
 
-use crate::config::Tls;
+use super::settings::Settings;
 
 /// aws-lc, but for the cipher suites where ring's are faster; of TLS 1.2's those that are chosen.
-pub(super) fn provider(settings: &Tls) -> CryptoProvider {
+pub(super) fn provider(settings: &Settings) -> CryptoProvider {
     let mut provider = match seals_faster_with_ring() {
         true => with_suites_of_ring(),
         false => aws_lc_rs::default_provider(),

@@ -15,8 +15,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 
+use super::settings::{CertificateFiles, OtherCertificate, Settings};
 use super::*;
-use crate::config::{CertificateFiles, OtherCertificate, Tls};
 
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
 const SOON: Duration = Duration::from_secs(5);
@@ -71,8 +71,8 @@ pub(super) fn issue(authority: &Authority, names: &[&str]) -> ServerCertificate 
     authority.issue_server(&names, DAY, Timestamp::now()).unwrap()
 }
 
-pub(super) fn settings(primary: CertificateFiles) -> Tls {
-    Tls {
+pub(super) fn settings(primary: CertificateFiles) -> Settings {
+    Settings {
         primary,
         others: Vec::new(),
         client_auth: None,

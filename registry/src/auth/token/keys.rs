@@ -10,7 +10,7 @@ use roadstead_pki::certificate::{Certificate, PublicKey, parse_certificates};
 use roadstead_pki::problem::Problem;
 use sha2::{Digest as _, Sha256};
 
-use crate::config::TokenAuth;
+use crate::auth::TokenAuth;
 
 /// Why the keys of the token server cannot be used.
 #[derive(Debug, thiserror::Error)]

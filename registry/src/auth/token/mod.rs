@@ -26,7 +26,7 @@ use self::claims::Claims;
 pub use self::claims::Grants;
 use self::keys::Keys;
 pub use self::keys::TokenKeysError;
-use crate::config::TokenAuth;
+use crate::auth::TokenAuth;
 use crate::watch::{Fingerprint, Reason, Watcher};
 
 /// How far clocks may be apart: distribution's own.

@@ -1,6 +1,7 @@
 //! Who is told of events.
 
 use super::*;
+use crate::notifications::Action;
 
 #[test]
 fn endpoints_mean_what_they_mean_for_registry_2() {

@@ -10,6 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::auth::Htpasswd;
 
 /// What the image of registry:2 carries.
 const IMAGE_DEFAULT: &str = r"

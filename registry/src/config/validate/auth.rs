@@ -4,7 +4,8 @@ use jsonwebtoken::Algorithm;
 
 use super::Check;
 use crate::auth::access::{Rule, Rules};
-use crate::config::{Htpasswd, Login, TokenAuth, raw};
+use crate::auth::{Htpasswd, Login, TokenAuth};
+use crate::config::raw;
 
 /// Every way to sign that needs no shared secret. registry:3 takes these when none is named, and registry:2 those of
 /// them that it knows.

@@ -13,11 +13,12 @@ use rustls::version::TLS12;
 use ::http::{HeaderMap, HeaderName, HeaderValue, Uri};
 
 use super::Check;
-use crate::config::{
-    Address, Admin, CertificateFiles, ClientAuth, ConnectionLimits, Http, Listen, Locations,
-    OtherCertificate, Tls, raw,
-};
+use crate::address::{Address, Listen};
+use crate::config::{Admin, Http, raw};
+use crate::http::Locations;
+use crate::http::server::ConnectionLimits;
 use crate::metrics::Names;
+use crate::tls::{self, CertificateFiles, ClientAuth, OtherCertificate};
 
 impl Check<'_> {
     pub(super) fn http(&mut self, raw: raw::Http) -> Http {
@@ -147,7 +148,7 @@ impl Check<'_> {
         headers
     }
 
-    fn tls(&mut self, raw: raw::Tls, http2: bool) -> Option<Tls> {
+    fn tls(&mut self, raw: raw::Tls, http2: bool) -> Option<tls::Settings> {
         let certificate = raw.certificate.filter(|path| !path.is_empty());
         let key = raw.key.filter(|path| !path.is_empty());
         let only_tls13 = self.minimum_tls(raw.minimumtls.as_deref());
@@ -194,7 +195,7 @@ impl Check<'_> {
             .enumerate()
             .filter_map(|(i, other)| self.other_certificate(i, other))
             .collect();
-        Some(Tls {
+        Some(tls::Settings {
             primary,
             others,
             client_auth,

@@ -8,9 +8,10 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::problem::{Problem, Warning};
-use super::{Config, Health, Log, LogFormat, Storage, UploadPurging, Validation, duration, raw};
-use crate::go;
+use super::{Config, Storage, UploadPurging, Validation, duration, raw};
+use crate::http::server::Health;
 use crate::storage::DirectIo;
+use crate::{go, log};
 
 /// registry:2's.
 const CATALOG_PAGE: usize = 1000;
@@ -82,7 +83,7 @@ impl Check<'_> {
         })
     }
 
-    fn log(&mut self, raw: raw::Log, loglevel: Option<String>) -> Log {
+    fn log(&mut self, raw: raw::Log, loglevel: Option<String>) -> log::Settings {
         let level = raw.level.or(loglevel).map(|level| level.to_ascii_lowercase());
         let level = match level.as_deref() {
             Some("error" | "fatal" | "panic") => tracing::Level::ERROR,
@@ -99,12 +100,12 @@ impl Check<'_> {
             }
         };
         let format = match raw.formatter.as_deref() {
-            None | Some("text") => LogFormat::Text,
+            None | Some("text") => log::Format::Text,
             // Logstash reads JSON lines.
-            Some("json" | "logstash") => LogFormat::Json,
+            Some("json" | "logstash") => log::Format::Json,
             Some(other) => {
                 self.problem("log.formatter", format!("\"{other}\" is not one of text, json"));
-                LogFormat::Text
+                log::Format::Text
             }
         };
         let combined = match raw.accesslog.format.as_deref() {
@@ -118,7 +119,7 @@ impl Check<'_> {
                 false
             }
         };
-        Log {
+        log::Settings {
             level,
             format,
             access: !raw.accesslog.disabled,

@@ -10,8 +10,8 @@ use base64::prelude::BASE64_STANDARD;
 use percent_encoding::percent_decode_str;
 
 use super::Check;
-use crate::config::{Endpoint, Notifications, raw};
-use crate::notifications::Action;
+use crate::config::raw;
+use crate::notifications::{Action, EndpointSettings, Settings};
 
 /// registry:2's, for what is not given or not more than nothing.
 const TIMEOUT: Duration = Duration::from_secs(1);
@@ -19,7 +19,7 @@ const BACKOFF: Duration = Duration::from_secs(1);
 const THRESHOLD: u32 = 10;
 
 impl Check<'_> {
-    pub(super) fn notifications(&mut self, raw: raw::Notifications) -> Notifications {
+    pub(super) fn notifications(&mut self, raw: raw::Notifications) -> Settings {
         let mut endpoints = Vec::new();
         for (index, endpoint) in raw.endpoints.into_iter().enumerate() {
             if !endpoint.disabled {
@@ -36,13 +36,13 @@ impl Check<'_> {
                 self.problem("notifications.endpoints", what);
             }
         }
-        Notifications {
+        Settings {
             endpoints,
             include_references: raw.events.includereferences,
         }
     }
 
-    fn endpoint(&mut self, index: usize, raw: raw::Endpoint) -> Option<Endpoint> {
+    fn endpoint(&mut self, index: usize, raw: raw::Endpoint) -> Option<EndpointSettings> {
         let at = format!("notifications.endpoints.{index}");
         let key = |name: &str| format!("{at}.{name}");
         let name = raw.name.filter(|name| !name.is_empty());
@@ -63,7 +63,7 @@ impl Check<'_> {
         let timeout = self.duration(&key("timeout"), raw.timeout, TIMEOUT);
         let backoff = self.duration(&key("backoff"), raw.backoff, BACKOFF);
         let (url, login) = self.endpoint_url(&key("url"), raw.url)?;
-        Some(Endpoint {
+        Some(EndpointSettings {
             name: name.unwrap_or_else(|| index.to_string()),
             url,
             login,

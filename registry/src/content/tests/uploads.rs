@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use super::*;
+use crate::content::purge::Purged;
 
 const NAME: &str = "team/app";
 

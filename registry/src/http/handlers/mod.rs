@@ -17,8 +17,8 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
 
-use super::app::Caller;
 use super::body::{Pieces, ResponseBody};
+use super::caller::Caller;
 use super::error::Error;
 use super::locations::Locations;
 use super::news::News;

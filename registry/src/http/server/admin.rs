@@ -9,10 +9,9 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::admission::Admission;
+use super::admission::{Admission, ConnectionLimits};
 use super::connection::{self, Kind};
 use super::readiness::Readiness;
-use crate::config::ConnectionLimits;
 use crate::http::body::{RequestBody, ResponseBody};
 use crate::metrics::Metrics;
 

@@ -7,10 +7,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::IpNet;
 
-use crate::config::ConnectionLimits;
 use crate::source::source_of;
 
-/// The door of one port.
+/// How many connections may be open. Absent: as many as come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimits {
+    pub in_all: Option<usize>,
+    pub per_address: Option<usize>,
+}
+
+/// What one port lets in.
 #[derive(Debug)]
 pub struct Admission {
     limits: ConnectionLimits,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 
-use crate::config::{Address, Listen};
+use crate::address::{Address, Listen};
 
 /// Where connections come from.
 pub enum Listener {

@@ -24,11 +24,12 @@ use tokio_util::task::TaskTracker;
 
 use self::activity::Expired;
 pub use self::admin::{Admin, serve_admin};
-pub use self::admission::Admission;
 use self::admission::Excess;
+pub use self::admission::{Admission, ConnectionLimits};
 pub use self::listen::{Listener, bind};
-pub use self::readiness::Readiness;
-use super::app::{App, Caller};
+pub use self::readiness::{Health, Readiness};
+use super::app::App;
+use super::caller::Caller;
 use crate::log::Sparingly;
 use crate::metrics::Metrics;
 use crate::tls;

@@ -7,13 +7,19 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::task::JoinHandle;
 
-use crate::config::Health;
 use crate::content::{self, Content, Probed};
 use crate::http::error::chain;
 use crate::metrics::Metrics;
 
 /// How long the storage may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often the storage is looked at, and how many failures in a row make the server not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Health {
+    pub interval: Duration,
+    pub threshold: u32,
+}
 
 /// Ready from the start, until the storage fails or the server stops.
 #[derive(Debug, Default)]

@@ -13,9 +13,9 @@ use super::activity::{Expired, Limits};
 use super::connection::{Kind, begins, serve_within};
 use super::*;
 use crate::auth::Auth;
-use crate::config::ConnectionLimits;
 use crate::content::{Content, Options, Probed};
-use crate::http::{RequestBody, ResponseBody, Settings, State};
+use crate::http::body::{RequestBody, ResponseBody};
+use crate::http::{Settings, State};
 use crate::metrics::Sources;
 use crate::storage::{self, FilesystemStorage};
 
@@ -398,7 +398,7 @@ async fn a_storage_that_fails_makes_the_server_unready_until_it_works_again() {
     let storage = FilesystemStorage::open(&root).unwrap();
     let content = Content::new(Arc::new(storage), Options::default());
     let readiness = Readiness::new();
-    let health = crate::config::Health {
+    let health = Health {
         interval: Duration::from_millis(20),
         threshold: 2,
     };

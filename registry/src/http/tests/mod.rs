@@ -23,10 +23,12 @@ use roadstead_pki::htpasswd::hash_line;
 use sha2::{Digest as _, Sha256};
 
 use self::image::image;
+use super::body::RequestBody;
+use super::caller::Caller;
 use super::*;
 use crate::auth::Auth;
 use crate::auth::access::{Rule, Rules};
-use crate::config::{Htpasswd, Login, TokenAuth};
+use crate::auth::{Htpasswd, Login, TokenAuth};
 use crate::content::{Content, MissingReferences, Options};
 use crate::metrics::{Metrics, Sources};
 use crate::notifications::Notifications;

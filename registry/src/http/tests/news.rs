@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config;
+use crate::notifications;
 use crate::notifications::tests::{Hook, at};
 
 struct Told {
@@ -14,12 +14,12 @@ struct Told {
     _queues: tempfile::TempDir,
 }
 
-async fn told(settings: impl FnOnce(&mut config::Notifications)) -> Told {
+async fn told(settings: impl FnOnce(&mut notifications::Settings)) -> Told {
     let hook = Hook::default();
     let queues = tempfile::tempdir().unwrap();
-    let mut notifications = config::Notifications {
+    let mut notifications = notifications::Settings {
         endpoints: vec![at(hook.listen().await)],
-        ..config::Notifications::default()
+        ..notifications::Settings::default()
     };
     settings(&mut notifications);
     let mut wanted = registry();

@@ -249,7 +249,7 @@ async fn a_mount_needs_the_right_to_pull_where_the_blob_comes_from() {
 #[tokio::test]
 async fn the_token_server_may_be_found_behind_the_registrys_own_name() {
     let behind = behind_a_token_server(|wanted| {
-        wanted.token(crate::config::TokenAuth {
+        wanted.token(crate::auth::TokenAuth {
             redirect_path: Some("/auth/token".to_owned()),
             ..settings(None, None)
         })

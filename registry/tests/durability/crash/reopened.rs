@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use futures::{TryStreamExt, stream};
 use roadstead_oci::{Digest, Reference, RepositoryName};
-use roadstead_registry::content::{BodyError, Content, Error, Options, Wanted};
-use roadstead_registry::storage::FilesystemStorage;
+use roadstead_registry::store::{BodyError, Content, Error, FilesystemStorage, Options, Wanted};
 use tokio::runtime::Runtime;
 
 use crate::check::Reader;

@@ -15,7 +15,7 @@ use jsonwebtoken::DecodingKey;
 use roadstead_pki::server::ServerCertificate;
 use serde_json::{Value, json};
 
-use crate::config::TokenAuth;
+use crate::auth::TokenAuth;
 
 const HOUR: i64 = 3600;
 

@@ -1,5 +1,9 @@
 //! Where a server listens: `:5000`, `127.0.0.1:5000`, `[::1]:5000`, `localhost:5000`.
 
+mod listen;
+
+pub use self::listen::Listen;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
