@@ -312,8 +312,10 @@ async fn a_node_that_is_registered_again_speaks_under_its_new_uid() {
 
 #[tokio::test]
 async fn an_agent_that_is_followed_by_none_takes_back_what_it_wrote() {
-    let ways: [(fn(&ApiServer), bool); 4] = [
-        (|_| {}, true),
+    type Way = fn(&ApiServer);
+    let nothing: Way = |_| {};
+    let ways = [
+        (nothing, true),
         (ApiServer::delete_namespace, false),
         (ApiServer::delete_daemon_set, false),
         (ApiServer::go_down, true),
