@@ -4,7 +4,7 @@
 //! tree.rs                  paths, temporary files
 //! lookup.rs ─ remembered.rs ─ contents.rs, version.rs    answers from the kernel's caches, without waiting
 //! row.rs                   many small objects, one after the other
-//! object.rs                reading piece by piece
+//! object.rs ─ first_read.rs    reading piece by piece
 //! uploads.rs ─ writer.rs   what arrives piece by piece
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
@@ -16,6 +16,7 @@
 mod conditional;
 mod contents;
 mod exclusive;
+mod first_read;
 mod flush;
 mod folders;
 mod listing;
@@ -141,7 +142,9 @@ impl Objects for FilesystemStorage {
 
     fn open<'a>(&'a self, key: &'a Key, wanted: Wanted) -> Answer<'a, Opened> {
         let found = match self.tree.open_cached(key) {
-            Lookup::Found(file) => object::reading(key, file, wanted, &self.buffers).ok(),
+            Lookup::Found(file) => {
+                object::reading(key, file, wanted, &self.buffers, self.tree.direct_io).ok()
+            }
             Lookup::Absent => Some(Opened::Missing),
             Lookup::Unknown => None,
         };
@@ -152,7 +155,7 @@ impl Objects for FilesystemStorage {
         self.blocking("open", key, move |tree, key| {
             let opened = tree
                 .open_file(key)
-                .and_then(|file| object::reading(key, file, wanted, &buffers));
+                .and_then(|file| object::reading(key, file, wanted, &buffers, tree.direct_io));
             Ok(absent_as_none(opened)?.unwrap_or(Opened::Missing))
         })
     }

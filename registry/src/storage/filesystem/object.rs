@@ -9,14 +9,21 @@ use bytes::Bytes;
 use futures::stream::{StreamExt, try_unfold};
 
 use super::super::{Buffers, Error, Key, Opened, Reading, Transfer, Wanted};
+use super::first_read::FirstRead;
 use super::lookup::{read_now, stat_from};
-use super::off_thread;
+use super::{DirectIo, off_thread};
 
 /// Larger pieces cost more in the caches of the processor than they save in calls.
 const PIECE: u64 = 256 << 10;
 
 /// What is wanted of an open file.
-pub(super) fn reading(key: &Key, file: File, wanted: Wanted, buffers: &Arc<Buffers>) -> io::Result<Opened> {
+pub(super) fn reading(
+    key: &Key,
+    file: File,
+    wanted: Wanted,
+    buffers: &Arc<Buffers>,
+    direct_io: DirectIo,
+) -> io::Result<Opened> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
         return Err(io::ErrorKind::NotFound.into());
@@ -28,6 +35,7 @@ pub(super) fn reading(key: &Key, file: File, wanted: Wanted, buffers: &Arc<Buffe
     let part = Part {
         key: key.clone(),
         file: Arc::new(file),
+        first_read: Arc::new(FirstRead::of(&metadata, direct_io)),
         transfer: buffers.transfer(),
         offset: range.start,
         end: range.end,
@@ -45,6 +53,7 @@ pub(super) fn reading(key: &Key, file: File, wanted: Wanted, buffers: &Arc<Buffe
 struct Part {
     key: Key,
     file: Arc<File>,
+    first_read: Arc<FirstRead>,
     transfer: Transfer,
     offset: u64,
     end: u64,
@@ -59,12 +68,19 @@ impl Part {
         }
         let mut buffer = self.transfer.next_buffer_for(left.min(PIECE)).await;
         let offset = self.offset;
-        match read_now(&*self.file, buffer.unfilled(), offset) {
+        let in_memory = match self.first_read.is_under_way() {
+            true => None,
+            false => read_now(&*self.file, buffer.unfilled(), offset),
+        };
+        match in_memory {
             Some(read) if read > 0 => buffer.advance(read),
             _ => {
-                let file = Arc::clone(&self.file);
+                let (file, first_read) = (Arc::clone(&self.file), Arc::clone(&self.first_read));
                 let job = move || {
-                    let read = file.read_at(buffer.unfilled(), offset)?;
+                    let read = match first_read.read_at(&file, &mut buffer, offset) {
+                        Some(read) => read,
+                        None => file.read_at(buffer.unfilled(), offset)?,
+                    };
                     buffer.advance(read);
                     Ok(buffer)
                 };
