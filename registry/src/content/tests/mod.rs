@@ -14,6 +14,7 @@ mod uploads;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,8 +113,18 @@ impl Registry {
     }
 }
 
+/// What goes away meanwhile is not there.
 fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
-    let entries: Vec<_> = fs::read_dir(folder).unwrap().map(Result::unwrap).collect();
+    fn unless_gone<T>(looked_at: std::io::Result<T>) -> Option<T> {
+        match looked_at {
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            other => Some(other.unwrap()),
+        }
+    }
+    let Some(entries) = unless_gone(fs::read_dir(folder)) else {
+        return;
+    };
+    let entries: Vec<_> = entries.map(Result::unwrap).collect();
     let name = |path: &Path| path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
     if entries.is_empty() {
         files.insert(format!("{}/", name(folder)), Vec::new());
@@ -123,7 +134,7 @@ fn collect(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
         if path.is_dir() {
             collect(root, &path, files);
         } else {
-            files.insert(name(&path), fs::read(&path).unwrap());
+            files.extend(unless_gone(fs::read(&path)).map(|bytes| (name(&path), bytes)));
         }
     }
 }
