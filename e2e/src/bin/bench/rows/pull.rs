@@ -32,6 +32,8 @@ pub(super) async fn measure(bench: &Bench) -> anyhow::Result<Row> {
     // Warms the page cache for all, and shows that what they send is right.
     for (server, path, _) in &servers {
         server.target.connect().await?.verify(path, &blob).await?;
+        let mut connection = server.target.connect().await?;
+        connection.download(path, blob.size(), |_| ()).await?;
     }
     rustix::fs::sync();
     for round in 0..bench.sizes.rounds {
