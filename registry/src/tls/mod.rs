@@ -19,6 +19,7 @@ mod material;
 mod provider;
 mod queue;
 mod received;
+mod records;
 mod refused;
 mod resolver;
 mod settings;

@@ -24,13 +24,12 @@ use std::task::{Context, Poll, ready};
 use rustls::ServerConfig;
 use rustls::pki_types::CertificateDer;
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
-use rustls::unbuffered::{
-    ConnectionState, EncodeError, EncodeTlsData, EncryptError, ReadTraffic, UnbufferedStatus, WriteTraffic,
-};
+use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::queue::Queue;
 use super::received::Received;
+use super::records::{broken, encode, not_allowed, record_length, take_content, unexpected};
 
 /// What is kept of records that rustls is not done with: pieces of a handshake message, which it joins.
 const HELD_AT_MOST: usize = 64 << 10;
@@ -310,66 +309,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
     }
 }
 
-/// How long the first record is, if all of it is there (RFC 8446 §5.1).
-fn record_length(records: &[u8]) -> Option<usize> {
-    const HEAD: usize = 5;
-    let length = u16::from_be_bytes(*records.get(3..HEAD)?.as_array()?);
-    Some(HEAD + usize::from(length)).filter(|length| *length <= records.len())
-}
-
-/// Moves what was in opened records to where there is room. Gives how many bytes of records are done with by that.
-fn take_content(
-    mut traffic: ReadTraffic<'_, '_, ServerConnectionData>,
-    target: &mut ReadBuf<'_>,
-    opened: &mut Queue,
-) -> io::Result<usize> {
-    let mut discard = 0;
-    while let Some(record) = traffic.next_record() {
-        let record = record.map_err(broken)?;
-        let (now, later) = record
-            .payload
-            .split_at(record.payload.len().min(target.remaining()));
-        target.put_slice(now);
-        opened.push(later);
-        discard += record.discard;
-    }
-    Ok(discard)
-}
-
-fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, outgoing: &mut Queue) -> io::Result<()> {
-    let mut bytes = Vec::new();
-    loop {
-        match data.encode(&mut bytes) {
-            Ok(length) => {
-                outgoing.push(&bytes[..length]);
-                return Ok(());
-            }
-            Err(EncodeError::InsufficientSize(needed)) => bytes.resize(needed.required_size, 0),
-            Err(error) => return Err(io::Error::other(error)),
-        }
-    }
-}
-
 /// A socket that takes nothing will not take anything later either.
 fn some(count: usize) -> io::Result<usize> {
     match count {
         0 => Err(io::ErrorKind::WriteZero.into()),
         count => Ok(count),
     }
-}
-
-fn broken(error: rustls::Error) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, error)
-}
-
-/// What rustls lets pass.
-fn not_allowed(what: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, what)
-}
-
-/// Early data, which no configuration here allows, or what a later rustls may have.
-fn unexpected(state: &ConnectionState<'_, '_, ServerConnectionData>) -> io::Error {
-    io::Error::other(format!("a TLS connection in an unexpected state: {state:?}"))
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
