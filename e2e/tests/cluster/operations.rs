@@ -156,9 +156,10 @@ fn the_url_is_the_one_that_the_page_says() {
     has_url(&format!("https://{NAME}:30555"));
     let root = cluster.state().join("outside-ca.crt");
     std::fs::write(&root, authority.root()).expect("the state folder can be written");
+    // Ready may be true before every node leads the port to the pod.
     let answer = cluster
         .run(&format!(
-            "curl -sS --cacert {} --resolve {NAME}:30555:10.89.0.11 -o /dev/null -w '%{{http_code}}' https://{NAME}:30555/v2/",
+            "curl -sS --retry 60 --retry-delay 1 --retry-connrefused --cacert {} --resolve {NAME}:30555:10.89.0.11 -o /dev/null -w '%{{http_code}}' https://{NAME}:30555/v2/",
             root.display()
         ))
         .ok();

@@ -19,11 +19,12 @@ pub(crate) fn push(image: &str) {
     push_to("images", image);
 }
 
-/// As [`push`], to a Registry of this name.
+/// As [`push`], to a Registry of this name. It may be Ready before every node leads its Service's address to the pod.
 pub(crate) fn push_to(registry: &str, image: &str) {
     let archive = Cluster::installed().state().join("busybox.tar");
     let script = format!(
-        "crane auth login $HOST --username $REGISTRY_USER --password-stdin < password; crane push {} $HOST/{image}",
+        "curl -sS --cacert ca.crt --retry 60 --retry-delay 1 --retry-connrefused -o answer https://$HOST/v2/
+         crane auth login $HOST --username $REGISTRY_USER --password-stdin < password; crane push {} $HOST/{image}",
         archive.display()
     );
     Client::push_to(registry).run(&script).ok();
