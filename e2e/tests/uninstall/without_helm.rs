@@ -12,10 +12,10 @@ const AGENTS: &str = "roadstead-system-nodes";
 pub(super) fn what_is_deleted_by_hand_holds_nothing_up(cluster: &Cluster, all: bool) {
     installed(cluster, "");
     definitions(cluster);
-    agents_namespace(cluster);
-    a_hook_without_a_node(cluster);
     objects(cluster, Deleter::ArgoCd);
     if all {
+        agents_namespace(cluster);
+        a_hook_without_a_node(cluster);
         objects(cluster, Deleter::Kubectl);
         objects(cluster, Deleter::Flux);
         a_node_that_is_away(cluster);
