@@ -109,9 +109,10 @@ fn a_node_that_is_away(cluster: &Cluster) {
         .kubectl(&["-n", "roadstead-system", "logs", "job/roadstead-uninstall"])
         .ok();
     assert!(log.contains(&format!("kubectl debug node/{away}")), "{log}");
-    registries_can_be_deleted(cluster);
     signal("CONT");
     nodes_are_clean(cluster);
+    // Not before: a pod on that node ends when its kubelet says so.
+    registries_can_be_deleted(cluster);
     cluster
         .kubectl(&[
             "wait",

@@ -46,9 +46,9 @@ impl Content {
         self.check_writable()?;
         let upload = self.upload(repository, id, at).await?;
         let hasher = hasher(&upload, None).ok_or_else(|| unknown(repository, id))?;
-        let taken = take_in(upload.writer, hasher, body).await;
-        let taken = taken.map_err(|error| upload_gone(error, repository, id))?;
-        let received = keep(taken.writer, &taken.hasher).await?;
+        let gone = |error| upload_gone(error, repository, id);
+        let taken = take_in(upload.writer, hasher, body).await.map_err(gone)?;
+        let received = keep(taken.writer, &taken.hasher).await.map_err(gone)?;
         taken.ended?;
         Ok(received)
     }
@@ -69,7 +69,7 @@ impl Content {
         let gone = |error| upload_gone(error, repository, id);
         let taken = take_in(upload.writer, hasher, body).await.map_err(gone)?;
         if let Err(early) = taken.ended {
-            keep(taken.writer, &taken.hasher).await?;
+            keep(taken.writer, &taken.hasher).await.map_err(gone)?;
             return Err(early.into());
         }
         let sealed = taken.writer.seal().await.map_err(|error| gone(error.into()))?;

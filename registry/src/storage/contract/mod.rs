@@ -49,6 +49,7 @@ macro_rules! contract_tests {
             an_object_in_one_request_needs_no_upload,
             an_object_may_be_empty,
             a_large_object_is_whole,
+            nothing_takes_the_place_of_the_bytes_of_an_upload_that_ended,
             old_uploads_are_purged_and_young_ones_kept,
         );
     };

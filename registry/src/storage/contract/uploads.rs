@@ -177,6 +177,30 @@ pub(crate) async fn an_upload_that_was_abandoned_makes_no_object(storage: Store)
     assert_eq!(get(&storage).await, None);
 }
 
+/// Requests that were under way when it ended bring nothing back: neither what they send counts, nor does it become a
+/// part of what another of them has the hash of.
+pub(crate) async fn nothing_takes_the_place_of_the_bytes_of_an_upload_that_ended(storage: Store) {
+    begun(&storage).await;
+    let mut late = load(&storage).await.unwrap().writer;
+    writer_with(&storage, "hello").await.keep(json!(5)).await.unwrap();
+    let more = writer_with(&storage, " world").await;
+    let verified = load(&storage).await.unwrap().writer;
+    storage.abandon(&key(AT)).await.unwrap();
+    let kept = more.keep(json!(11)).await;
+    assert!(matches!(kept, Err(Error::Missing(_))), "{kept:?}");
+    let kept = async {
+        late.put(Bytes::from_static(b"WRONG")).await?;
+        late.keep(json!(5)).await
+    };
+    let kept = kept.await;
+    assert!(matches!(kept, Err(Error::Missing(_))), "{kept:?}");
+    let published = async { verified.seal().await?.publish(&key(TO)).await };
+    let published = published.await;
+    assert!(matches!(published, Err(Error::Missing(_))), "{published:?}");
+    assert!(load(&storage).await.is_none());
+    assert_eq!(get(&storage).await, None);
+}
+
 pub(crate) async fn an_object_in_one_request_needs_no_upload(storage: Store) {
     let mut writer = storage.direct(&key(TO));
     put(&mut *writer, b"hello").await;

@@ -39,6 +39,16 @@ impl Tree {
         }
     }
 
+    /// As [`Self::create`], in a folder that is there: `NotFound` if it is not.
+    pub(super) fn create_beside(&self, key: &Key, bytes: &Bytes) -> io::Result<bool> {
+        let temporary = self.temporary_file(bytes, false)?;
+        match exclusive::place(&temporary.0, &self.path(key)) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn publish(&self, parts: &[Key], to: &Key) -> io::Result<()> {
         let temporary = match parts {
             [part] => self.second_name(&self.path(part))?,

@@ -43,6 +43,18 @@ impl Tree {
         Ok(())
     }
 
+    /// As [`Self::delete_folder`], and never with a part of it still under its name: whoever puts something in meanwhile
+    /// finds no folder.
+    pub(super) fn delete_folder_at_once(&self, folder: &Key, within: &Key) -> io::Result<()> {
+        let aside = within.join(&Uuid::new_v4().to_string());
+        let aside = aside.expect("letters, digits and dashes");
+        match fs::rename(self.path(folder), self.path(&aside)) {
+            Ok(()) => self.delete_folder(&aside, within),
+            // It is gone; or a share that renames no folder of which something is open.
+            Err(_) => self.delete_folder(folder, within),
+        }
+    }
+
     /// A value that has been set aside under this key, if its own name is missing.
     pub(super) fn read_set_aside(&self, key: &Key, limit: usize) -> io::Result<Option<Bytes>> {
         open_set_aside(&self.path(key))?

@@ -49,6 +49,8 @@ struct Progress {
     at: Key,
     /// The offsets at which a request began that counts.
     offsets: Vec<u64>,
+    /// The file of the last of them.
+    segment: Option<String>,
     received: u64,
 }
 
@@ -247,6 +249,9 @@ impl Sealed for Segments {
         async move {
             // The folder goes with all that is in it.
             if let Some(at) = at {
+                if let Some(own) = own {
+                    own.keep();
+                }
                 return storage.blocking("delete", &at, abandon).await;
             }
             let Some(own) = own else { return Ok(()) };
@@ -290,37 +295,60 @@ fn load(tree: &Tree, at: &Key) -> io::Result<Option<Loaded>> {
     let is_ours =
         |name: &String| name == STARTED_AT || name.starts_with("seg-") || name.starts_with("state-");
     let note = names.into_iter().find(|name| !is_ours(name));
-    let at = at.clone();
+    let (segment, saved) = last.map(|last| (last.segment, last.hash)).unzip();
     let progress = Progress {
-        at,
+        at: at.clone(),
         offsets,
+        segment,
         received,
     };
-    Ok(Some((progress, last.map(|last| last.hash), note)))
+    Ok(Some((progress, saved, note)))
 }
 
 /// Makes the segment's bytes count. If another request was first with bytes from the same offset, these are dropped.
+/// An upload that has ended is not begun again by that.
 fn keep(tree: &Tree, progress: &Progress, file: FileWriter, state: &State) -> io::Result<Kept> {
     let segment = file.finish()?;
     let (begin, text) = (progress.received, serde_json::to_vec(state)?);
-    if tree.create(&state_key(&progress.at, begin), &text.into())? {
+    let is_first = match tree.create_beside(&state_key(&progress.at, begin), &text.into()) {
+        // The state may be there nevertheless, as on a share whose answer was lost.
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            segment.keep();
+            return Err(error);
+        }
+        created => created?,
+    };
+    let counts = Kept::Counts { received: state.end };
+    if is_first {
         segment.keep();
-        return Ok(Kept::Counts { received: state.end });
+        return Ok(counts);
+    }
+    let winner = read_state(tree, &progress.at, begin)?;
+    // A share may have been asked twice for one link.
+    if winner
+        .as_ref()
+        .is_some_and(|winner| winner.segment == state.segment)
+    {
+        segment.keep();
+        return Ok(counts);
     }
     segment.remove()?;
-    let winner = read_state(tree, &progress.at, begin)?;
     Ok(Kept::Overtaken {
         received: winner.map_or(begin, |winner| winner.end),
     })
 }
 
-/// The files that hold all bytes, in order, each as long as its state says.
+/// The files that hold all bytes, in order, each as long as its state says: those of which the hash was loaded.
 fn segments(tree: &Tree, progress: &Progress) -> io::Result<Vec<Key>> {
     let mut segments = Vec::with_capacity(progress.offsets.len() + 1);
-    let mut end = 0;
+    let (mut end, mut last) = (0, None);
     for offset in &progress.offsets {
         let state = read_state(tree, &progress.at, *offset)?;
-        let segment = state.and_then(|state| Some((progress.at.join(&state.segment).ok()?, state.end)));
+        let segment = state.and_then(|state| {
+            let key = progress.at.join(&state.segment).ok()?;
+            last = Some(state.segment);
+            Some((key, state.end))
+        });
         let Some((segment, state_end)) = segment else {
             return Err(damaged(&progress.at));
         };
@@ -330,6 +358,9 @@ fn segments(tree: &Tree, progress: &Progress) -> io::Result<Vec<Key>> {
         }
         end = state_end;
         segments.push(segment);
+    }
+    if end != progress.received || last != progress.segment {
+        return Err(damaged(&progress.at));
     }
     Ok(segments)
 }
@@ -342,7 +373,7 @@ fn damaged(at: &Key) -> io::Error {
 
 fn abandon(tree: &Tree, at: &Key) -> io::Result<()> {
     let within = at.parent().unwrap_or_else(|| at.clone());
-    tree.delete_folder(at, &within)
+    tree.delete_folder_at_once(at, &within)
 }
 
 fn purge(tree: &Tree, folder: &Key, before: SystemTime) -> io::Result<usize> {
@@ -354,7 +385,7 @@ fn purge(tree: &Tree, folder: &Key, before: SystemTime) -> io::Result<usize> {
         if !is_abandoned(tree, &upload, before)? {
             continue;
         }
-        match tree.delete_folder(&upload, folder) {
+        match tree.delete_folder_at_once(&upload, folder) {
             Ok(()) => purged += 1,
             Err(error) => warn!(%upload, %error, "abandoned upload not purged"),
         }
