@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::strict_json::{CaseVariant, UnknownKeys, refuse_case_variants};
+use crate::strict_json::{Keys, Strict, Text};
 use crate::{Digest, media_type};
 
 pub type Annotations = BTreeMap<String, String>;
@@ -14,7 +14,7 @@ pub type Annotations = BTreeMap<String, String>;
 /// Carries what a registry acts on or shows in a referrers list; `platform` and `data` are checked when parsed
 /// and then left to the manifest's own bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", try_from = "RawDescriptor")]
+#[serde(rename_all = "camelCase", try_from = "Strict<RawDescriptor>")]
 pub struct Descriptor {
     pub media_type: String,
     pub digest: Digest,
@@ -47,7 +47,7 @@ impl Descriptor {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "a descriptor, which is a JSON object")]
+#[serde(rename_all = "camelCase")]
 struct RawDescriptor {
     media_type: String,
     digest: Digest,
@@ -55,24 +55,34 @@ struct RawDescriptor {
     artifact_type: Option<String>,
     annotations: Option<Annotations>,
     urls: Option<Vec<String>>,
-    data: Option<Base64>,
-    platform: Option<Platform>,
-    #[serde(flatten)]
-    unknown: UnknownKeys,
+    #[serde(rename = "data")]
+    _data: Option<Base64>,
+    #[serde(rename = "platform")]
+    _platform: Option<Strict<Platform>>,
+}
+
+impl Keys for RawDescriptor {
+    const EXPECTED: &'static str = "a descriptor, which is a JSON object";
+    const KEYS: &'static [&'static str] = &[
+        "mediaType",
+        "digest",
+        "size",
+        "artifactType",
+        "annotations",
+        "urls",
+        "data",
+        "platform",
+    ];
 }
 
 #[derive(Debug, thiserror::Error)]
-enum RawDescriptorError {
-    #[error(transparent)]
-    CaseVariant(#[from] CaseVariant),
-    #[error("the size of {0} is negative: {1}")]
-    NegativeSize(Digest, i64),
-}
+#[error("the size of {0} is negative: {1}")]
+struct NegativeSize(Digest, i64);
 
-impl TryFrom<RawDescriptor> for Descriptor {
-    type Error = RawDescriptorError;
+impl TryFrom<Strict<RawDescriptor>> for Descriptor {
+    type Error = NegativeSize;
 
-    fn try_from(raw: RawDescriptor) -> Result<Self, RawDescriptorError> {
+    fn try_from(Strict(raw): Strict<RawDescriptor>) -> Result<Self, NegativeSize> {
         let RawDescriptor {
             media_type,
             digest,
@@ -80,22 +90,10 @@ impl TryFrom<RawDescriptor> for Descriptor {
             artifact_type,
             annotations,
             urls,
-            data: _checked,
-            platform: _also_checked,
-            unknown,
+            _data,
+            _platform,
         } = raw;
-        let known = [
-            "mediaType",
-            "digest",
-            "size",
-            "artifactType",
-            "annotations",
-            "urls",
-            "data",
-            "platform",
-        ];
-        refuse_case_variants(&unknown, &known)?;
-        let size = u64::try_from(size).map_err(|_| RawDescriptorError::NegativeSize(digest, size))?;
+        let size = u64::try_from(size).map_err(|_| NegativeSize(digest, size))?;
         Ok(Self {
             media_type,
             digest,
@@ -128,42 +126,31 @@ impl TryFrom<String> for Base64 {
 }
 
 #[derive(Deserialize)]
-#[serde(try_from = "RawPlatform")]
-struct Platform;
-
-#[derive(Deserialize)]
-#[serde(expecting = "a platform, which is a JSON object")]
-struct RawPlatform {
+struct Platform {
     #[serde(rename = "architecture")]
-    _architecture: Option<String>,
+    _architecture: Option<Text>,
     #[serde(rename = "os")]
-    _os: Option<String>,
+    _os: Option<Text>,
     #[serde(rename = "os.version")]
-    _os_version: Option<String>,
+    _os_version: Option<Text>,
     #[serde(rename = "os.features")]
-    _os_features: Option<Vec<String>>,
+    _os_features: Option<Vec<Text>>,
     #[serde(rename = "variant")]
-    _variant: Option<String>,
+    _variant: Option<Text>,
     #[serde(rename = "features")]
-    _features: Option<Vec<String>>,
-    #[serde(flatten)]
-    unknown: UnknownKeys,
+    _features: Option<Vec<Text>>,
 }
 
-impl TryFrom<RawPlatform> for Platform {
-    type Error = CaseVariant;
-
-    fn try_from(raw: RawPlatform) -> Result<Self, CaseVariant> {
-        let known = [
-            "architecture",
-            "os",
-            "os.version",
-            "os.features",
-            "variant",
-            "features",
-        ];
-        refuse_case_variants(&raw.unknown, &known).map(|()| Self)
-    }
+impl Keys for Platform {
+    const EXPECTED: &'static str = "a platform, which is a JSON object";
+    const KEYS: &'static [&'static str] = &[
+        "architecture",
+        "os",
+        "os.version",
+        "os.features",
+        "variant",
+        "features",
+    ];
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::strict_json::{CaseVariant, UnknownKeys, refuse_case_variants};
+use crate::strict_json::{Keys, Strict};
 use crate::{Annotations, Descriptor, MediaType};
 
 /// A manifest that may be pushed.
@@ -35,8 +35,6 @@ pub enum ManifestContent {
 pub enum ManifestError {
     #[error("manifest is not what its media type says: {0}")]
     Json(#[from] serde_json::Error),
-    #[error("manifest {0}")]
-    CaseVariant(String),
     #[error("schemaVersion is {0}, only 2 is accepted")]
     SchemaVersion(i64),
     #[error(
@@ -55,12 +53,6 @@ pub enum ManifestError {
     Missing(&'static str),
 }
 
-impl From<CaseVariant> for ManifestError {
-    fn from(variant: CaseVariant) -> Self {
-        Self::CaseVariant(variant.to_string())
-    }
-}
-
 impl Manifest {
     /// Parses a pushed manifest. `content_type` is the request's header; absent or generic, the body decides.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self, ManifestError> {
@@ -68,8 +60,7 @@ impl Manifest {
         if header.as_deref().is_some_and(is_schema1) {
             return Err(ManifestError::Schema1);
         }
-        let raw: RawManifest = serde_json::from_slice(bytes)?;
-        refuse_case_variants(&raw.unknown, &RawManifest::KEYS)?;
+        let Strict(raw): Strict<RawManifest> = serde_json::from_slice(bytes)?;
         let media_type = decide_media_type(&raw, header.as_deref())?;
         raw.into_manifest(media_type)
     }
@@ -126,7 +117,7 @@ impl Manifest {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase", expecting = "a JSON object")]
+#[serde(rename_all = "camelCase")]
 struct RawManifest {
     schema_version: Option<i64>,
     media_type: Option<String>,
@@ -138,8 +129,6 @@ struct RawManifest {
     manifests: Option<Option<Vec<Descriptor>>>,
     subject: Option<Descriptor>,
     annotations: Option<Annotations>,
-    #[serde(flatten)]
-    unknown: UnknownKeys,
 }
 
 /// Go writes an empty list as `null`, so for lists there are three cases: absent, null and a list.
@@ -151,8 +140,9 @@ where
     Option::deserialize(deserializer).map(Some)
 }
 
-impl RawManifest {
-    const KEYS: [&'static str; 8] = [
+impl Keys for RawManifest {
+    const EXPECTED: &'static str = "a JSON object";
+    const KEYS: &'static [&'static str] = &[
         "schemaVersion",
         "mediaType",
         "artifactType",
@@ -162,7 +152,9 @@ impl RawManifest {
         "subject",
         "annotations",
     ];
+}
 
+impl RawManifest {
     fn into_manifest(self, media_type: MediaType) -> Result<Manifest, ManifestError> {
         match self.schema_version {
             Some(2) => {}
