@@ -80,15 +80,7 @@ fn objects(cluster: &Cluster, deleter: Deleter) {
         finalizers_taken_off_as_documented(cluster);
     }
     registries_can_be_deleted(cluster);
-    cluster
-        .kubectl(&[
-            "wait",
-            "--for=delete",
-            &format!("namespace/{AGENTS}"),
-            "--timeout=90s",
-        ])
-        .ok();
-    installed(cluster, "");
+    installed_again(cluster);
 }
 
 /// The uninstall names it, everybody else is clean, and it is clean when it is back.
@@ -113,6 +105,11 @@ fn a_node_that_is_away(cluster: &Cluster) {
     nodes_are_clean(cluster);
     // Not before: a pod on that node ends when its kubelet says so.
     registries_can_be_deleted(cluster);
+    installed_again(cluster);
+}
+
+/// Once the agents' namespace has gone: nothing can be made in one that is being deleted.
+fn installed_again(cluster: &Cluster) {
     cluster
         .kubectl(&[
             "wait",

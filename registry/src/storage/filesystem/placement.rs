@@ -32,21 +32,13 @@ impl Tree {
         let temporary = self.temporary_file(bytes, false)?;
         let path = self.path(key);
         let put = || exclusive::place(&temporary.0, &path);
-        match self.folders.place_unflushed(&path, put) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_first(self.folders.place_unflushed(&path, put))
     }
 
     /// As [`Self::create`], in a folder that is there: `NotFound` if it is not.
     pub(super) fn create_beside(&self, key: &Key, bytes: &Bytes) -> io::Result<bool> {
         let temporary = self.temporary_file(bytes, false)?;
-        match exclusive::place(&temporary.0, &self.path(key)) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
-            Err(error) => Err(error),
-        }
+        is_first(exclusive::place(&temporary.0, &self.path(key)))
     }
 
     pub(super) fn publish(&self, parts: &[Key], to: &Key) -> io::Result<()> {
@@ -111,6 +103,15 @@ impl Tree {
         }
         file.sync_data()?;
         Ok(temporary)
+    }
+}
+
+/// Whether nobody had made it before.
+fn is_first(placed: io::Result<()>) -> io::Result<bool> {
+    match placed {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
