@@ -17,7 +17,7 @@ use crate::nodes::Nodes;
 use crate::reconcile::{self, Next};
 use crate::seen::Seen;
 use crate::settings::Settings;
-use crate::{leaving, sweep};
+use crate::{leaving, sweep, uninstall};
 use anyhow::Context as _;
 use backoff::Backoff;
 use futures::{Stream, StreamExt, TryStreamExt};
@@ -142,9 +142,10 @@ pub async fn run(
             tracing::warn!("ends before everything was taken back");
         }
     };
+    let take_back = async |bundles| uninstall::without_the_hook(&requests, &settings, bundles).await;
     let is_back = tokio::select! {
         () = working => false,
-        () = leaving::run(&requests, &watches, &settings, &is_leaving) => true,
+        () = leaving::run(&watches, &settings, &is_leaving, take_back) => true,
     };
     watching_nodes.abort();
     anyhow::ensure!(!is_back, "the operator's Deployment is there again: starts anew");

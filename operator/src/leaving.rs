@@ -5,7 +5,6 @@
 //! everything may begin with the agents, which is the first sign then; if nothing follows it, the operator works on.
 
 use crate::settings::Settings;
-use crate::uninstall;
 use futures::StreamExt as _;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment};
 use k8s_openapi::api::core::v1::Namespace;
@@ -55,15 +54,15 @@ enum Sign {
     Agents,
 }
 
-/// Waits for a sign and takes back what nobody else would. It ends when the Deployment is there again: this operator has
-/// to start anew then.
-pub async fn run(client: &Client, watches: &Client, settings: &Settings, leaving: &Leaving) {
+/// Waits for a sign and takes back what nobody else would: finalizers, and bundles with the whole namespace. It ends when
+/// the Deployment is there again: this operator has to start anew then.
+pub async fn run(watches: &Client, settings: &Settings, leaving: &Leaving, take_back: impl AsyncFn(bool)) {
     loop {
         let sign = sign_of_deletion(watches, settings).await;
         let why = sign.why(settings);
         tracing::warn!("{why}");
         leaving.set(Some(why.clone()), true);
-        uninstall::without_the_hook(client, settings, matches!(sign, Sign::Namespace)).await;
+        take_back(matches!(sign, Sign::Namespace)).await;
         leaving.set(Some(why), false);
         match sign {
             Sign::Namespace => std::future::pending().await,

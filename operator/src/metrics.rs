@@ -1,11 +1,11 @@
 //! What the operator counts, for Prometheus.
 
 use crate::names::RegistryId;
-use crate::reconcile::live::Key;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram};
 use prometheus_client::registry::Registry as Collection;
 use roadstead_api::registry::{CertificatePurpose, CertificateStatus};
+use std::fmt::Debug;
 use std::time::Duration;
 
 /// What the operator counts.
@@ -74,8 +74,9 @@ impl Metrics {
         self.seconds.observe(took.as_secs_f64());
     }
 
-    pub fn wrote(&self, key: &Key) {
-        let kind = format!("{:?}", key.kind);
+    /// `kind`: of the object that was written or deleted.
+    pub fn wrote(&self, kind: impl Debug) {
+        let kind = format!("{kind:?}");
         self.writes.get_or_create(&KindLabel { kind }).inc();
     }
 

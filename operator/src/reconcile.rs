@@ -3,7 +3,8 @@
 //! - `observe` reads the cluster; `validate` judges what people gave; `build` says what shall be
 //! - `apply` makes it so; `causes` asks why it does not work; `status` tells
 //! - `live`: objects by kind and name; `bounded`: reads of what others can make large; `finalizer` and `delete`: a Registry that goes
-//! - `limits`: how many there may be; `failure`: what is told when a round fails; `namespace`: where agents have theirs
+//! - `limits`: how many there may be; `error`: why a round fails; `failure`: what is told then; `namespace`: where agents
+//!   have theirs
 //!
 //! It is told that something may have changed, never what: each round looks at everything and does what is left to
 //! do. A second round on the same cluster writes nothing.
@@ -13,6 +14,7 @@ mod bounded;
 pub mod build;
 mod causes;
 mod delete;
+mod error;
 pub mod failure;
 mod finalizer;
 mod hash;
@@ -20,7 +22,9 @@ mod limits;
 pub mod live;
 mod namespace;
 pub mod observe;
+mod plain;
 mod quantity;
+mod read;
 pub mod status;
 pub mod validate;
 
@@ -32,17 +36,18 @@ pub(crate) mod tests;
 use crate::context::Context;
 use crate::mark;
 use apply::{Applied, ApplyError};
-use bounded::Found;
-use build::{BuildError, Plan};
+use build::Plan;
+pub use error::Error;
+use error::TIME_LIMIT;
 use jiff::{SignedDuration, Timestamp};
-use kube::Resource as _;
 use live::Kind;
 use observe::{Observed, observe};
-use roadstead_api::registry::{ConditionStatus, Registry, RegistryStatus};
+use read::read;
+use roadstead_api::registry::{Registry, RegistryStatus};
 use status::Facts;
 use std::time::Duration;
 use tokio::time::timeout;
-use validate::{Refusal, Validated, validate};
+use validate::{Validated, validate};
 
 /// New objects need an address and a CA, which come in one round each.
 const ROUNDS: usize = 3;
@@ -50,83 +55,6 @@ const ROUNDS: usize = 3;
 const AT_LEAST: SignedDuration = SignedDuration::from_hours(6);
 /// A watch tells when the mark of an uninstall goes.
 const MARK_RETRY: Duration = Duration::from_secs(60);
-/// The longest that a round may take. A usual one takes less than a second.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
-/// As much of what the API server says as people are told.
-const LONGEST_ANSWER: usize = 500;
-
-/// Why a round ended early. It is tried again, later and later.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    #[error("the API server: {}", plain(.0))]
-    Api(#[from] kube::Error),
-    #[error(transparent)]
-    Apply(#[from] ApplyError),
-    #[error(transparent)]
-    Build(#[from] BuildError),
-    #[error(transparent)]
-    Refused(#[from] Refusal),
-    #[error("{0}")]
-    LimitReached(String),
-    #[error(
-        "this Registry has thousands of values: remove what it does not need, such as labels and annotations"
-    )]
-    TooLarge,
-    #[error(
-        "this Registry cannot be read: {0}; are the definitions (CRDs) of the operator's version installed?"
-    )]
-    Unreadable(String),
-    #[error("the API server did not answer all requests within {} seconds", TIME_LIMIT.as_secs())]
-    TimedOut,
-    #[error("Roadstead itself failed over what this Registry has: see the operator's log, and report it")]
-    Panicked,
-}
-
-impl Error {
-    /// Somebody else wrote the same object meanwhile: the next round sees what they wrote.
-    fn is_lost_race(&self) -> bool {
-        matches!(self, Self::Api(kube::Error::Api(status)) if status.is_conflict())
-    }
-
-    fn is_forbidden(&self) -> bool {
-        matches!(self, Self::Api(kube::Error::Api(status)) if status.is_forbidden())
-    }
-
-    /// Whether it is known that the Registry is not as it should be.
-    fn ready(&self) -> ConditionStatus {
-        match self {
-            Self::Api(_) | Self::Unreadable(_) | Self::TimedOut | Self::Panicked => ConditionStatus::Unknown,
-            Self::Apply(_) | Self::Build(_) | Self::Refused(_) | Self::LimitReached(_) | Self::TooLarge => {
-                ConditionStatus::False
-            }
-        }
-    }
-
-    fn reason(&self) -> &'static str {
-        match self {
-            Self::Api(_) if self.is_forbidden() => "Forbidden",
-            Self::Api(_) => "RequestFailed",
-            Self::Apply(_) => "ApplyFailed",
-            Self::Build(_) => "BuildFailed",
-            Self::Refused(refusal) => refusal.reason(),
-            Self::LimitReached(_) => "LimitReached",
-            Self::TooLarge => "TooLarge",
-            Self::Unreadable(_) => "Unreadable",
-            Self::TimedOut => "TimedOut",
-            Self::Panicked => "InternalError",
-        }
-    }
-}
-
-/// What the API server said, for people: its first line, without the objects and the differences that follow.
-fn plain(error: &kube::Error) -> String {
-    let text = match error {
-        kube::Error::Api(status) => status.message.clone(),
-        other => other.to_string(),
-    };
-    let line = text.lines().next().unwrap_or_default();
-    line[..line.floor_char_boundary(LONGEST_ANSWER)].to_owned()
-}
 
 /// When to look again if nothing happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,18 +110,6 @@ async fn work(context: &Context, namespace: &str, name: &str) -> Result<Next, Er
     match round(context, registry).await? {
         Round::Done(next) => Ok(next),
         Round::Again(_) => Ok(Next::After(Duration::from_secs(1))),
-    }
-}
-
-/// The Registry, and not from the cache: a status compared with a stale one is written twice.
-async fn read(context: &Context, namespace: &str, name: &str) -> Result<Option<Registry>, Error> {
-    let url = Registry::url_path(&(), Some(namespace));
-    match bounded::get(&context.client, &url, name, bounded::OF_PEOPLE).await {
-        Ok(Found::Nothing) => Ok(None),
-        Ok(Found::Object(registry)) => Ok(Some(registry)),
-        Ok(Found::TooLarge) => Err(Error::TooLarge),
-        Err(kube::Error::SerdeError(error)) => Err(Error::Unreadable(error.to_string())),
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -29,7 +29,7 @@ pub struct Applied {
 
 /// A write that the API server did not do.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {key}: {}", super::plain(source))]
+#[error("cannot write {key}: {}", super::plain::plain(source))]
 pub struct ApplyError {
     pub key: Key,
     pub source: kube::Error,
@@ -139,7 +139,7 @@ async fn write(context: &Context, live: &mut Live, desired: Desired) -> Result<b
         },
     };
     tracing::info!(object = %key, "wrote an object");
-    context.metrics.wrote(&key);
+    context.metrics.wrote(key.kind);
     live.put(key, answer);
     Ok(true)
 }
@@ -197,7 +197,7 @@ async fn delete(context: &Context, live: &mut Live, key: &Key) -> Result<bool, A
     match key.api(&context.client).delete(&key.name, &parameters).await {
         Ok(_) => {
             tracing::info!(object = %key, "deleted an object");
-            context.metrics.wrote(key);
+            context.metrics.wrote(key.kind);
             live.remove(key);
             Ok(true)
         }

@@ -71,7 +71,7 @@ async fn keep_data(
     api.patch(&data.name, &PatchParams::default(), &Patch::Merge(patch))
         .await?;
     tracing::info!(object = %data, "the images stay: took the owner reference off their volume claim");
-    context.metrics.wrote(data);
+    context.metrics.wrote(data.kind);
     Ok(())
 }
 
@@ -118,7 +118,7 @@ async fn remove(context: &Context, key: &Key) -> Result<(), kube::Error> {
     {
         Ok(_) => {
             tracing::info!(object = %key, "deleted an object");
-            context.metrics.wrote(key);
+            context.metrics.wrote(key.kind);
             Ok(())
         }
         Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),

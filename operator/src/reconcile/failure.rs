@@ -1,7 +1,9 @@
 //! What people are told when a round fails. Whatever stopped it, nothing stays True that was not seen in this round.
 
-use super::Error;
+use super::error::Error;
 use super::namespace;
+use super::plain::plain;
+use super::read::read;
 use super::status::{failed, write};
 use crate::context::Context;
 use crate::names::RegistryId;
@@ -19,7 +21,7 @@ pub(super) async fn tell(context: &Context, namespace: &str, name: &str, error: 
         return;
     }
     let told = async {
-        let registry = match super::read(context, namespace, name).await {
+        let registry = match read(context, namespace, name).await {
             Ok(registry) => registry,
             // It cannot be read; perhaps it can be written. Nothing looks at its spec.
             Err(_) => context.metadata_of(namespace, name).map(|metadata| {
@@ -73,7 +75,7 @@ fn report<E>(outcome: Result<Result<(), kube::Error>, E>, namespace: &str, name:
     match outcome {
         Ok(Ok(())) => {}
         Ok(Err(error)) => {
-            tracing::warn!(%registry, error = super::plain(&error), "cannot tell in the status why a round failed");
+            tracing::warn!(%registry, error = plain(&error), "cannot tell in the status why a round failed");
         }
         Err(_) => tracing::warn!(%registry, "telling in the status why a round failed takes too long"),
     }

@@ -1,7 +1,7 @@
 //! How many Registries an installation bears: the oldest come first, and what was taken up once goes on, whatever the
 //! limits become.
 
-use super::Error;
+use super::error::Error;
 use super::observe::Keys;
 use crate::context::Context;
 use crate::names::RegistryId;
