@@ -48,6 +48,7 @@ crds: ## Regenerate crds/ and the chart's copy from the types in operator/api
 golden: ## Make the golden files anew: the rendered chart, and the table of what a push and a pull cost
 	ROADSTEAD_UPDATE_GOLDEN=1 cargo test --locked -q -p roadstead-e2e --test chart
 	ROADSTEAD_UPDATE_GOLDEN=1 cargo test --locked -q -p roadstead-registry --test durability costs
+	ROADSTEAD_UPDATE_GOLDEN=1 cargo test --locked -q -p roadstead-registry --test allocations
 
 .PHONY: check
 check: ## Format, lints, docs and the tests that need neither root nor a cluster
