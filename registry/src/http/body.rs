@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
+use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use http_body_util::combinators::BoxBody;
@@ -19,6 +20,9 @@ use crate::content::{BlobStream, BodyError};
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a body may take that is received into memory: 4 MiB over a line of 0.3 Mbit/s.
 const COLLECTING: Duration = Duration::from_secs(120);
+
+/// The type of what is JSON, as registry:2 has it.
+pub(super) const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 

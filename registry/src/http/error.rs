@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, ErrorCode};
 use serde_json::{Value, json};
 
-use super::body::{ResponseBody, TooSlow};
+use super::body::{JSON, ResponseBody, TooSlow};
 use super::route::RouteError;
 use crate::auth::Refusal;
 use crate::content;
@@ -143,12 +143,10 @@ impl Error {
         } else {
             vec![item(&shape.message, shape.detail.clone())]
         };
-        let mut response = Response::new(ResponseBody::whole(json!({"errors": errors}).to_string()));
+        let mut response = Response::new(ResponseBody::whole(format!("{}\n", json!({"errors": errors}))));
         *response.status_mut() = shape.status;
         *response.headers_mut() = shape.headers;
-        response
-            .headers_mut()
-            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
         response
     }
 

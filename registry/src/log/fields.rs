@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::line::{is_plain, quote};
+use super::line::{quote, text_value};
 use super::settings::Format;
 use crate::go;
 
@@ -24,14 +24,11 @@ pub(super) fn ending(format: Format, fields: &BTreeMap<String, Value>) -> String
                 ending.push(',');
                 quote(&mut ending, &name);
                 // Writing to a string cannot fail; the same holds below.
-                let _ = write!(ending, ":{value}");
+                let _ = write!(ending, ":{}", go::json(value));
             }
             Format::Text => {
                 let _ = write!(ending, " {name}=");
-                match text(value) {
-                    text if is_plain(&text) => ending.push_str(&text),
-                    text => quote(&mut ending, &text),
-                }
+                text_value(&mut ending, &text(value));
             }
         }
     }
@@ -71,7 +68,7 @@ mod tests {
     fn ending_of(format: Format) -> String {
         let Value::Object(fields) = json!({
             "a": "b", "c": 3, "d": true, "e": ["f", 2], "f": 1.5, "g": {"h": "i", "j": 3}, "level": "x", "q": "a b",
-            "w": 1e30,
+            "v": 1000.0, "w": 1e30, "x": "",
         }) else {
             unreachable!()
         };
@@ -85,7 +82,7 @@ mod tests {
         let line: Value = serde_json::from_str(&line).unwrap();
         let expected = json!({
             "msg": "x", "a": "b", "c": 3, "d": true, "e": ["f", 2], "f": 1.5, "g": {"h": "i", "j": 3},
-            "fields.level": "x", "q": "a b", "w": 1e30,
+            "fields.level": "x", "q": "a b", "v": 1000, "w": 1e30, "x": "",
         });
         assert_eq!(line, expected);
     }
@@ -94,7 +91,7 @@ mod tests {
     fn lines_of_text_have_them_as_go_prints_them() {
         assert_eq!(
             ending_of(Format::Text),
-            " a=b c=3 d=true e=\"[f 2]\" f=1.5 g=\"map[h:i j:3]\" fields.level=x q=\"a b\" w=1e+30"
+            " a=b c=3 d=true e=\"[f 2]\" f=1.5 g=\"map[h:i j:3]\" fields.level=x q=\"a b\" v=1000 w=1e+30 x="
         );
     }
 }

@@ -7,6 +7,7 @@ use tracing::Level;
 use tracing::field::{Field, Visit};
 
 use super::settings::Format;
+use crate::go;
 
 /// What the line of a request takes, so that it is not moved while it grows.
 const CAPACITY: usize = 768;
@@ -38,10 +39,9 @@ impl Line {
     /// A name and a text.
     fn text(&mut self, name: &str, value: &str) {
         self.name(name);
-        if self.format == Format::Json || !is_plain(value) {
-            quote(&mut self.text, value);
-        } else {
-            self.text.push_str(value);
+        match self.format {
+            Format::Json => quote(&mut self.text, value),
+            Format::Text => text_value(&mut self.text, value),
         }
     }
 
@@ -57,6 +57,13 @@ impl Line {
     fn number(&mut self, name: &str, value: impl fmt::Display) {
         self.name(name);
         let _ = write!(self.text, "{value}");
+    }
+
+    /// The only fractions are seconds; more than a microsecond of them says nothing. JSON has no infinity.
+    fn float(&mut self, name: &str, value: f64) {
+        if value.is_finite() {
+            self.number(name, (value * 1e6).round() / 1e6);
+        }
     }
 
     fn name(&mut self, name: &str) {
@@ -98,10 +105,7 @@ impl Visit for Line {
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
-        // The only fractions are seconds; more than a microsecond of them says nothing. JSON has no infinity.
-        if value.is_finite() {
-            self.number(field.name(), format_args!("{value:.6}"));
-        }
+        self.float(field.name(), value);
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
@@ -109,28 +113,33 @@ impl Visit for Line {
     }
 }
 
-/// Letters, digits, and what names, paths and addresses are made of besides.
+/// Letters, digits, and what registry:2's log library leaves without quotes besides.
 const PLAIN: [bool; 256] = {
     let mut plain = [false; 256];
     let mut byte = 0;
     while byte < 128 {
         plain[byte] = matches!(byte as u8, b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z')
-            || matches!(
-                byte as u8,
-                b'-' | b'.' | b'_' | b'/' | b'@' | b'^' | b'+' | b':' | b','
-            );
+            || matches!(byte as u8, b'-' | b'.' | b'_' | b'/' | b'@' | b'^' | b'+');
         byte += 1;
     }
     plain
 };
 
-/// Whether a text can stand without quotes and still be read back.
-pub(super) fn is_plain(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| PLAIN[usize::from(byte)])
+/// A value in a line of text: in quotes where registry:2 has them, and with Go's escapes in them.
+pub(super) fn text_value(text: &mut String, value: &str) {
+    if value.bytes().all(|byte| PLAIN[usize::from(byte)]) {
+        text.push_str(value);
+    } else {
+        quote_with(text, value, go::escape);
+    }
 }
 
 /// JSON's quoting. What a client sends ends up here: no line may be broken by it, no terminal steered.
 pub(super) fn quote(text: &mut String, value: &str) {
+    quote_with(text, value, escape);
+}
+
+fn quote_with(text: &mut String, value: &str, escape: fn(&mut String, char)) {
     text.push('"');
     // Nearly every text has nothing to be escaped and is copied whole.
     if value
@@ -177,8 +186,39 @@ mod tests {
         assert_eq!(
             line(Format::Text),
             "time=\"2026-06-01T12:00:00.123456Z\" level=warning msg=\"a \\\"quoted\\\" word\" path=/v2/a \
-             agent=\"evil\\n\\u001b[31m\" status=200\n"
+             agent=\"evil\\n\\x1b[31m\" status=200\n"
         );
+    }
+
+    /// Each as registry:2's log library wrote it.
+    #[test]
+    fn values_stand_in_quotes_where_registry_2_has_them() {
+        for (value, written) in [
+            ("", ""),
+            ("a-b_c.d/e@f^g+h", "a-b_c.d/e@f^g+h"),
+            ("127.0.0.1:5000", "\"127.0.0.1:5000\""),
+            ("a,b", "\"a,b\""),
+            ("a=b", "\"a=b\""),
+            ("a b", "\"a b\""),
+            ("c:\\d \"e\"", "\"c:\\\\d \\\"e\\\"\""),
+            ("\u{7}\t\u{7f}", "\"\\a\\t\\x7f\""),
+            ("é ✓", "\"é ✓\""),
+            ("\u{85}\u{202e}\u{e0001}", "\"\\u0085\\u202e\\U000e0001\""),
+        ] {
+            let mut text = String::new();
+            text_value(&mut text, value);
+            assert_eq!(text, written);
+        }
+    }
+
+    #[test]
+    fn fractions_have_the_digits_that_they_need() {
+        for (number, written) in [(1000.0, "1000"), (0.25, "0.25"), (0.123_456_7, "0.123457")] {
+            let mut line = Line::begin(Format::Text, &Level::INFO, Timestamp::UNIX_EPOCH);
+            line.text.clear();
+            line.float("seconds", number);
+            assert_eq!(line.text, format!(" seconds={written}"));
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ mod images;
 mod kill;
 mod ledger;
 mod mounts;
+#[path = "../program/mod.rs"]
+mod program;
 mod server;
 mod settings;
 mod turns;

@@ -1,14 +1,12 @@
 //! The real program on a folder, to be killed.
 
-use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::Command;
+
+use crate::program::{PROGRAM, Program};
 
 pub(crate) struct Server {
-    process: Child,
-    port: u16,
+    program: Program,
     _settings: tempfile::TempDir,
 }
 
@@ -19,7 +17,7 @@ impl Server {
     }
 
     pub(crate) fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        let program = Command::new(env!("CARGO_BIN_EXE_roadstead-registry"));
+        let program = Command::new(PROGRAM);
         Self::start_program(program, folder, variables)
     }
 
@@ -32,7 +30,7 @@ impl Server {
     pub(crate) fn start_bound_by_modes(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut program = Command::new("setpriv");
         program.arg("--bounding-set=-dac_override,-dac_read_search");
-        program.arg(env!("CARGO_BIN_EXE_roadstead-registry"));
+        program.arg(PROGRAM);
         Self::start_program(program, folder, variables)
     }
 
@@ -45,57 +43,24 @@ impl Server {
             folder.display()
         );
         std::fs::write(&config, text).unwrap();
-        let mut process = program
-            .arg("serve")
-            .arg(&config)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let output = BufReader::new(process.stdout.take().unwrap());
-        let (sender, lines) = mpsc::channel();
-        // Reads to the end: a full pipe would stop the server.
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                let _ = sender.send(line);
-            }
-        });
-        let mut server = Server {
-            process,
-            port: 0,
+        let command = program.arg("serve").arg(&config).envs(variables.iter().copied());
+        Server {
+            program: Program::serving(command),
             _settings: settings,
-        };
-        let mut said = String::new();
-        while server.port == 0 {
-            let line = lines.recv_timeout(Duration::from_secs(30));
-            let line = line.unwrap_or_else(|_| panic!("the server does not start:\n{said}"));
-            if let Some((_, address)) = line.split_once("address=127.0.0.1:") {
-                server.port = address.split(' ').next().unwrap().parse().unwrap();
-            }
-            said.push_str(&line);
-            said.push('\n');
         }
-        server
     }
 
     pub(crate) fn address(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://127.0.0.1:{}", self.program.port)
     }
 
     pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
+        self.program.process.id()
     }
 
     /// SIGKILL, now. Returns when nothing of it runs any more.
     pub(crate) fn kill(mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        self.program.process.kill().unwrap();
+        self.program.process.wait().unwrap();
     }
 }

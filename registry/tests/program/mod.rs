@@ -32,8 +32,13 @@ impl Program {
     pub(crate) fn serving(command: &mut Command) -> Self {
         let mut program = Self::spawn(command);
         let line = program.line("msg=serving");
-        if let Some((_, address)) = line.split_once("address=127.0.0.1:") {
-            program.port = address.split(' ').next().unwrap().parse().unwrap();
+        // Versions before wrote no quotes; turns of two versions start them too.
+        let address = line
+            .split_once("address=")
+            .map(|(_, address)| address.trim_start_matches('"'));
+        if let Some(address) = address.and_then(|address| address.strip_prefix("127.0.0.1:")) {
+            let port = address.split(|c: char| !c.is_ascii_digit()).next();
+            program.port = port.unwrap().parse().unwrap();
         }
         program
     }

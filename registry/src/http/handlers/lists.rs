@@ -103,5 +103,8 @@ impl Handlers {
 }
 
 fn list(body: &impl Serialize) -> Response<ResponseBody> {
-    json(serde_json::to_vec(body).expect("names, tags and descriptors have a JSON form"))
+    let mut text = serde_json::to_vec(body).expect("names, tags and descriptors have a JSON form");
+    // As registry:2: shells' `read` passes over a last line without an end.
+    text.push(b'\n');
+    json(text)
 }

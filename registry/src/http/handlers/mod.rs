@@ -17,7 +17,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
 
-use super::body::{Pieces, ResponseBody};
+use super::body::{JSON, Pieces, ResponseBody};
 use super::caller::Caller;
 use super::error::Error;
 use super::locations::Locations;
@@ -157,9 +157,7 @@ fn empty(status: StatusCode) -> Response<ResponseBody> {
 
 fn json(body: Vec<u8>) -> Response<ResponseBody> {
     let mut response = Response::new(ResponseBody::whole(body));
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_TYPE, JSON);
     response
 }
 

@@ -44,6 +44,20 @@ async fn tags_come_sorted_and_in_pages() {
     assert_eq!(registry.get("/v2/nothing/tags/list").await.code(), "NAME_UNKNOWN");
 }
 
+/// Shells read line by line, and some scripts compare the type with what registry:2 sends.
+#[tokio::test]
+async fn json_has_registry_2s_type_and_a_line_end() {
+    let registry = registry().start();
+    image().push(&registry, "app", "v1").await;
+    for path in ["/v2/_catalog", "/v2/app/tags/list", "/v2/other/tags/list"] {
+        let reply = registry.get(path).await;
+        assert_eq!(reply.header("content-type"), "application/json; charset=utf-8");
+        assert!(reply.body.ends_with(b"}\n"), "{path}");
+    }
+    let base = registry.get("/v2/").await;
+    assert_eq!(base.header("content-type"), "application/json; charset=utf-8");
+}
+
 #[tokio::test]
 async fn the_catalog_lists_what_the_caller_may_pull() {
     let wanted = registry()

@@ -172,11 +172,13 @@ async fn every_answer_names_the_api_and_the_request_and_has_the_configured_heade
 #[tokio::test]
 async fn the_root_is_answered_as_registry_2_answers_it() {
     let registry = registry().users(&["alice"]).start();
-    let reply = registry.get("/").await;
-    assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 0));
-    let headers: Vec<_> = reply.headers.iter().collect();
-    assert_eq!(headers.len(), 1, "{headers:?}");
-    assert_eq!(reply.header("cache-control"), "no-cache");
+    for method in ["GET", "POST", "PROPFIND"] {
+        let reply = registry.ask(method, "/").send().await;
+        assert_eq!((reply.status.as_u16(), reply.body.len()), (200, 0), "{method}");
+        let headers: Vec<_> = reply.headers.iter().collect();
+        assert_eq!(headers.len(), 1, "{headers:?}");
+        assert_eq!(reply.header("cache-control"), "no-cache");
+    }
 }
 
 #[tokio::test]
