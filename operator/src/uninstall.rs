@@ -16,7 +16,7 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::DaemonSet;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use kube::core::PartialObjectMeta;
 use kube::{Client, ResourceExt as _};
 use pages::Pages;
@@ -123,18 +123,24 @@ fn tried<T>(result: anyhow::Result<T>) -> Option<T> {
 
 async fn remove_bundles(client: &Client, settings: &Settings) -> anyhow::Result<()> {
     let bundles: Api<TrustBundle> = Api::namespaced(client.clone(), &settings.agent_namespace);
-    let ours = bundles.list(&ListParams::default()).await?.items.into_iter();
-    for bundle in ours.filter(|bundle| bundle.spec.installation == settings.installation) {
-        match bundles
-            .delete(&bundle.name_any(), &DeleteParams::background())
-            .await
-        {
-            Ok(_) => tracing::info!(host = bundle.spec.host, "withdrew a host from the nodes"),
-            Err(kube::Error::Api(status)) if status.is_not_found() => {}
-            Err(error) => {
-                return Err(error).context(format!("cannot delete TrustBundle {}", bundle.name_any()));
-            }
+    let mut pages = Pages::of_ours();
+    while let Some(page) = pages.next() {
+        let listed = bundles.list(page).await?;
+        pages.turn(&listed.metadata);
+        let is_ours = |bundle: &&TrustBundle| bundle.spec.installation == settings.installation;
+        for bundle in listed.iter().filter(is_ours) {
+            remove(&bundles, bundle).await?;
         }
+    }
+    Ok(())
+}
+
+async fn remove(bundles: &Api<TrustBundle>, bundle: &TrustBundle) -> anyhow::Result<()> {
+    let name = bundle.name_any();
+    match bundles.delete(&name, &DeleteParams::background()).await {
+        Ok(_) => tracing::info!(host = bundle.spec.host, "withdrew a host from the nodes"),
+        Err(kube::Error::Api(status)) if status.is_not_found() => {}
+        Err(error) => return Err(error).context(format!("cannot delete TrustBundle {name}")),
     }
     Ok(())
 }
@@ -252,11 +258,16 @@ async fn strip(client: &Client, registry: &PartialObjectMeta<Registry>) -> Resul
 async fn unclean(client: &Client, settings: &Settings) -> anyhow::Result<Vec<String>> {
     let nothing = set_hash::<&str, &str>([]);
     let trusts: Api<NodeTrust> = Api::namespaced(client.clone(), &settings.agent_namespace);
-    let trusts = trusts.list(&ListParams::default()).await?;
-    let unclean = trusts
-        .iter()
-        .filter(|trust| trust.spec.installation == settings.installation && trust.spec.set != nothing);
-    Ok(unclean.map(|trust| trust.name_any()).collect())
+    let is_unclean =
+        |trust: &&NodeTrust| trust.spec.installation == settings.installation && trust.spec.set != nothing;
+    let mut unclean = Vec::new();
+    let mut pages = Pages::of_ours();
+    while let Some(page) = pages.next() {
+        let listed = trusts.list(page).await?;
+        pages.turn(&listed.metadata);
+        unclean.extend(listed.iter().filter(is_unclean).map(|trust| trust.name_any()));
+    }
+    Ok(unclean)
 }
 
 async fn tell(client: &Client, settings: &Settings, unclean: &[String]) -> anyhow::Result<()> {
@@ -282,7 +293,7 @@ mod tests {
     use crate::reconcile::tests::fake::Fake;
 
     #[tokio::test]
-    async fn no_list_of_registries_is_in_memory_as_a_whole() {
+    async fn no_list_is_in_memory_as_a_whole() {
         const IMAGES: &str = "/apis/roadstead.dev/v1alpha1/namespaces/team/registries/images";
         let fake = Fake::default();
         fake.put(
@@ -295,12 +306,12 @@ mod tests {
         let client = fake.context().client;
         strip_finalizers(&client).await.expect("finalizers come off");
         withdraw_trust(&client).await.expect("trust is taken back");
-        let lists = fake
-            .requests()
-            .into_iter()
-            .filter(|path| path.contains("/registries?"));
-        let limits = lists.map(|path| path.contains("limit=4"));
-        assert_eq!(limits.collect::<Vec<_>>(), [true, true]);
+        let settings = &fake.context().settings;
+        remove_bundles(&client, settings).await.expect("none is there");
+        unclean(&client, settings).await.expect("none is there");
+        let lists = fake.requests().into_iter().filter(|path| path.contains('?'));
+        let limits = lists.filter_map(|path| path.split_once("limit=").map(|(_, limit)| limit.to_owned()));
+        assert_eq!(limits.collect::<Vec<_>>(), ["4", "4", "50", "50"]);
         assert_eq!(fake.condition(IMAGES, "NodesTrusted").1, UNINSTALLED);
         let left = fake.get(IMAGES).expect("it is there");
         assert_eq!(left["metadata"]["finalizers"], json!(["a/b"]));

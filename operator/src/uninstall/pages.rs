@@ -5,6 +5,8 @@ use kube::core::ListMeta;
 
 /// How many objects are in memory at once.
 const PAGE: u32 = 4;
+/// Of those that only Roadstead writes, within the bounds of their definition.
+const PAGE_OF_OURS: u32 = 50;
 
 /// What is to be asked for next.
 pub(super) struct Pages(Option<ListParams>);
@@ -19,6 +21,11 @@ impl Pages {
     /// Of those with these labels.
     pub(super) fn of(labels: &str) -> Self {
         Self(Some(ListParams::default().labels(labels).limit(PAGE)))
+    }
+
+    /// Of those that only Roadstead writes.
+    pub(super) fn of_ours() -> Self {
+        Self(Some(ListParams::default().limit(PAGE_OF_OURS)))
     }
 
     /// `None`: there are no more.
