@@ -10,7 +10,7 @@ use crate::stores::Stores;
 use jiff::Timestamp;
 use kube::api::ObjectMeta;
 use kube::runtime::events::{Recorder, Reporter};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::Store;
 use kube::{Client, Resource as _};
 use roadstead_api::registry::Registry;
 use std::collections::HashMap;
@@ -67,12 +67,6 @@ impl Context {
         self.reports.forget(namespace, name);
         self.stores.forget(namespace, name);
         self.metrics.forget(namespace, name);
-    }
-
-    /// Who a Registry is, as the cache has it.
-    pub fn metadata_of(&self, namespace: &str, name: &str) -> Option<ObjectMeta> {
-        let cached = self.registries.get(&ObjectRef::new(name).within(namespace))?;
-        Some(cached.meta().clone())
     }
 
     /// How many Registries were there before this one, those that cannot be read included. A namespace counts no more

@@ -30,17 +30,35 @@ pub(super) async fn get<K: DeserializeOwned>(
     name: &str,
     most_bytes: usize,
 ) -> Result<Found<K>, kube::Error> {
+    match text(client, url, name).await? {
+        None => Ok(Found::Nothing),
+        Some(text) if text.len() > most_bytes || values(&text) > MOST_VALUES => Ok(Found::TooLarge),
+        Some(text) => parsed(&text).map(Found::Object),
+    }
+}
+
+/// Reads of an object of any size what `K` keeps, which must be nothing that people can make large.
+pub(super) async fn part<K: DeserializeOwned>(
+    client: &Client,
+    url: &str,
+    name: &str,
+) -> Result<Option<K>, kube::Error> {
+    let text = text(client, url, name).await?;
+    text.map(|text| parsed(&text)).transpose()
+}
+
+async fn text(client: &Client, url: &str, name: &str) -> Result<Option<String>, kube::Error> {
     let request = Request::new(url)
         .get(name, &GetParams::default())
         .map_err(kube::Error::BuildRequest)?;
     match client.request_text(request).await {
-        Ok(text) if text.len() > most_bytes || values(&text) > MOST_VALUES => Ok(Found::TooLarge),
-        Ok(text) => serde_json::from_str(&text)
-            .map(Found::Object)
-            .map_err(kube::Error::SerdeError),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Found::Nothing),
-        Err(error) => Err(error),
+        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+        other => other.map(Some),
     }
+}
+
+fn parsed<K: DeserializeOwned>(text: &str) -> Result<K, kube::Error> {
+    serde_json::from_str(text).map_err(kube::Error::SerdeError)
 }
 
 /// Reads a page of a list. Of one that is too large nothing is there but how it goes on.
@@ -56,10 +74,10 @@ pub(super) async fn list<K: Clone + DeserializeOwned>(
     let request = Request::new(url).list(query).map_err(kube::Error::BuildRequest)?;
     let text = client.request_text(request).await?;
     if values(&text) > MOST_VALUES {
-        let page: Page = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+        let page: Page = parsed(&text)?;
         return Ok((page.metadata, Vec::new()));
     }
-    let page: ObjectList<K> = serde_json::from_str(&text).map_err(kube::Error::SerdeError)?;
+    let page: ObjectList<K> = parsed(&text)?;
     Ok((page.metadata, page.items))
 }
 

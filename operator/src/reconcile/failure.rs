@@ -1,14 +1,19 @@
 //! What people are told when a round fails. Whatever stopped it, nothing stays True that was not seen in this round.
 
+use super::bounded;
 use super::error::Error;
 use super::namespace;
 use super::plain::plain;
 use super::read::read;
 use super::status::{failed, write};
 use crate::context::Context;
+use crate::lean;
 use crate::names::RegistryId;
+use kube::Resource as _;
+use kube::api::ObjectMeta;
 use roadstead_api::registry::{ConditionStatus, Registry, RegistrySpec};
-use serde_json::json;
+use serde::Deserialize;
+use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
@@ -23,12 +28,7 @@ pub(super) async fn tell(context: &Context, namespace: &str, name: &str, error: 
     let told = async {
         let registry = match read(context, namespace, name).await {
             Ok(registry) => registry,
-            // It cannot be read; perhaps it can be written. Nothing looks at its spec.
-            Err(_) => context.metadata_of(namespace, name).map(|metadata| {
-                let mut registry = Registry::new(name, empty_spec());
-                registry.metadata = metadata;
-                registry
-            }),
+            Err(_) => without_spec(context, namespace, name).await?,
         };
         let Some(registry) = registry else {
             return Ok(());
@@ -38,6 +38,29 @@ pub(super) async fn tell(context: &Context, namespace: &str, name: &str, error: 
         put(context, &registry, ready, reason, message).await
     };
     report(timeout(PATIENCE, told).await, namespace, name);
+}
+
+/// What can be read of any Registry. Nothing looks at its spec.
+async fn without_spec(
+    context: &Context,
+    namespace: &str,
+    name: &str,
+) -> Result<Option<Registry>, kube::Error> {
+    #[derive(Deserialize)]
+    struct Rest {
+        #[serde(deserialize_with = "lean::metadata")]
+        metadata: ObjectMeta,
+        #[serde(default)]
+        status: Value,
+    }
+    let url = Registry::url_path(&(), Some(namespace));
+    let rest: Option<Rest> = bounded::part(&context.client, &url, name).await?;
+    Ok(rest.map(|rest| Registry {
+        metadata: rest.metadata,
+        spec: empty_spec(),
+        // Whatever an older version may have told.
+        status: serde_json::from_value(rest.status).ok(),
+    }))
 }
 
 /// A right that is missing may have gone with its namespace.

@@ -239,3 +239,32 @@ async fn a_secret_of_thousands_of_keys_that_a_person_names_stops_nothing_else() 
     }
     assert_eq!(condition(&fake, "StorageReady").0, "True");
 }
+
+#[tokio::test]
+async fn a_registry_that_cannot_be_read_any_longer_keeps_what_was_told_of_it() {
+    let many: serde_json::Map<_, _> = (0..10_000)
+        .map(|number| (format!("k{number}"), json!("")))
+        .collect();
+    for (spoilt, reason) in [
+        (
+            json!({"storage": {"emptyDir": {}}, "replicas": "many"}),
+            "Unreadable",
+        ),
+        (
+            json!({"storage": {"emptyDir": {}}, "pod": {"annotations": many}}),
+            "TooLarge",
+        ),
+    ] {
+        let fake = minimal();
+        settled(&fake).await;
+        let url = || fake.get(REGISTRY).expect("it is there")["status"]["url"].clone();
+        let before = url();
+        change(&fake, REGISTRY, |registry| registry["spec"] = spoilt);
+        round(&fake).await.expect("it is told");
+        assert_eq!(condition(&fake, "Ready").1, reason);
+        assert!(before.is_string() && url() == before, "{reason}");
+        fake.writes();
+        round(&fake).await.expect("it is told");
+        assert_eq!(fake.writes(), Vec::<String>::new(), "{reason}: nothing new");
+    }
+}
