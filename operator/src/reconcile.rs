@@ -166,11 +166,12 @@ async fn look(context: &Context, registry: Registry) -> Result<Next, Error> {
 
 /// Validates off the threads that all other Registries and the probes wait for: how long it takes lies with what people
 /// put into their Secrets.
-async fn judge(context: &Context, observed: Observed) -> Result<(Observed, Validated), Error> {
+async fn judge(context: &Context, mut observed: Observed) -> Result<(Observed, Validated), Error> {
     let (nodes, settings) = (context.nodes.clone(), context.settings.clone());
     let judging = tokio::task::spawn_blocking(move || {
-        let tally = |hosts: &[_]| nodes.tally(hosts, observed.now);
-        let validated = validate(&observed, &settings, &tally)?;
+        let now = observed.now;
+        let tally = |hosts: &[_]| nodes.tally(hosts, now);
+        let validated = validate(&mut observed, &settings, &tally)?;
         Ok((observed, validated))
     });
     judging.await.unwrap_or(Err(Error::Panicked))

@@ -136,7 +136,7 @@ impl Cluster {
 
     /// Validates where every node has what it needs.
     pub(super) fn validate(&self) -> Result<Validated, Refusal> {
-        validate(&self.observed, &self.settings, &|_| None)
+        validate(&mut self.observed.clone(), &self.settings, &|_| None)
     }
 
     pub(super) fn build(&self) -> Plan {

@@ -15,6 +15,7 @@ use roadstead_api::registry::Registry;
 use std::sync::Arc;
 
 /// What the cluster has for one Registry.
+#[cfg_attr(test, derive(Clone))]
 pub struct Observed {
     pub registry: Registry,
     pub id: RegistryId,

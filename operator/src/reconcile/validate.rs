@@ -93,7 +93,7 @@ pub type Acknowledged<'a> = &'a dyn Fn(&[HostContent]) -> Option<Tally>;
 
 /// Checks everything that was observed.
 pub fn validate(
-    observed: &Observed,
+    observed: &mut Observed,
     settings: &Settings,
     acknowledged: Acknowledged<'_>,
 ) -> Result<Validated, Refusal> {
@@ -112,19 +112,14 @@ pub fn validate(
         hostname.on_nodes,
         &mut findings,
     )?;
+    // Nothing that somebody else's object holds is taken for ours.
+    taken.iter().for_each(|key| observed.live.remove(key));
 
-    let addresses = addresses(observed, &keys);
+    let addresses = addresses(observed, &keys, &taken);
     let node_hosts = node_hosts(observed, &addresses, hostname.on_nodes);
-    let users = users::users(observed, &keys, &mut findings);
-    let certificates = certificates::certificates(
-        observed,
-        &keys,
-        &addresses,
-        hostname,
-        &taken,
-        acknowledged,
-        &mut findings,
-    );
+    let users = users::users(observed, &keys, &taken, &mut findings);
+    let certificates =
+        certificates::certificates(observed, &keys, &addresses, hostname, acknowledged, &mut findings);
     Ok(Validated {
         id: observed.id.clone(),
         keys,
@@ -145,7 +140,7 @@ pub fn validate(
     })
 }
 
-fn addresses(observed: &Observed, keys: &Keys) -> Addresses {
+fn addresses(observed: &Observed, keys: &Keys, taken: &[Key]) -> Addresses {
     let service: Option<core::Service> = observed.live.get(&keys.service);
     let live = service
         .and_then(|service| service.spec)
@@ -155,8 +150,17 @@ fn addresses(observed: &Observed, keys: &Keys) -> Addresses {
     let known = status
         .map(|status| status.cluster_ips.clone())
         .unwrap_or_default();
+    // Certificates and bundles stay for those that its own Service had, which it gets back with luck.
+    let current = if taken.contains(&keys.service) {
+        &known
+    } else {
+        &live
+    };
     Addresses {
-        current: live.iter().filter_map(|address| address.parse().ok()).collect(),
+        current: current
+            .iter()
+            .filter_map(|address| address.parse().ok())
+            .collect(),
         lost: if live.is_empty() { known } else { Vec::new() },
     }
 }

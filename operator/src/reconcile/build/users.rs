@@ -46,6 +46,9 @@ pub(super) fn users(validated: &Validated) -> Result<Secrets, BuildError> {
 }
 
 fn credentials(user: &str, account: &Account) -> Result<Account, BuildError> {
+    if account.taken {
+        return Ok(account.clone());
+    }
     let password = account.password.clone().unwrap_or_else(password::generate);
     let line = match &account.line {
         Some(line) => line.clone(),
@@ -54,6 +57,7 @@ fn credentials(user: &str, account: &Account) -> Result<Account, BuildError> {
     Ok(Account {
         password: Some(password),
         line: Some(line),
+        taken: false,
     })
 }
 

@@ -1,5 +1,7 @@
 //! No change of a spec is a trap: what cannot be met is told, everything else goes on, and the way back is open.
 
+mod taken;
+
 use super::fake::Refusal;
 use super::*;
 use serde_json::{Value, json};
@@ -7,7 +9,6 @@ use serde_json::{Value, json};
 const CLAIM: &str = "/api/v1/namespaces/registry/persistentvolumeclaims/images-data";
 const SERVICE: &str = "/api/v1/namespaces/registry/services/images";
 const CA: &str = "/api/v1/namespaces/registry/configmaps/images-ca";
-const BUDGET: &str = "/apis/policy/v1/namespaces/registry/poddisruptionbudgets/images";
 
 struct Trap {
     what: &'static str,
@@ -241,65 +242,6 @@ async fn an_api_server_that_is_out_of_reach_is_no_refusal_of_an_object() {
     }));
     let error = round(&fake).await.expect_err("the round fails");
     assert!(error.to_string().contains("etcd has no leader"), "{error}");
-}
-
-#[tokio::test]
-async fn a_name_that_is_taken_when_it_is_first_needed_is_told_and_left_to_its_owner() {
-    let fake = with_registry(json!({"storage": {"persistentVolumeClaim": {"claimName": "mine"}}}));
-    fake.put(
-        "/api/v1/namespaces/registry/persistentvolumeclaims/mine",
-        json!({"metadata": {"name": "mine"}, "spec": {"accessModes": ["ReadWriteMany"], "volumeName": "pv-0"},
-            "status": {"phase": "Bound"}}),
-    );
-    settled(&fake).await;
-    let theirs = json!({"metadata": {"name": "images", "namespace": "registry"}});
-    fake.put(BUDGET, theirs.clone());
-    fake.put(
-        CLAIM,
-        json!({"metadata": {"name": "images-data"}, "status": {"phase": "Bound"}}),
-    );
-    let (budget, deployment) = (fake.get(BUDGET), fake.get(DEPLOYMENT));
-
-    wish(&fake, "/replicas", Some(json!(2)));
-    everything_else_goes_on_without_users(&fake).await;
-    assert_eq!(condition(&fake, "Reconciled").1, "NameConflict");
-    assert_eq!(fake.get(BUDGET), budget);
-    wish(&fake, "/replicas", Some(json!(1)));
-    round(&fake).await.expect("the rest goes on");
-    assert_eq!(
-        condition(&fake, "Reconciled").0,
-        "True",
-        "nothing is needed for one pod"
-    );
-
-    wish(
-        &fake,
-        "/storage/persistentVolumeClaim",
-        Some(json!({"size": "1Gi"})),
-    );
-    everything_else_goes_on_without_users(&fake).await;
-    assert_eq!(condition(&fake, "StorageReady").1, "NameConflict");
-    let volumes = |deployment: Option<Value>| {
-        deployment.expect("it is there")["spec"]["template"]["spec"]["volumes"].clone()
-    };
-    assert_eq!(
-        volumes(fake.get(DEPLOYMENT)),
-        volumes(deployment),
-        "pods keep their volume"
-    );
-    wish(
-        &fake,
-        "/storage/persistentVolumeClaim",
-        Some(json!({"claimName": "mine"})),
-    );
-    round(&fake).await.expect("nothing stands in the way");
-    assert_eq!(condition(&fake, "StorageReady").0, "True");
-}
-
-async fn everything_else_goes_on_without_users(fake: &Fake) {
-    fake.remove(CA);
-    round(fake).await.expect("the rest goes on");
-    assert!(fake.get(CA).is_some(), "what somebody deleted comes back");
 }
 
 #[tokio::test]

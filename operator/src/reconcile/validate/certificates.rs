@@ -13,7 +13,6 @@ pub use internal::AuthorityState;
 use super::hostname::Hostname;
 use super::{Acknowledged, Addresses, Finding};
 use crate::nodes::HostContent;
-use crate::reconcile::live::Key;
 use crate::reconcile::observe::{Keys, Observed};
 use jiff::{SignedDuration, Timestamp};
 use roadstead_api::trust::{Proof, RegistryReference, TrustBundleSpec};
@@ -50,7 +49,6 @@ pub(super) fn certificates(
     keys: &Keys,
     addresses: &Addresses,
     hostname: Hostname,
-    taken: &[Key],
     acknowledged: Acknowledged<'_>,
     findings: &mut Vec<Finding>,
 ) -> Certificates {
@@ -70,11 +68,7 @@ pub(super) fn certificates(
             _ => Vec::new(),
         }
     };
-    // A Secret of somebody else under the copy's name vouches for nothing.
-    let copy = observed
-        .live
-        .get(&keys.external_tls)
-        .filter(|_| !taken.contains(&keys.external_tls));
+    let copy = observed.live.get(&keys.external_tls);
     let external = external::external(observed, copy, &behind, findings);
     let changes = [internal.next_change, external.next_change];
     Certificates {

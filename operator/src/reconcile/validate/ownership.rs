@@ -47,7 +47,7 @@ pub(in crate::reconcile) enum Ownership {
 }
 
 /// The objects of somebody else that stand where this Registry would put its own. Before it has made anything, any of
-/// them stops it. Later a name that only a change of the spec needs is left to its owner and told, and all else goes on.
+/// them stops it. Later a name is left to its owner and told, and all else goes on.
 pub(super) fn taken(
     observed: &Observed,
     settings: &Settings,
@@ -71,10 +71,10 @@ pub(super) fn taken(
         _ => true,
     };
     let judge = |key: &Key, object| ownership(object, key, &observed.id, &settings.installation);
-    let established = observed
-        .live
-        .value(&keys.deployment)
-        .is_some_and(|deployment| judge(&keys.deployment, deployment) == Ownership::Ours);
+    // A claim outlives Registries, and what stands elsewhere may be of an earlier one of this name.
+    let is_of_this_one = |key: &Key| key.namespace == observed.id.namespace && *key != keys.data;
+    let mut own = observed.live.iter().filter(|(key, _)| is_of_this_one(key));
+    let established = own.any(|(key, object)| judge(key, object) == Ownership::Ours);
     let mut taken = Vec::new();
     for key in observed.live.too_large().iter().filter(|key| written(key)) {
         let refusal = Refusal::TooLarge(key.clone());
@@ -102,18 +102,20 @@ pub(super) fn taken(
     Ok(taken)
 }
 
-/// The condition of what a Registry can do without, if it can.
+/// The condition of what is missed where somebody else's object stands; `None`: without it nothing else can be made.
 fn needed_by(key: &Key, keys: &Keys) -> Option<ConditionType> {
-    if *key == keys.data {
-        Some(ConditionType::StorageReady)
-    } else if *key == keys.external_tls {
-        Some(ConditionType::CertificateValid)
-    } else if *key == keys.disruption_budget {
-        Some(ConditionType::Reconciled)
-    } else if key.kind == Kind::TrustBundle {
-        Some(ConditionType::NodesTrusted)
-    } else {
-        None
+    match key.kind {
+        Kind::Service | Kind::Deployment => Some(ConditionType::Ready),
+        Kind::ServiceAccount | Kind::PodDisruptionBudget => Some(ConditionType::Reconciled),
+        Kind::ConfigMap if *key == keys.config => Some(ConditionType::Reconciled),
+        Kind::ConfigMap => Some(ConditionType::CertificateValid),
+        Kind::Secret if *key == keys.authority => None,
+        Kind::Secret if [&keys.internal_tls, &keys.external_tls].contains(&key) => {
+            Some(ConditionType::CertificateValid)
+        }
+        Kind::Secret => Some(ConditionType::AuthReady),
+        Kind::PersistentVolumeClaim => Some(ConditionType::StorageReady),
+        Kind::TrustBundle => Some(ConditionType::NodesTrusted),
     }
 }
 

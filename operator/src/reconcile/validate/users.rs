@@ -31,9 +31,12 @@ pub struct Account {
     pub password: Option<String>,
     /// The line of htpasswd that goes with the password. Kept, because each hashing gives another one.
     pub line: Option<String>,
+    /// Somebody else's object stands where its Secret belongs. What runs keeps running: its line stays, and no new
+    /// password is made, which nobody could learn.
+    pub taken: bool,
 }
 
-pub(super) fn users(observed: &Observed, keys: &Keys, findings: &mut Vec<Finding>) -> Users {
+pub(super) fn users(observed: &Observed, keys: &Keys, taken: &[Key], findings: &mut Vec<Finding>) -> Users {
     let merged = merged_lines(observed, keys);
     let people = match &observed.htpasswd_source {
         None => Vec::new(),
@@ -45,11 +48,19 @@ pub(super) fn users(observed: &Observed, keys: &Keys, findings: &mut Vec<Finding
             people
         }),
     };
-    let mut push = account(observed, &keys.push, PUSH_USER, &merged);
-    let mut pull = account(observed, &keys.pull, PULL_USER, &merged);
+    let account = |key: &Key, user| Account {
+        taken: taken.contains(key),
+        ..account(observed, key, user, &merged)
+    };
+    let mut push = account(&keys.push, PUSH_USER);
+    let mut pull = account(&keys.pull, PULL_USER);
     if !is_sealed(observed, keys, &push, &pull) {
-        push.line = None;
-        pull.line = None;
+        for account in [&mut push, &mut pull]
+            .into_iter()
+            .filter(|account| !account.taken)
+        {
+            account.line = None;
+        }
     }
     Users { people, push, pull }
 }
@@ -57,7 +68,8 @@ pub(super) fn users(observed: &Observed, keys: &Keys, findings: &mut Vec<Finding
 /// Shows that these lines were made for these passwords, without a verification, which takes as long as whoever wrote a
 /// line wants it to. It tells nobody a password: each line has random salt.
 pub(in crate::reconcile) fn seal(push: &Account, pull: &Account) -> String {
-    hash(&[&push.password, &push.line, &pull.password, &pull.line])
+    let line = |account: &Account| account.line.clone().filter(|_| !account.taken);
+    hash(&[&push.password, &line(push), &pull.password, &line(pull)])
 }
 
 fn is_sealed(observed: &Observed, keys: &Keys, push: &Account, pull: &Account) -> bool {
@@ -149,7 +161,11 @@ fn account(observed: &Observed, key: &Key, user: &str, merged: &[String]) -> Acc
         .and_then(|secret| text(&secret, "password"))
         .filter(|password| password.len() >= SHORTEST && !password.contains(char::is_control));
     let line = merged.iter().find(|line| user_of(line) == Some(user)).cloned();
-    Account { password, line }
+    Account {
+        password,
+        line,
+        taken: false,
+    }
 }
 
 fn is_theirs(line: &str) -> bool {

@@ -38,7 +38,7 @@ fn after(source: &[String; 3], next: &[String; 3]) -> Cluster {
 }
 
 fn validated(cluster: &Cluster, nodes: Nodes) -> Validated {
-    validate(&cluster.observed, &cluster.settings, &nodes).expect("nothing stands in the way")
+    validate(&mut cluster.observed.clone(), &cluster.settings, &nodes).expect("nothing stands in the way")
 }
 
 fn told(validated: &Validated) -> Vec<(&'static str, ConditionStatus)> {
