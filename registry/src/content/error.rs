@@ -6,7 +6,7 @@ use std::time::Duration;
 use roadstead_oci::{Digest, ManifestError, Reference, RepositoryName};
 use thiserror::Error;
 
-use super::UploadId;
+use super::upload_id::UploadId;
 use crate::storage;
 
 /// Why a client's body ended before its end.

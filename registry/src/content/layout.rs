@@ -32,7 +32,7 @@ mod place;
 use roadstead_oci::{Algorithm, Digest, RepositoryName, Tag};
 use uuid::Uuid;
 
-use super::UploadId;
+use super::upload_id::UploadId;
 use crate::storage::{Entry, Key};
 #[cfg(test)]
 pub(super) use place::Place;

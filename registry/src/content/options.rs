@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use super::error::Error;
+
 /// A manifest's references that are not in its repository.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissingReferences {
@@ -10,7 +12,7 @@ pub enum MissingReferences {
     Allow,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Options {
     /// `validation.manifests.missing`
     pub missing_references: MissingReferences,
@@ -33,5 +35,26 @@ impl Default for Options {
             max_manifest_bytes: 4 << 20,
             collection_patience: Duration::from_secs(60),
         }
+    }
+}
+
+impl Options {
+    pub(super) fn check_writable(&self) -> Result<(), Error> {
+        if self.read_only {
+            return Err(Error::Unsupported(
+                "the registry is read-only for maintenance, try again later",
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_deletable(&self) -> Result<(), Error> {
+        self.check_writable()?;
+        if !self.delete_enabled {
+            return Err(Error::Unsupported(
+                "deleting is off, set storage.delete.enabled to allow it",
+            ));
+        }
+        Ok(())
     }
 }

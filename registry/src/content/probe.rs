@@ -3,9 +3,9 @@
 use bytes::Bytes;
 
 use super::error::Error;
-use super::{Content, layout};
-use crate::storage;
+use super::layout;
 use crate::storage::Error::{Full, ReadOnly};
+use crate::storage::{self, Storage};
 
 /// A store that answers.
 #[derive(Debug)]
@@ -15,23 +15,18 @@ pub enum Probed {
     NotWritable(storage::Error),
 }
 
-impl Content {
-    /// Asks the disk itself: what was read before is answered by the kernel's memory for as long as it likes, so a
-    /// few bytes are written, durably.
-    pub async fn probe(&self) -> Result<Probed, Error> {
-        self.storage().list(&layout::repositories(), None, 1).await?;
-        if self.options().read_only {
-            // Nothing is to be written, so nothing is refused.
-            return Ok(Probed::Writable);
-        }
-        match self
-            .storage()
-            .write(&layout::probe(), Bytes::from_static(b"ok\n"))
-            .await
-        {
-            Ok(()) => Ok(Probed::Writable),
-            Err(refused @ (Full { .. } | ReadOnly { .. })) => Ok(Probed::NotWritable(refused)),
-            Err(error) => Err(error.into()),
-        }
+/// Asks the disk itself: what was read before is answered by the kernel's memory for as long as it likes, so a
+/// few bytes are written, durably.
+pub(super) async fn probe(storage: &dyn Storage, read_only: bool) -> Result<Probed, Error> {
+    storage.list(&layout::repositories(), None, 1).await?;
+    if read_only {
+        // Nothing is to be written, so nothing is refused.
+        return Ok(Probed::Writable);
+    }
+    let bytes = Bytes::from_static(b"ok\n");
+    match storage.write(&layout::probe(), bytes).await {
+        Ok(()) => Ok(Probed::Writable),
+        Err(refused @ (Full { .. } | ReadOnly { .. })) => Ok(Probed::NotWritable(refused)),
+        Err(error) => Err(error.into()),
     }
 }

@@ -3,44 +3,42 @@
 use std::time::{Duration, SystemTime};
 
 use super::error::Error;
+use super::layout;
 use super::walk::Walk;
-use super::{Content, layout};
+use crate::storage::Storage;
 
 /// Nobody takes up a temporary object again: one that has not been written to for so long is nobody's.
 const TEMPORARY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What [`Content::purge_uploads`] removed.
+/// What was removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Purged {
     pub uploads: usize,
     pub temporary_objects: usize,
 }
 
-impl Content {
-    /// Removes uploads that were started longer ago than `age`, also those of registry:2, and temporary objects
-    /// that old, or a day old. What cannot be removed is left for the next time.
-    pub async fn purge_uploads(&self, age: Duration) -> Result<Purged, Error> {
-        self.check_writable()?;
-        let Some(before) = SystemTime::now().checked_sub(age) else {
-            return Ok(Purged::default());
+/// Removes uploads that were started longer ago than `age`, also those of registry:2, and temporary objects
+/// that old, or a day old. What cannot be removed is left for the next time.
+pub(super) async fn purge_uploads(storage: &dyn Storage, age: Duration) -> Result<Purged, Error> {
+    let Some(before) = SystemTime::now().checked_sub(age) else {
+        return Ok(Purged::default());
+    };
+    let temporary_before = before.max(SystemTime::now() - TEMPORARY_AGE);
+    let mut purged = Purged {
+        temporary_objects: storage.purge_remains(temporary_before).await?,
+        uploads: 0,
+    };
+    let mut folders = Walk::below(layout::repositories(), |folder| {
+        !layout::is_of_a_repository(folder)
+    });
+    while let Some(folder) = folders.next(storage).await? {
+        let uploads = folder.entries.iter().find(|entry| entry.name == layout::UPLOADS);
+        let Some(uploads) = uploads.filter(|entry| entry.is_folder) else {
+            continue;
         };
-        let temporary_before = before.max(SystemTime::now() - TEMPORARY_AGE);
-        let mut purged = Purged {
-            temporary_objects: self.storage().purge_remains(temporary_before).await?,
-            uploads: 0,
-        };
-        let mut folders = Walk::below(layout::repositories(), |folder| {
-            !layout::is_of_a_repository(folder)
-        });
-        while let Some(folder) = folders.next(self.storage()).await? {
-            let uploads = folder.entries.iter().find(|entry| entry.name == layout::UPLOADS);
-            let Some(uploads) = uploads.filter(|entry| entry.is_folder) else {
-                continue;
-            };
-            if let Some(uploads) = layout::below(&folder.key, &uploads.name) {
-                purged.uploads += self.storage().purge(&uploads, before).await?;
-            }
+        if let Some(uploads) = layout::below(&folder.key, &uploads.name) {
+            purged.uploads += storage.purge(&uploads, before).await?;
         }
-        Ok(purged)
     }
+    Ok(purged)
 }

@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use super::batches::all;
 use super::error::Error;
 use super::layout;
+use super::listing::all;
 use crate::storage::{Entry, Key, Storage};
 
 /// Goes through folders in the order of their keys as texts, in which `a-b` stands between `a` and `a/b`: whatever lies

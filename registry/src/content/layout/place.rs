@@ -3,7 +3,7 @@
 use roadstead_oci::{Digest, RepositoryName, Tag};
 use uuid::Uuid;
 
-use super::super::UploadId;
+use super::super::upload_id::UploadId;
 use crate::storage::Key;
 
 /// Every object that this program or registry:2 puts into a store.

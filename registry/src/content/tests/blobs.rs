@@ -10,7 +10,10 @@ async fn a_pushed_blob_reads_as_it_was_sent() {
     for length in [0, 1, 20_000, 256 << 10, 1_000_003] {
         let bytes = noise(length);
         let digest = push_blob(&registry, &name, bytes.clone().into()).await;
-        assert_eq!(registry.blob(&name, &digest).await.unwrap().size(), length as u64);
+        assert_eq!(
+            registry.blobs.find(&name, &digest).await.unwrap().size(),
+            length as u64
+        );
         assert!(registry.bytes_of(&name, &digest).await == bytes, "{length} bytes");
     }
 }
@@ -33,7 +36,8 @@ async fn a_range_gives_exactly_its_bytes() {
         assert!(found == bytes[range], "{wanted:?}");
     }
     let reading = registry
-        .read_blob(&name, &digest, Wanted::From(600_000))
+        .blobs
+        .read(&name, &digest, Wanted::From(600_000))
         .await
         .unwrap();
     assert!(reading.part.is_none() && reading.size == 600_000);
@@ -43,7 +47,7 @@ async fn a_range_gives_exactly_its_bytes() {
 async fn a_blob_that_shrinks_while_it_is_read_ends_as_broken() {
     let (registry, name) = (registry(), repository("app"));
     let digest = push_blob(&registry, &name, noise(600_000).into()).await;
-    let reading = registry.read_blob(&name, &digest, Wanted::All).await.unwrap();
+    let reading = registry.blobs.read(&name, &digest, Wanted::All).await.unwrap();
     let data = registry.path(&layout::blob_data(&digest));
     fs::File::options()
         .write(true)
@@ -60,7 +64,11 @@ async fn a_blob_that_shrinks_while_it_is_read_ends_as_broken() {
 async fn a_blob_is_visible_only_where_it_was_pushed() {
     let registry = registry();
     let digest = push_blob(&registry, &repository("one"), Bytes::from_static(b"x")).await;
-    let error = registry.blob(&repository("two"), &digest).await.unwrap_err();
+    let error = registry
+        .blobs
+        .find(&repository("two"), &digest)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::BlobUnknown { .. }), "{error}");
 }
 
@@ -69,7 +77,8 @@ async fn a_wrong_digest_leaves_nothing_behind() {
     let (registry, name) = (registry(), repository("app"));
     let wrong = sha256(b"something else");
     let error = registry
-        .push_blob(&name, &wrong, body("content"))
+        .uploads
+        .push(&name, &wrong, body("content"))
         .await
         .unwrap_err();
     assert!(
@@ -77,7 +86,7 @@ async fn a_wrong_digest_leaves_nothing_behind() {
         "{error}"
     );
     assert!(matches!(
-        registry.blob(&name, &wrong).await,
+        registry.blobs.find(&name, &wrong).await,
         Err(Error::BlobUnknown { .. })
     ));
     let files = registry.files();
@@ -89,7 +98,8 @@ async fn a_body_cut_off_leaves_nothing_behind() {
     let (registry, name) = (registry(), repository("app"));
     let digest = sha256(b"content");
     let error = registry
-        .push_blob(&name, &digest, cut_off("content"))
+        .uploads
+        .push(&name, &digest, cut_off("content"))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Body(_)), "{error}");
@@ -107,7 +117,11 @@ async fn a_body_cut_off_leaves_nothing_behind() {
 async fn sha512_is_stored_under_its_own_name() {
     let (registry, name) = (registry(), repository("app"));
     let digest = sha512(b"content");
-    registry.push_blob(&name, &digest, body("content")).await.unwrap();
+    registry
+        .uploads
+        .push(&name, &digest, body("content"))
+        .await
+        .unwrap();
     assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
     let link = fs::read_to_string(registry.path(&layout::layer_link(&name, &digest))).unwrap();
     assert_eq!(link, digest.to_string());
@@ -121,7 +135,7 @@ async fn sha512_as_registry_2_stored_it_is_read() {
     let link = registry.path(&layout::layer_link(&name, &digest));
     fs::create_dir_all(link.parent().unwrap()).unwrap();
     fs::write(link, data.to_string()).unwrap();
-    let blob = registry.blob(&name, &digest).await.unwrap();
+    let blob = registry.blobs.find(&name, &digest).await.unwrap();
     assert_eq!(blob.digest(), &digest);
     assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
 }
@@ -132,7 +146,7 @@ async fn a_mount_makes_the_blob_visible_and_copies_nothing() {
     let (one, two) = (repository("one"), repository("two"));
     let digest = push_blob(&registry, &one, Bytes::from_static(b"x")).await;
     let before = registry.files().len();
-    assert!(registry.mount(&two, &digest, &one).await.unwrap());
+    assert!(registry.blobs.mount(&two, &digest, &one).await.unwrap());
     assert_eq!(registry.bytes_of(&two, &digest).await, b"x");
     assert_eq!(registry.files().len(), before + 1);
 }
@@ -141,18 +155,19 @@ async fn a_mount_makes_the_blob_visible_and_copies_nothing() {
 async fn a_mount_of_what_is_not_there_asks_for_an_upload() {
     let registry = registry();
     let (one, two) = (repository("one"), repository("two"));
-    assert!(!registry.mount(&two, &sha256(b"x"), &one).await.unwrap());
+    assert!(!registry.blobs.mount(&two, &sha256(b"x"), &one).await.unwrap());
     assert!(
         !registry
+            .blobs
             .mount_from_any(&two, &sha256(b"x"), |_| true)
             .await
             .unwrap()
     );
     let digest = push_blob(&registry, &one, Bytes::from_static(b"x")).await;
     fs::remove_file(registry.path(&layout::blob_data(&digest))).unwrap();
-    assert!(!registry.mount(&two, &digest, &one).await.unwrap());
+    assert!(!registry.blobs.mount(&two, &digest, &one).await.unwrap());
     assert!(matches!(
-        registry.blob(&two, &digest).await,
+        registry.blobs.find(&two, &digest).await,
         Err(Error::BlobUnknown { .. })
     ));
 }
@@ -164,9 +179,21 @@ async fn a_mount_from_anywhere_looks_only_where_the_caller_may_pull() {
     let digest = push_blob(&registry, &secret, Bytes::from_static(b"x")).await;
     let target = repository("target");
     let may_pull = |name: &RepositoryName| name.as_str().starts_with("open/");
-    assert!(!registry.mount_from_any(&target, &digest, may_pull).await.unwrap());
+    assert!(
+        !registry
+            .blobs
+            .mount_from_any(&target, &digest, may_pull)
+            .await
+            .unwrap()
+    );
     push_blob(&registry, &open, Bytes::from_static(b"x")).await;
-    assert!(registry.mount_from_any(&target, &digest, may_pull).await.unwrap());
+    assert!(
+        registry
+            .blobs
+            .mount_from_any(&target, &digest, may_pull)
+            .await
+            .unwrap()
+    );
     assert_eq!(registry.bytes_of(&target, &digest).await, b"x");
 }
 
@@ -175,14 +202,14 @@ async fn a_deleted_blob_is_gone_from_its_repository_only() {
     let registry = registry();
     let (one, two) = (repository("one"), repository("two"));
     let digest = push_blob(&registry, &one, Bytes::from_static(b"x")).await;
-    registry.mount(&two, &digest, &one).await.unwrap();
-    registry.delete_blob(&one, &digest).await.unwrap();
+    registry.blobs.mount(&two, &digest, &one).await.unwrap();
+    registry.blobs.delete(&one, &digest).await.unwrap();
     assert!(matches!(
-        registry.blob(&one, &digest).await,
+        registry.blobs.find(&one, &digest).await,
         Err(Error::BlobUnknown { .. })
     ));
     assert!(matches!(
-        registry.delete_blob(&one, &digest).await,
+        registry.blobs.delete(&one, &digest).await,
         Err(Error::BlobUnknown { .. })
     ));
     assert_eq!(registry.bytes_of(&two, &digest).await, b"x");
@@ -192,10 +219,15 @@ async fn a_deleted_blob_is_gone_from_its_repository_only() {
 async fn a_repository_keeps_its_layers_folder_when_the_last_blob_is_deleted() {
     let (registry, name) = (registry(), repository("one"));
     let digest = push_blob(&registry, &name, Bytes::from_static(b"x")).await;
-    registry.delete_blob(&name, &digest).await.unwrap();
+    registry.blobs.delete(&name, &digest).await.unwrap();
     assert!(registry.path(&layout::layers(&name)).is_dir());
     assert_eq!(
-        registry.repositories(None, None, |_| true).await.unwrap().items,
+        registry
+            .repositories
+            .list(None, None, |_| true)
+            .await
+            .unwrap()
+            .items,
         [name]
     );
 }
@@ -215,9 +247,9 @@ async fn deleting_is_refused_where_it_is_off_and_every_write_where_it_is_read_on
     let off = registry_with(Options::default());
     let pushed = image().push(&off, "app", "v1").await;
     let refused = [
-        off.delete_blob(&name, &sha256(b"{}")).await,
-        off.delete_manifest(&name, &pushed.digest).await.map(drop),
-        off.delete_tag(&name, &tag("v1")).await,
+        off.blobs.delete(&name, &sha256(b"{}")).await,
+        off.manifests.delete(&name, &pushed.digest).await.map(drop),
+        off.tags.delete(&name, &tag("v1")).await,
     ];
     assert!(
         refused
@@ -235,18 +267,24 @@ async fn deleting_is_refused_where_it_is_off_and_every_write_where_it_is_read_on
     );
     let id = UploadId::random();
     let refused = [
-        read_only.delete_blob(&name, &sha256(b"{}")).await,
-        read_only.push_blob(&name, &sha256(b"x"), body("x")).await,
+        read_only.blobs.delete(&name, &sha256(b"{}")).await,
+        read_only.uploads.push(&name, &sha256(b"x"), body("x")).await,
         read_only
+            .blobs
             .mount(&repository("b"), &sha256(b"{}"), &name)
             .await
             .map(|_| ()),
-        read_only.start_upload(&name, None).await.map(|_| ()),
-        read_only.append(&name, &id, None, body("x")).await.map(|_| ()),
+        read_only.uploads.start(&name, None).await.map(|_| ()),
         read_only
-            .finish_upload(&name, &id, &sha256(b"x"), None, body("x"))
+            .uploads
+            .append(&name, &id, None, body("x"))
+            .await
+            .map(|_| ()),
+        read_only
+            .uploads
+            .finish(&name, &id, &sha256(b"x"), None, body("x"))
             .await,
-        read_only.cancel_upload(&name, &id).await,
+        read_only.uploads.cancel(&name, &id).await,
         put(&read_only, &name, "v2", image().manifest()).await.map(|_| ()),
     ];
     assert!(
@@ -255,6 +293,6 @@ async fn deleting_is_refused_where_it_is_off_and_every_write_where_it_is_read_on
             .all(|result| matches!(result, Err(Error::Unsupported(_)))),
         "{refused:?}"
     );
-    assert!(read_only.manifest(&name, &by_tag("v1")).await.is_ok());
-    assert!(read_only.blob_for_push(&name, &sha256(b"{}")).await.is_ok());
+    assert!(read_only.manifests.get(&name, &by_tag("v1")).await.is_ok());
+    assert!(read_only.blobs.find_for_push(&name, &sha256(b"{}")).await.is_ok());
 }

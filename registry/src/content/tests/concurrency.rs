@@ -15,11 +15,11 @@ async fn many_push_the_same_blob_at_once() {
         tasks.spawn(async move {
             let name = repository(&format!("app{}", number % 3));
             if number % 2 == 0 {
-                return content.push_blob(&name, &digest, body(bytes)).await;
+                return content.uploads.push(&name, &digest, body(bytes)).await;
             }
-            let id = content.start_upload(&name, None).await?;
-            content.append(&name, &id, None, body(bytes)).await?;
-            content.finish_upload(&name, &id, &digest, None, no_body()).await
+            let id = content.uploads.start(&name, None).await?;
+            content.uploads.append(&name, &id, None, body(bytes)).await?;
+            content.uploads.finish(&name, &id, &digest, None, no_body()).await
         });
     }
     for result in tasks.join_all().await {
@@ -61,7 +61,8 @@ async fn a_tag_that_many_move_ends_at_one_of_their_manifests() {
         .map(|pushed| pushed.digest)
         .collect();
     let manifest = registry
-        .manifest(&repository("app"), &by_tag("latest"))
+        .manifests
+        .get(&repository("app"), &by_tag("latest"))
         .await
         .unwrap();
     assert!(pushed.contains(&manifest.digest));
@@ -78,18 +79,18 @@ async fn deleting_a_manifest_never_takes_back_a_tag_that_has_moved_on() {
         old.push(&registry, "app", "latest").await;
         let (content, target) = (registry.another(), name.clone());
         let old_digest = old.digest();
-        let deletion = tokio::spawn(async move { content.delete_manifest(&target, &old_digest).await });
+        let deletion = tokio::spawn(async move { content.manifests.delete(&target, &old_digest).await });
         put(&registry, &name, "latest", new.manifest()).await.unwrap();
-        let found = registry.manifest(&name, &by_tag("latest")).await.unwrap();
+        let found = registry.manifests.get(&name, &by_tag("latest")).await.unwrap();
         assert_eq!(found.digest, new.digest(), "round {round}");
         deletion.await.unwrap().unwrap();
-        let found = registry.manifest(&name, &by_tag("latest")).await.unwrap();
+        let found = registry.manifests.get(&name, &by_tag("latest")).await.unwrap();
         assert_eq!(found.digest, new.digest(), "round {round}");
         assert_eq!(
-            registry.tags(&name, None, None).await.unwrap().items,
+            registry.tags.list(&name, None, None).await.unwrap().items,
             [tag("latest")]
         );
-        registry.delete_tag(&name, &tag("latest")).await.unwrap();
+        registry.tags.delete(&name, &tag("latest")).await.unwrap();
     }
 }
 
@@ -107,19 +108,19 @@ async fn pushing_and_deleting_tags_at_once_leaves_each_tag_whole_or_gone() {
                 let v = format!("v{}", (number + round) % 3);
                 if number % 2 == 0 {
                     put(&content, &name, &v, image.manifest()).await.unwrap();
-                } else if let Err(error) = content.delete_tag(&name, &tag(&v)).await {
+                } else if let Err(error) = content.tags.delete(&name, &tag(&v)).await {
                     assert!(matches!(error, Error::ManifestUnknown { .. }), "{error}");
                 }
             }
         });
     }
     tasks.join_all().await;
-    for tag in registry.tags(&name, None, None).await.unwrap().items {
-        assert!(registry.manifest(&name, &Reference::Tag(tag)).await.is_ok());
+    for tag in registry.tags.list(&name, None, None).await.unwrap().items {
+        assert!(registry.manifests.get(&name, &Reference::Tag(tag)).await.is_ok());
     }
     for v in ["v0", "v1", "v2"] {
         put(&registry, &name, v, image.manifest()).await.unwrap();
-        assert!(registry.manifest(&name, &by_tag(v)).await.is_ok());
+        assert!(registry.manifests.get(&name, &by_tag(v)).await.is_ok());
     }
 }
 
@@ -128,13 +129,17 @@ async fn an_upload_finished_twice_at_once_is_one_blob() {
     let registry = registry();
     let name = repository("app");
     for _ in 0..10 {
-        let id = registry.start_upload(&name, None).await.unwrap();
-        registry.append(&name, &id, None, body("content")).await.unwrap();
+        let id = registry.uploads.start(&name, None).await.unwrap();
+        registry
+            .uploads
+            .append(&name, &id, None, body("content"))
+            .await
+            .unwrap();
         let digest = sha256(b"content");
         let mut tasks = JoinSet::new();
         for _ in 0..2 {
             let (content, name, id) = (registry.another(), name.clone(), id.clone());
-            tasks.spawn(async move { content.finish_upload(&name, &id, &digest, None, no_body()).await });
+            tasks.spawn(async move { content.uploads.finish(&name, &id, &digest, None, no_body()).await });
         }
         let results = tasks.join_all().await;
         assert!(results.iter().any(Result::is_ok), "{results:?}");

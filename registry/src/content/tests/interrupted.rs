@@ -37,7 +37,7 @@ impl Race {
     fn deletion(&self) -> BoxFuture<'static, ()> {
         let (content, name, digest) = (self.registry.another(), self.name.clone(), self.image.digest());
         Box::pin(async move {
-            content.delete_manifest(&name, &digest).await.unwrap();
+            content.manifests.delete(&name, &digest).await.unwrap();
         })
     }
 
@@ -51,13 +51,13 @@ impl Race {
     }
 
     async fn check_tagged(&self) {
-        let found = self.registry.manifest(&self.name, &by_tag("latest")).await;
+        let found = self.registry.manifests.get(&self.name, &by_tag("latest")).await;
         assert_eq!(found.unwrap().digest, self.image.digest());
-        let tags = self.registry.tags(&self.name, None, None).await.unwrap();
+        let tags = self.registry.tags.list(&self.name, None, None).await.unwrap();
         assert_eq!(tags.items, [tag("latest")]);
         // And whoever deletes the manifest next finds the tag.
         let (content, digest) = (self.registry.another(), self.image.digest());
-        let deleted = content.delete_manifest(&self.name, &digest).await;
+        let deleted = content.manifests.delete(&self.name, &digest).await;
         assert_eq!(deleted.unwrap(), [tag("latest")]);
     }
 }
@@ -67,7 +67,7 @@ impl Race {
 async fn deleting_a_manifest_never_takes_back_a_tag_that_the_same_digest_was_pushed_by() {
     let race = Race::new().await;
     let content = race.interrupted(Call::DeleteIf, race.push());
-    let deleted = content.delete_manifest(&race.name, &race.image.digest()).await;
+    let deleted = content.manifests.delete(&race.name, &race.image.digest()).await;
     assert_eq!(deleted.unwrap(), [] as [Tag; 0]);
     race.check_tagged().await;
 }
@@ -79,7 +79,7 @@ async fn deleting_a_tag_whose_manifest_went_before_never_takes_back_a_newer_push
     let revision = layout::revision_link(&race.name, &race.image.digest());
     fs::remove_file(race.registry.path(&revision)).unwrap();
     let content = race.interrupted(Call::DeleteIf, race.push());
-    let deleted = content.delete_tag(&race.name, &tag("latest")).await;
+    let deleted = content.tags.delete(&race.name, &tag("latest")).await;
     assert!(
         matches!(deleted, Err(Error::ManifestUnknown { .. })),
         "{deleted:?}"

@@ -27,21 +27,29 @@ async fn an_empty_or_torn_link_counts_as_absent_and_is_mended_by_a_push() {
             fs::write(registry.path(link), torn).unwrap();
         }
         assert!(matches!(
-            registry.blob(&name, &layer).await,
+            registry.blobs.find(&name, &layer).await,
             Err(Error::BlobUnknown { .. })
         ));
         assert!(matches!(
-            registry.manifest(&name, &by_tag("v1")).await,
+            registry.manifests.get(&name, &by_tag("v1")).await,
             Err(Error::ManifestUnknown { .. })
         ));
         let by_digest = Reference::Digest(manifest);
         assert!(matches!(
-            registry.manifest(&name, &by_digest).await,
+            registry.manifests.get(&name, &by_digest).await,
             Err(Error::ManifestUnknown { .. })
         ));
-        assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+        assert!(
+            registry
+                .tags
+                .list(&name, None, None)
+                .await
+                .unwrap()
+                .items
+                .is_empty()
+        );
         image.push(&registry, "app", "v1").await;
-        assert!(registry.manifest(&name, &by_tag("v1")).await.is_ok());
+        assert!(registry.manifests.get(&name, &by_tag("v1")).await.is_ok());
     }
 }
 
@@ -53,7 +61,7 @@ async fn a_link_with_a_newline_is_a_link() {
         format!("{}\n", image.digest()),
     )
     .unwrap();
-    assert!(registry.manifest(&name, &by_tag("v1")).await.is_ok());
+    assert!(registry.manifests.get(&name, &by_tag("v1")).await.is_ok());
 }
 
 #[tokio::test]
@@ -61,7 +69,7 @@ async fn a_link_without_data_is_unknown() {
     let (registry, name, _image) = pushed().await;
     fs::remove_file(registry.path(&layout::blob_data(&sha256(b"layer")))).unwrap();
     assert!(matches!(
-        registry.blob(&name, &sha256(b"layer")).await,
+        registry.blobs.find(&name, &sha256(b"layer")).await,
         Err(Error::BlobUnknown { .. })
     ));
 }
@@ -78,7 +86,7 @@ async fn a_blob_that_was_damaged_on_the_disk_is_mended_by_the_next_push() {
         while let Err(error) = put(&registry, &name, "v2", image.manifest()).await {
             let missing = matches!(&error, Error::ManifestBlobUnknown { missing, .. } if *missing == [layer]);
             assert!(missing, "{damage:?}: {error}");
-            if registry.blob_for_push(&name, &layer).await.is_err() {
+            if registry.blobs.find_for_push(&name, &layer).await.is_err() {
                 push_blob(&registry, &name, Bytes::from_static(b"layer")).await;
             }
             attempts += 1;
@@ -96,12 +104,12 @@ async fn files_that_somebody_removed_are_unknown_and_come_back_with_the_next_pus
         let again = registry.another();
         fs::remove_file(registry.folder.path().join(path)).ok();
         for content in [&registry.content, &again] {
-            if let Ok(found) = content.manifest(&name, &by_tag("v1")).await {
+            if let Ok(found) = content.manifests.get(&name, &by_tag("v1")).await {
                 assert_eq!(found.digest, image.digest(), "without {path}");
             }
         }
         image.push(&registry, "app", "v1").await;
-        let found = again.manifest(&name, &by_tag("v1")).await.unwrap();
+        let found = again.manifests.get(&name, &by_tag("v1")).await.unwrap();
         assert_eq!(found.digest, image.digest(), "after {path} had gone");
         assert_eq!(registry.bytes_of(&name, &sha256(b"layer")).await, b"layer");
     }
@@ -113,10 +121,18 @@ async fn a_tag_without_its_revision_is_not_followed_or_listed() {
     let (registry, name, image) = pushed().await;
     fs::remove_file(registry.path(&layout::revision_link(&name, &image.digest()))).unwrap();
     assert!(matches!(
-        registry.manifest(&name, &by_tag("v1")).await,
+        registry.manifests.get(&name, &by_tag("v1")).await,
         Err(Error::ManifestUnknown { .. })
     ));
-    assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+    assert!(
+        registry
+            .tags
+            .list(&name, None, None)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 /// The same: with the next push of these bytes the tag would be back.
@@ -126,7 +142,7 @@ async fn a_tag_without_its_revision_goes_when_it_is_deleted_and_no_other_goes_wi
     image.push(&registry, "app", "v2").await;
     fs::remove_file(registry.path(&layout::revision_link(&name, &image.digest()))).unwrap();
     assert!(matches!(
-        registry.delete_tag(&name, &tag("v1")).await,
+        registry.tags.delete(&name, &tag("v1")).await,
         Err(Error::ManifestUnknown { .. })
     ));
     let is_there = |name_of_tag| {
@@ -162,21 +178,33 @@ async fn a_head_by_one_who_may_push_renews_an_old_lease_and_leaves_a_young_one()
     for link in [&blob, &manifest] {
         age(&registry, link);
     }
-    registry.blob(&name, &sha256(b"layer")).await.unwrap();
-    registry.manifest(&name, &by_tag("v1")).await.unwrap();
+    registry.blobs.find(&name, &sha256(b"layer")).await.unwrap();
+    registry.manifests.get(&name, &by_tag("v1")).await.unwrap();
     assert!(
         !is_new(&registry, &blob) && !is_new(&registry, &manifest),
         "a pull renews nothing"
     );
     let file = |key: &Key| fs::metadata(registry.path(key)).unwrap().ino();
     let files = [file(&blob), file(&manifest)];
-    registry.blob_for_push(&name, &sha256(b"layer")).await.unwrap();
-    registry.manifest_for_push(&name, &by_tag("v1")).await.unwrap();
+    registry
+        .blobs
+        .find_for_push(&name, &sha256(b"layer"))
+        .await
+        .unwrap();
+    registry
+        .manifests
+        .get_for_push(&name, &by_tag("v1"))
+        .await
+        .unwrap();
     assert!(is_new(&registry, &blob) && is_new(&registry, &manifest));
     // Written anew, a link that somebody deletes at this moment would come back.
     assert_eq!([file(&blob), file(&manifest)], files);
     let before = fs::metadata(registry.path(&blob)).unwrap().modified().unwrap();
-    registry.blob_for_push(&name, &sha256(b"layer")).await.unwrap();
+    registry
+        .blobs
+        .find_for_push(&name, &sha256(b"layer"))
+        .await
+        .unwrap();
     assert_eq!(
         fs::metadata(registry.path(&blob)).unwrap().modified().unwrap(),
         before
@@ -188,7 +216,7 @@ async fn a_push_waits_for_a_collection_and_looks_again() {
     let (registry, name, image) = pushed().await;
     let batch = layout::below(&layout::condemned(), "batch").unwrap();
     registry
-        .storage()
+        .storage
         .write(&batch, Bytes::from_static(b"{}"))
         .await
         .unwrap();
@@ -202,7 +230,7 @@ async fn a_push_waits_for_a_collection_and_looks_again() {
     fs::remove_file(path).unwrap();
     let error = push.await.unwrap().unwrap_err();
     assert!(matches!(error, Error::ManifestBlobUnknown { missing, .. } if missing == [sha256(b"layer")]));
-    assert!(registry.manifest(&name, &by_tag("v2")).await.is_err());
+    assert!(registry.manifests.get(&name, &by_tag("v2")).await.is_err());
 }
 
 /// The collection had found the same content unused before: with the data shown while it deletes, nothing would be left.
@@ -213,14 +241,14 @@ async fn an_upload_shows_its_bytes_only_when_no_collection_can_take_them() {
     let digest = push_blob(&registry, &repository("old"), Bytes::from_static(b"content")).await;
     let batch = layout::below(&layout::condemned(), "batch").unwrap();
     registry
-        .storage()
+        .storage
         .write(&batch, Bytes::from_static(b"{}"))
         .await
         .unwrap();
     let (content, data) = (registry.another(), registry.path(&layout::blob_data(&digest)));
     let link = registry.path(&layout::layer_link(&name, &digest));
     let target = name.clone();
-    let push = tokio::spawn(async move { content.push_blob(&target, &digest, body("content")).await });
+    let push = tokio::spawn(async move { content.uploads.push(&target, &digest, body("content")).await });
     // The link is the last that it writes before it looks at what is published, and then waits.
     while !link.exists() {
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -242,11 +270,12 @@ async fn nothing_is_linked_before_it_is_verified() {
     let digest = push_blob(&registry, &repository("secret"), Bytes::from_static(b"content")).await;
     let name = repository("app");
     let error = registry
-        .push_blob(&name, &digest, body("guess"))
+        .uploads
+        .push(&name, &digest, body("guess"))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::DigestInvalid { .. }), "{error}");
-    assert!(registry.blob(&name, &digest).await.is_err());
+    assert!(registry.blobs.find(&name, &digest).await.is_err());
     assert!(!registry.path(&layout::layer_link(&name, &digest)).exists());
 }
 
@@ -255,7 +284,7 @@ async fn a_batch_that_a_dead_collection_left_stops_nobody() {
     let registry = registry();
     let batch = layout::below(&layout::condemned(), "batch").unwrap();
     registry
-        .storage()
+        .storage
         .write(&batch, Bytes::from_static(b"{}"))
         .await
         .unwrap();
@@ -274,18 +303,23 @@ async fn a_push_does_not_wait_for_ever_for_a_collection_and_tells_nobody_that_it
     let name = repository("app");
     let batch = layout::below(&layout::condemned(), "batch").unwrap();
     registry
-        .storage()
+        .storage
         .write(&batch, Bytes::from_static(b"{}"))
         .await
         .unwrap();
     let digest = sha256(b"content");
     let error = registry
-        .push_blob(&name, &digest, body("content"))
+        .uploads
+        .push(&name, &digest, body("content"))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Collecting), "{error}");
     fs::remove_file(registry.path(&batch)).unwrap();
-    registry.push_blob(&name, &digest, body("content")).await.unwrap();
+    registry
+        .uploads
+        .push(&name, &digest, body("content"))
+        .await
+        .unwrap();
     assert_eq!(registry.bytes_of(&name, &digest).await, b"content");
 }
 

@@ -1,6 +1,7 @@
 //! Tags and repositories, page by page.
 
 use super::*;
+use crate::content::page::Page;
 
 #[tokio::test]
 async fn tags_come_in_lexical_order_page_by_page() {
@@ -8,13 +9,13 @@ async fn tags_come_in_lexical_order_page_by_page() {
     for tag in ["v10", "v2", "V1", "latest", "v1"] {
         image().push(&registry, "app", tag).await;
     }
-    let all = registry.tags(&name, None, None).await.unwrap();
+    let all = registry.tags.list(&name, None, None).await.unwrap();
     assert_eq!(texts(&all), ["V1", "latest", "v1", "v10", "v2"]);
     assert_eq!(all.next, None);
     let mut last = None;
     let mut seen = Vec::new();
     for _ in 0..3 {
-        let page = registry.tags(&name, Some(2), last.as_deref()).await.unwrap();
+        let page = registry.tags.list(&name, Some(2), last.as_deref()).await.unwrap();
         seen.push(texts(&page));
         last = page.next;
     }
@@ -22,14 +23,15 @@ async fn tags_come_in_lexical_order_page_by_page() {
     assert_eq!(last, None);
     assert!(
         registry
-            .tags(&name, Some(0), None)
+            .tags
+            .list(&name, Some(0), None)
             .await
             .unwrap()
             .items
             .is_empty()
     );
     assert_eq!(
-        texts(&registry.tags(&name, None, Some("v1x")).await.unwrap()),
+        texts(&registry.tags.list(&name, None, Some("v1x")).await.unwrap()),
         ["v2"]
     );
 }
@@ -39,7 +41,7 @@ async fn a_page_of_tags_skips_dead_ones_and_is_still_full() {
     let (registry, name) = (registry(), repository("app"));
     let (dead, live) = (image().layer("dead"), image().layer("live"));
     for number in 0..300 {
-        let storage = registry.storage();
+        let storage = &*registry.storage;
         let dead_tag = tag(&format!("a{number:03}"));
         link::write(storage, &layout::tag_link(&name, &dead_tag), &dead.digest())
             .await
@@ -48,7 +50,7 @@ async fn a_page_of_tags_skips_dead_ones_and_is_still_full() {
     for tag in ["x", "y", "z"] {
         live.push(&registry, "app", tag).await;
     }
-    let page = registry.tags(&name, Some(2), None).await.unwrap();
+    let page = registry.tags.list(&name, Some(2), None).await.unwrap();
     assert_eq!(texts(&page), ["x", "y"]);
     assert_eq!(page.next.as_deref(), Some("y"));
 }
@@ -57,18 +59,20 @@ async fn a_page_of_tags_skips_dead_ones_and_is_still_full() {
 async fn tags_of_a_repository_that_is_not_there_are_an_error() {
     let registry = registry();
     let error = registry
-        .tags(&repository("nobody"), None, None)
+        .tags
+        .list(&repository("nobody"), None, None)
         .await
         .unwrap_err();
     assert!(matches!(error, Error::NameUnknown(_)), "{error}");
     push_blob(&registry, &repository("app/below"), Bytes::from_static(b"x")).await;
     assert!(matches!(
-        registry.tags(&repository("app"), None, None).await,
+        registry.tags.list(&repository("app"), None, None).await,
         Err(Error::NameUnknown(_))
     ));
     assert!(
         registry
-            .tags(&repository("app/below"), None, None)
+            .tags
+            .list(&repository("app/below"), None, None)
             .await
             .unwrap()
             .items
@@ -85,7 +89,8 @@ async fn catalog() -> Registry {
     }
     // An upload alone makes no repository.
     registry
-        .start_upload(&repository("a/upload"), None)
+        .uploads
+        .start(&repository("a/upload"), None)
         .await
         .unwrap();
     registry
@@ -94,10 +99,14 @@ async fn catalog() -> Registry {
 #[tokio::test]
 async fn repositories_come_in_lexical_order_from_wherever_one_begins() {
     let registry = catalog().await;
-    let all = registry.repositories(None, None, |_| true).await.unwrap();
+    let all = registry.repositories.list(None, None, |_| true).await.unwrap();
     assert_eq!(texts(&all), NAMES);
     for (position, last) in NAMES.iter().enumerate() {
-        let rest = registry.repositories(None, Some(last), |_| true).await.unwrap();
+        let rest = registry
+            .repositories
+            .list(None, Some(last), |_| true)
+            .await
+            .unwrap();
         assert_eq!(texts(&rest), NAMES[position + 1..], "after {last}");
     }
     for (last, rest) in [
@@ -108,7 +117,11 @@ async fn repositories_come_in_lexical_order_from_wherever_one_begins() {
         ("A", 0),
         ("a.", 2),
     ] {
-        let page = registry.repositories(None, Some(last), |_| true).await.unwrap();
+        let page = registry
+            .repositories
+            .list(None, Some(last), |_| true)
+            .await
+            .unwrap();
         assert_eq!(texts(&page), NAMES[rest..], "after {last}");
     }
 }
@@ -117,13 +130,14 @@ async fn repositories_come_in_lexical_order_from_wherever_one_begins() {
 async fn a_page_of_repositories_is_filled_with_visible_ones() {
     let registry = catalog().await;
     let visible = |name: &RepositoryName| name.as_str().starts_with("a/") || name.as_str() == "b/c/d/e";
-    let page = registry.repositories(Some(2), None, visible).await.unwrap();
+    let page = registry.repositories.list(Some(2), None, visible).await.unwrap();
     assert_eq!(
         (texts(&page), page.next.as_deref()),
         (vec!["a/b".to_owned(), "a/b/c".to_owned()], Some("a/b/c"))
     );
     let page = registry
-        .repositories(Some(2), Some("a/b/c"), visible)
+        .repositories
+        .list(Some(2), Some("a/b/c"), visible)
         .await
         .unwrap();
     assert_eq!((texts(&page), page.next), (vec!["b/c/d/e".to_owned()], None));

@@ -19,13 +19,13 @@ async fn an_image_is_found_by_tag_and_by_digest() {
         }
     );
     for reference in [by_tag("v1"), Reference::Digest(image.digest())] {
-        let manifest = registry.manifest(&name, &reference).await.unwrap();
+        let manifest = registry.manifests.get(&name, &reference).await.unwrap();
         assert_eq!(
             (manifest.digest, manifest.media_type),
             (image.digest(), OCI_MANIFEST)
         );
         assert_eq!(manifest.bytes, image.manifest());
-        let again = registry.another().manifest(&name, &reference).await.unwrap();
+        let again = registry.another().manifests.get(&name, &reference).await.unwrap();
         assert_eq!(again, manifest);
     }
 }
@@ -38,12 +38,13 @@ async fn one_push_may_set_several_tags() {
     let reference = Reference::Digest(image.digest());
     let tags = [tag("a"), tag("b")];
     registry
-        .put_manifest(&name, &reference, &tags, Some(OCI_MANIFEST), image.manifest())
+        .manifests
+        .put(&name, &reference, &tags, Some(OCI_MANIFEST), image.manifest())
         .await
         .unwrap();
     for tag in ["a", "b", "v1"] {
         assert_eq!(
-            registry.manifest(&name, &by_tag(tag)).await.unwrap().digest,
+            registry.manifests.get(&name, &by_tag(tag)).await.unwrap().digest,
             image.digest()
         );
     }
@@ -61,11 +62,17 @@ async fn a_manifest_may_be_pushed_by_its_sha512() {
     assert_eq!(pushed.digest, digest);
     let reference = Reference::Digest(digest);
     registry
-        .put_manifest(&name, &reference, &[tag("v512")], None, image.manifest())
+        .manifests
+        .put(&name, &reference, &[tag("v512")], None, image.manifest())
         .await
         .unwrap();
     assert_eq!(
-        registry.manifest(&name, &by_tag("v512")).await.unwrap().digest,
+        registry
+            .manifests
+            .get(&name, &by_tag("v512"))
+            .await
+            .unwrap()
+            .digest,
         digest
     );
 }
@@ -92,10 +99,18 @@ async fn a_manifest_whose_blobs_are_missing_is_refused_and_says_which() {
     };
     assert_eq!(*missing, [sha256(b"{}"), sha256(b"missing")]);
     assert!(matches!(
-        registry.manifest(&name, &by_tag("v1")).await,
+        registry.manifests.get(&name, &by_tag("v1")).await,
         Err(Error::ManifestUnknown { .. })
     ));
-    assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+    assert!(
+        registry
+            .tags
+            .list(&name, None, None)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
 }
 
 #[tokio::test]
@@ -176,7 +191,7 @@ async fn what_is_missing_may_be_allowed() {
     )
     .await
     .unwrap();
-    assert!(registry.manifest(&name, &by_tag("v2")).await.is_ok());
+    assert!(registry.manifests.get(&name, &by_tag("v2")).await.is_ok());
     assert!(
         registry.path(&layout::layers(&name)).is_dir(),
         "visible to registry:2"
@@ -194,7 +209,12 @@ async fn an_index_needs_its_children_in_the_same_repository() {
     child.push_untagged(&registry, "app").await;
     put(&registry, &name, "v1", index.clone()).await.unwrap();
     assert_eq!(
-        registry.manifest(&name, &by_tag("v1")).await.unwrap().media_type,
+        registry
+            .manifests
+            .get(&name, &by_tag("v1"))
+            .await
+            .unwrap()
+            .media_type,
         OCI_INDEX
     );
 }
@@ -236,7 +256,7 @@ async fn schema_1_that_is_there_is_served() {
     let (registry, name) = (registry(), repository("app"));
     let bytes = Bytes::from_static(b"{\"schemaVersion\":1,\"name\":\"app\",\"signatures\":[]}");
     let digest = sha256(&bytes);
-    let storage = registry.storage();
+    let storage = &*registry.storage;
     storage
         .write(&layout::blob_data(&digest), bytes.clone())
         .await
@@ -247,7 +267,7 @@ async fn schema_1_that_is_there_is_served() {
     link::write(storage, &layout::tag_link(&name, &tag("old")), &digest)
         .await
         .unwrap();
-    let manifest = registry.manifest(&name, &by_tag("old")).await.unwrap();
+    let manifest = registry.manifests.get(&name, &by_tag("old")).await.unwrap();
     assert_eq!(
         manifest.media_type,
         roadstead_oci::media_type::DOCKER_SCHEMA1_SIGNED
@@ -262,12 +282,13 @@ async fn a_tag_moves_and_its_old_manifest_stays() {
     old.push(&registry, "app", "v1").await;
     new.push(&registry, "app", "v1").await;
     assert_eq!(
-        registry.manifest(&name, &by_tag("v1")).await.unwrap().digest,
+        registry.manifests.get(&name, &by_tag("v1")).await.unwrap().digest,
         new.digest()
     );
     assert!(
         registry
-            .manifest(&name, &Reference::Digest(old.digest()))
+            .manifests
+            .get(&name, &Reference::Digest(old.digest()))
             .await
             .is_ok()
     );
@@ -281,13 +302,16 @@ async fn deleting_a_manifest_deletes_every_tag_that_points_at_it() {
         one.push(&registry, "app", tag).await;
     }
     two.push(&registry, "app", "c").await;
-    registry.delete_manifest(&name, &one.digest()).await.unwrap();
+    registry.manifests.delete(&name, &one.digest()).await.unwrap();
     for reference in [by_tag("a"), by_tag("b"), Reference::Digest(one.digest())] {
-        let error = registry.manifest(&name, &reference).await.unwrap_err();
+        let error = registry.manifests.get(&name, &reference).await.unwrap_err();
         assert!(matches!(error, Error::ManifestUnknown { .. }), "{error}");
     }
-    assert_eq!(registry.tags(&name, None, None).await.unwrap().items, [tag("c")]);
-    let error = registry.delete_manifest(&name, &one.digest()).await.unwrap_err();
+    assert_eq!(
+        registry.tags.list(&name, None, None).await.unwrap().items,
+        [tag("c")]
+    );
+    let error = registry.manifests.delete(&name, &one.digest()).await.unwrap_err();
     assert!(matches!(error, Error::ManifestUnknown { .. }), "{error}");
     let folders = fs::read_dir(registry.path(&layout::tags(&name))).unwrap().count();
     assert_eq!(
@@ -301,24 +325,33 @@ async fn deleting_a_tag_keeps_the_manifest() {
     let (registry, name) = (registry(), repository("app"));
     let image = image();
     image.push(&registry, "app", "v1").await;
-    registry.delete_tag(&name, &tag("v1")).await.unwrap();
+    registry.tags.delete(&name, &tag("v1")).await.unwrap();
     assert!(matches!(
-        registry.manifest(&name, &by_tag("v1")).await,
+        registry.manifests.get(&name, &by_tag("v1")).await,
         Err(Error::ManifestUnknown { .. })
     ));
     assert!(matches!(
-        registry.delete_tag(&name, &tag("v1")).await,
+        registry.tags.delete(&name, &tag("v1")).await,
         Err(Error::ManifestUnknown { .. })
     ));
     assert!(
         registry
-            .manifest(&name, &Reference::Digest(image.digest()))
+            .manifests
+            .get(&name, &Reference::Digest(image.digest()))
             .await
             .is_ok()
     );
-    assert!(registry.tags(&name, None, None).await.unwrap().items.is_empty());
+    assert!(
+        registry
+            .tags
+            .list(&name, None, None)
+            .await
+            .unwrap()
+            .items
+            .is_empty()
+    );
     image.push(&registry, "app", "v1").await;
-    assert!(registry.manifest(&name, &by_tag("v1")).await.is_ok());
+    assert!(registry.manifests.get(&name, &by_tag("v1")).await.is_ok());
 }
 
 #[tokio::test]
@@ -330,10 +363,17 @@ async fn a_damaged_manifest_is_not_served_and_mended_by_the_next_push() {
         fs::write(registry.path(&layout::blob_data(&image.digest())), damage).unwrap();
         let another = registry.another();
         assert!(matches!(
-            another.manifest(&name, &by_tag("v1")).await,
+            another.manifests.get(&name, &by_tag("v1")).await,
             Err(Error::ManifestUnknown { .. })
         ));
         put(&another, &name, "v1", image.manifest()).await.unwrap();
-        assert!(registry.another().manifest(&name, &by_tag("v1")).await.is_ok());
+        assert!(
+            registry
+                .another()
+                .manifests
+                .get(&name, &by_tag("v1"))
+                .await
+                .is_ok()
+        );
     }
 }

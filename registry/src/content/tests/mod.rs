@@ -25,8 +25,9 @@ use roadstead_oci::{Algorithm, Digest, Reference, RepositoryName, Tag};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::hasher::digest_of;
+use super::hashing::digest_of;
 use super::layout::Place;
+use super::uploads::Body;
 use super::walk::Walk;
 use super::*;
 use crate::storage::{FilesystemStorage, Key};
@@ -85,7 +86,7 @@ impl Registry {
     }
 
     async fn read_part(&self, repository: &RepositoryName, digest: &Digest, wanted: Wanted) -> Vec<u8> {
-        let reading = self.read_blob(repository, digest, wanted).await.unwrap();
+        let reading = self.blobs.read(repository, digest, wanted).await.unwrap();
         let (_, stream) = reading.part.expect("a part that is there");
         whole(stream).await.unwrap()
     }
@@ -95,7 +96,7 @@ impl Registry {
         let mut places = Vec::new();
         for root in ["docker", "roadstead"] {
             let mut walk = Walk::below(root.parse().unwrap(), |_| true);
-            while let Some(folder) = walk.next(self.storage()).await.unwrap() {
+            while let Some(folder) = walk.next(&*self.storage).await.unwrap() {
                 for entry in folder.entries.iter().filter(|entry| !entry.is_folder) {
                     let key = layout::below(&folder.key, &entry.name).unwrap();
                     places.push((key.clone(), Place::of(&key)));
@@ -256,13 +257,14 @@ async fn put(
     manifest: Bytes,
 ) -> Result<Pushed, Error> {
     content
-        .put_manifest(name, &reference.parse().unwrap(), &[], None, manifest)
+        .manifests
+        .put(name, &reference.parse().unwrap(), &[], None, manifest)
         .await
 }
 
 async fn push_blob(content: &Content, name: &RepositoryName, bytes: Bytes) -> Digest {
     let digest = sha256(&bytes);
-    content.push_blob(name, &digest, body(bytes)).await.unwrap();
+    content.uploads.push(name, &digest, body(bytes)).await.unwrap();
     digest
 }
 

@@ -9,10 +9,15 @@ async fn a_push_writes_what_registry_2_would_write() {
     let name = repository("team/app");
     for (bytes, chunked) in [(&b"{}"[..], false), (b"layer", true)] {
         if chunked {
-            let id = registry.start_upload(&name, None).await.unwrap();
-            registry.append(&name, &id, None, body(bytes)).await.unwrap();
+            let id = registry.uploads.start(&name, None).await.unwrap();
             registry
-                .finish_upload(&name, &id, &sha256(bytes), None, no_body())
+                .uploads
+                .append(&name, &id, None, body(bytes))
+                .await
+                .unwrap();
+            registry
+                .uploads
+                .finish(&name, &id, &sha256(bytes), None, no_body())
                 .await
                 .unwrap();
         } else {
@@ -97,17 +102,25 @@ async fn what_registry_2_wrote_is_served() {
 
     let name = repository("app");
     assert_eq!(
-        registry.manifest(&name, &by_tag("v1")).await.unwrap().bytes,
+        registry.manifests.get(&name, &by_tag("v1")).await.unwrap().bytes,
         manifest
     );
     assert_eq!(registry.bytes_of(&name, &sha256(b"layer")).await, b"layer");
     assert_eq!(
-        registry.repositories(None, None, |_| true).await.unwrap().items,
+        registry
+            .repositories
+            .list(None, None, |_| true)
+            .await
+            .unwrap()
+            .items,
         std::slice::from_ref(&name)
     );
-    assert_eq!(registry.tags(&name, None, None).await.unwrap().items, [tag("v1")]);
-    registry.delete_manifest(&name, &digest).await.unwrap();
-    assert!(registry.manifest(&name, &by_tag("v1")).await.is_err());
+    assert_eq!(
+        registry.tags.list(&name, None, None).await.unwrap().items,
+        [tag("v1")]
+    );
+    registry.manifests.delete(&name, &digest).await.unwrap();
+    assert!(registry.manifests.get(&name, &by_tag("v1")).await.is_err());
 }
 
 #[tokio::test]
@@ -145,14 +158,20 @@ async fn all_that_lies_in_a_store_is_met_and_known() {
         .push(&registry, "team/app", "sig")
         .await;
     registry
-        .referrers(&name, &subject.digest(), None, None, None)
+        .referrers
+        .list(&name, &subject.digest(), None, None, None)
         .await
         .unwrap();
     let id = registry
-        .start_upload(&name, Some(Algorithm::Sha512))
+        .uploads
+        .start(&name, Some(Algorithm::Sha512))
         .await
         .unwrap();
-    registry.append(&name, &id, None, body("bytes")).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, None, body("bytes"))
+        .await
+        .unwrap();
     registry.probe().await.unwrap();
     let hex = "ab".repeat(32);
     for foreign in [
@@ -163,7 +182,7 @@ async fn all_that_lies_in_a_store_is_met_and_known() {
         "roadstead/notifications/registry-5000/endpoint/12".to_owned(),
     ] {
         let key = foreign.parse().unwrap();
-        registry.storage().write(&key, Bytes::new()).await.unwrap();
+        registry.storage.write(&key, Bytes::new()).await.unwrap();
     }
     let places = registry.places().await;
     let unknown: Vec<_> = places.iter().filter(|(_, place)| place.is_none()).collect();

@@ -8,7 +8,8 @@ use super::*;
 
 async fn referrers(content: &Content, subject: &Digest) -> Vec<Descriptor> {
     let page = content
-        .referrers(&repository("app"), subject, None, None, None)
+        .referrers
+        .list(&repository("app"), subject, None, None, None)
         .await
         .unwrap();
     assert_eq!(page.next, None);
@@ -72,7 +73,8 @@ async fn referrers_are_filtered_and_paged_in_the_order_of_their_digests() {
     let mut last: Option<String> = None;
     loop {
         let page = registry
-            .referrers(&name, &app.digest(), Some("text/even"), Some(2), last.as_deref())
+            .referrers
+            .list(&name, &app.digest(), Some("text/even"), Some(2), last.as_deref())
             .await
             .unwrap();
         seen.extend(page.items.iter().map(|descriptor| descriptor.digest));
@@ -92,7 +94,8 @@ async fn a_deleted_referrer_is_no_longer_listed() {
     let signature = signature(&app);
     signature.push_untagged(&registry, "app").await;
     registry
-        .delete_manifest(&name, &signature.digest())
+        .manifests
+        .delete(&name, &signature.digest())
         .await
         .unwrap();
     assert!(referrers(&registry, &app.digest()).await.is_empty());
@@ -146,7 +149,8 @@ async fn a_deleted_referrer_that_registry_2_brings_back_is_listed_again() {
     let link = registry.path(&layout::revision_link(&name, &signature.digest()));
     let bytes = fs::read(&link).unwrap();
     registry
-        .delete_manifest(&name, &signature.digest())
+        .manifests
+        .delete(&name, &signature.digest())
         .await
         .unwrap();
     fs::create_dir_all(link.parent().unwrap()).unwrap();
@@ -185,7 +189,8 @@ async fn a_page_of_referrers_with_long_annotations_ends_early_and_goes_on() {
     let (mut found, mut last) = (Vec::new(), None);
     loop {
         let page = registry
-            .referrers(&name, &app.digest(), None, Some(100), last.as_deref())
+            .referrers
+            .list(&name, &app.digest(), None, Some(100), last.as_deref())
             .await
             .unwrap();
         assert!(serde_json::to_vec(&page.items).unwrap().len() < 4 << 20);

@@ -33,10 +33,13 @@ async fn the_index_names_each_tag_of_a_manifest_until_it_goes() {
     ];
     expected.sort();
     assert_eq!(index_of(&registry), expected);
-    registry.delete_tag(&name, &tag("v1")).await.unwrap();
-    registry.delete_manifest(&name, &two.digest()).await.unwrap();
+    registry.tags.delete(&name, &tag("v1")).await.unwrap();
+    registry.manifests.delete(&name, &two.digest()).await.unwrap();
     assert_eq!(index_of(&registry), [entry(&one.digest(), "v2")]);
-    assert_eq!(registry.tags(&name, None, None).await.unwrap().items, [tag("v2")]);
+    assert_eq!(
+        registry.tags.list(&name, None, None).await.unwrap().items,
+        [tag("v2")]
+    );
 }
 
 #[tokio::test]
@@ -46,8 +49,8 @@ async fn an_entry_of_a_tag_that_has_moved_on_deletes_nothing() {
     let (old, new) = (image().layer("old"), image().layer("new"));
     old.push(&registry, "app", "latest").await;
     new.push(&registry, "app", "latest").await;
-    registry.delete_manifest(&name, &old.digest()).await.unwrap();
-    let found = registry.manifest(&name, &by_tag("latest")).await.unwrap();
+    registry.manifests.delete(&name, &old.digest()).await.unwrap();
+    let found = registry.manifests.get(&name, &by_tag("latest")).await.unwrap();
     assert_eq!(found.digest, new.digest());
     assert_eq!(index_of(&registry), [entry(&new.digest(), "latest")]);
 }
@@ -64,7 +67,8 @@ async fn tags_that_nobody_indexed_are_found_by_the_next_process() {
     fs::remove_dir_all(registry.folder.path().join("roadstead/tags")).unwrap();
     registry
         .another()
-        .delete_manifest(&name, &image.digest())
+        .manifests
+        .delete(&name, &image.digest())
         .await
         .unwrap();
     for v in ["v1", "v2", "v3"] {
@@ -81,7 +85,12 @@ async fn no_tag_is_lost_from_the_index_while_many_come_and_go() {
     let image = image();
     image.push_untagged(&registry, "app").await;
     // From here on this process trusts the index.
-    registry.tags_that_may_name(&name, &image.digest()).await.unwrap();
+    registry
+        .tags
+        .index
+        .candidates(&name, &image.digest())
+        .await
+        .unwrap();
     for round in 0..10 {
         let mut tasks = JoinSet::new();
         for number in 0..8 {
@@ -91,15 +100,15 @@ async fn no_tag_is_lost_from_the_index_while_many_come_and_go() {
                     let v = format!("v{}", (number + step) % 3);
                     if number % 2 == 0 {
                         put(&content, &name, &v, image.manifest()).await.unwrap();
-                    } else if let Err(error) = content.delete_tag(&name, &tag(&v)).await {
+                    } else if let Err(error) = content.tags.delete(&name, &tag(&v)).await {
                         assert!(matches!(error, Error::ManifestUnknown { .. }), "{error}");
                     }
                 }
             });
         }
         tasks.join_all().await;
-        let left = registry.tags(&name, None, None).await.unwrap().items;
-        registry.delete_manifest(&name, &image.digest()).await.unwrap();
+        let left = registry.tags.list(&name, None, None).await.unwrap().items;
+        registry.manifests.delete(&name, &image.digest()).await.unwrap();
         for tag in left {
             assert!(
                 !registry.path(&layout::tag_link(&name, &tag)).exists(),
@@ -118,23 +127,10 @@ async fn whoever_comes_last_in_a_race_puts_the_entry_back() {
     let digest = image().push(&registry, "app", "v1").await.digest;
     let expected = [entry(&digest, "v1")];
     // The deletion comes last: it sees that the tag points there again.
-    registry.unindex_tag(&name, &v1, &digest).await.unwrap();
+    registry.tags.index.remove(&name, &v1, &digest).await.unwrap();
     assert_eq!(index_of(&registry), expected);
     // The push comes last: it sees that its entry is gone.
     fs::remove_dir_all(registry.folder.path().join("roadstead/tags")).unwrap();
-    registry.point_tag(&name, &v1, &digest).await.unwrap();
+    registry.tags.point(&name, &v1, &digest).await.unwrap();
     assert_eq!(index_of(&registry), expected);
-}
-
-#[tokio::test]
-async fn a_delete_where_nobody_has_pushed_leaves_nothing_in_memory() {
-    let registry = registry();
-    image().push(&registry, "app", "v1").await;
-    for name in ["app", "nowhere"] {
-        let nothing = sha256(b"nothing");
-        let deleted = registry.delete_manifest(&repository(name), &nothing).await;
-        assert!(matches!(deleted, Err(Error::ManifestUnknown { .. })));
-    }
-    let known = format!("{:?}", registry.0.indexed);
-    assert!(known.contains("app") && !known.contains("nowhere"), "{known}");
 }

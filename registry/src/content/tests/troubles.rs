@@ -88,44 +88,49 @@ async fn perform(act: Act, content: &Content) -> Result<String, Error> {
     let layer = sha256(b"layer");
     Ok(match act {
         Act::Pull => {
-            let manifest = content.manifest(&app, &by_tag("v1")).await?;
-            let reading = content.read_blob(&app, &layer, Wanted::All).await?;
+            let manifest = content.manifests.get(&app, &by_tag("v1")).await?;
+            let reading = content.blobs.read(&app, &layer, Wanted::All).await?;
             format!(
                 "{} {:?}",
                 manifest.digest,
                 whole(reading.part.unwrap().1).await.unwrap()
             )
         }
-        Act::Head => content.blob(&app, &layer).await?.size().to_string(),
+        Act::Head => content.blobs.find(&app, &layer).await?.size().to_string(),
         Act::HeadForPush => {
-            let manifest = content.manifest_for_push(&app, &by_tag("v1")).await?;
-            let blob = content.blob_for_push(&app, &layer).await?;
+            let manifest = content.manifests.get_for_push(&app, &by_tag("v1")).await?;
+            let blob = content.blobs.find_for_push(&app, &layer).await?;
             format!("{} {}", manifest.digest, blob.size())
         }
-        Act::Tags => format!("{:?}", content.tags(&app, None, None).await?.items),
-        Act::Catalog => format!("{:?}", content.repositories(None, None, |_| true).await?.items),
+        Act::Tags => format!("{:?}", content.tags.list(&app, None, None).await?.items),
+        Act::Catalog => format!(
+            "{:?}",
+            content.repositories.list(None, None, |_| true).await?.items
+        ),
         Act::Referrers => {
             let digest = base().digest();
-            let page = content.referrers(&app, &digest, None, None, None).await?;
+            let page = content.referrers.list(&app, &digest, None, None, None).await?;
             format!("{:?}", page.items.iter().map(|it| it.digest).collect::<Vec<_>>())
         }
         Act::PushBlob => {
             content
-                .push_blob(&one, &sha256(b"pushed"), body("pushed"))
+                .uploads
+                .push(&one, &sha256(b"pushed"), body("pushed"))
                 .await?;
             String::new()
         }
         Act::PushInChunks => {
-            let id = content.start_upload(&one, None).await?;
-            let received = content.append(&one, &id, Some(0), body("chun")).await?;
-            assert_eq!(content.upload_status(&one, &id).await?, received);
+            let id = content.uploads.start(&one, None).await?;
+            let received = content.uploads.append(&one, &id, Some(0), body("chun")).await?;
+            assert_eq!(content.uploads.status(&one, &id).await?, received);
             let digest = sha256(b"chunks");
             content
-                .finish_upload(&one, &id, &digest, Some(4), body("ks"))
+                .uploads
+                .finish(&one, &id, &digest, Some(4), body("ks"))
                 .await?;
             received.to_string()
         }
-        Act::Mount => content.mount(&one, &layer, &app).await?.to_string(),
+        Act::Mount => content.blobs.mount(&one, &layer, &app).await?.to_string(),
         Act::PushManifest => put(content, &app, "v2", new().manifest())
             .await?
             .digest
@@ -136,12 +141,12 @@ async fn perform(act: Act, content: &Content) -> Result<String, Error> {
             format!("{:?}", pushed.subject)
         }
         Act::DeleteTag => {
-            content.delete_tag(&app, &tag("unused")).await?;
+            content.tags.delete(&app, &tag("unused")).await?;
             String::new()
         }
-        Act::DeleteManifest => format!("{:?}", content.delete_manifest(&app, &unused().digest()).await?),
+        Act::DeleteManifest => format!("{:?}", content.manifests.delete(&app, &unused().digest()).await?),
         Act::DeleteBlob => {
-            content.delete_blob(&app, &sha256(b"unused")).await?;
+            content.blobs.delete(&app, &sha256(b"unused")).await?;
             String::new()
         }
         Act::Purge => content
@@ -156,26 +161,34 @@ async fn perform(act: Act, content: &Content) -> Result<String, Error> {
 async fn seen(storage: &MemoryStorage) -> String {
     let content = content(storage.clone());
     let mut text = String::new();
-    for name in content.repositories(None, None, |_| true).await.unwrap().items {
+    for name in content
+        .repositories
+        .list(None, None, |_| true)
+        .await
+        .unwrap()
+        .items
+    {
         let _ = writeln!(text, "{name}");
-        for tag in content.tags(&name, None, None).await.unwrap().items {
+        for tag in content.tags.list(&name, None, None).await.unwrap().items {
             let found = content
-                .manifest(&name, &Reference::Tag(tag.clone()))
+                .manifests
+                .get(&name, &Reference::Tag(tag.clone()))
                 .await
                 .unwrap();
             let _ = writeln!(text, "  {tag} {}", found.digest);
         }
         for image in [base(), signature(), unused(), new()] {
             let reference = Reference::Digest(image.digest());
-            let is_there = content.manifest(&name, &reference).await.is_ok();
+            let is_there = content.manifests.get(&name, &reference).await.is_ok();
             let referrers = content
-                .referrers(&name, &image.digest(), None, None, None)
+                .referrers
+                .list(&name, &image.digest(), None, None, None)
                 .await
                 .unwrap();
             let _ = writeln!(text, "  {is_there} {}", referrers.items.len());
         }
         for bytes in [&b"layer"[..], b"unused", b"pushed", b"chunks"] {
-            let is_there = match content.read_blob(&name, &sha256(bytes), Wanted::All).await {
+            let is_there = match content.blobs.read(&name, &sha256(bytes), Wanted::All).await {
                 Ok(reading) => {
                     assert_eq!(whole(reading.part.unwrap().1).await.unwrap(), bytes);
                     true
@@ -193,11 +206,17 @@ async fn check_kept(storage: &MemoryStorage, context: &str) {
     let content = content(storage.clone());
     let name = repository("app");
     for tag in ["v1", "v3"] {
-        let found = content.manifest(&name, &by_tag(tag)).await;
+        let found = content.manifests.get(&name, &by_tag(tag)).await;
         assert_eq!(found.expect(context).digest, base().digest(), "{context}");
     }
-    assert!(content.blob(&name, &sha256(b"layer")).await.is_ok(), "{context}");
-    let referrers = content.referrers(&name, &base().digest(), None, None, None).await;
+    assert!(
+        content.blobs.find(&name, &sha256(b"layer")).await.is_ok(),
+        "{context}"
+    );
+    let referrers = content
+        .referrers
+        .list(&name, &base().digest(), None, None, None)
+        .await;
     assert!(!referrers.expect(context).items.is_empty(), "{context}");
 }
 
@@ -359,7 +378,8 @@ async fn a_machine_that_sees_the_past_spoils_nothing_for_others() {
         let here = content(here);
         let moved = image().layer("moved");
         moved.push(&here, "app", "v3").await;
-        here.delete_manifest(&repository("app"), &unused().digest())
+        here.manifests
+            .delete(&repository("app"), &unused().digest())
             .await
             .unwrap();
         push_blob(&here, &repository("one"), Bytes::from_static(b"moved")).await;
@@ -370,14 +390,18 @@ async fn a_machine_that_sees_the_past_spoils_nothing_for_others() {
         let again = content(storage.clone());
         let name = repository("app");
         for (tag, digest) in [("v1", base().digest()), ("v3", moved.digest())] {
-            let found = again.manifest(&name, &by_tag(tag)).await;
+            let found = again.manifests.get(&name, &by_tag(tag)).await;
             assert_eq!(found.unwrap().digest, digest, "{tag} after {act:?}");
         }
         assert!(
-            again.blob(&repository("one"), &sha256(b"moved")).await.is_ok(),
+            again
+                .blobs
+                .find(&repository("one"), &sha256(b"moved"))
+                .await
+                .is_ok(),
             "{act:?}"
         );
-        let tags = again.tags(&name, None, None).await.unwrap().items;
+        let tags = again.tags.list(&name, None, None).await.unwrap().items;
         assert!(
             tags.contains(&tag("v1")) && tags.contains(&tag("v3")),
             "{act:?}: {tags:?}"

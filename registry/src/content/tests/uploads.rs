@@ -10,7 +10,8 @@ const NAME: &str = "team/app";
 
 async fn finish(content: &Content, id: &UploadId, digest: &Digest) -> Result<(), Error> {
     content
-        .finish_upload(&repository(NAME), id, digest, None, no_body())
+        .uploads
+        .finish(&repository(NAME), id, digest, None, no_body())
         .await
 }
 
@@ -18,29 +19,31 @@ async fn finish(content: &Content, id: &UploadId, digest: &Digest) -> Result<(),
 async fn an_upload_in_chunks_becomes_one_blob_and_leaves_nothing_else() {
     let (registry, name) = (registry(), repository(NAME));
     let bytes = noise(700_000);
-    let id = registry.start_upload(&name, None).await.unwrap();
-    assert_eq!(registry.upload_status(&name, &id).await.unwrap(), 0);
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    assert_eq!(registry.uploads.status(&name, &id).await.unwrap(), 0);
     for (at, chunk) in [
         (0, &bytes[..100]),
         (100, &bytes[100..400_000]),
         (400_000, &bytes[400_000..600_000]),
     ] {
         let received = registry
+            .uploads
             .append(&name, &id, Some(at), body(chunk.to_vec()))
             .await
             .unwrap();
         assert_eq!(received, at + chunk.len() as u64);
-        assert_eq!(registry.upload_status(&name, &id).await.unwrap(), received);
+        assert_eq!(registry.uploads.status(&name, &id).await.unwrap(), received);
     }
     let digest = sha256(&bytes);
     let rest = body(bytes[600_000..].to_vec());
     registry
-        .finish_upload(&name, &id, &digest, Some(600_000), rest)
+        .uploads
+        .finish(&name, &id, &digest, Some(600_000), rest)
         .await
         .unwrap();
     assert!(registry.bytes_of(&name, &digest).await == bytes);
     assert!(matches!(
-        registry.upload_status(&name, &id).await,
+        registry.uploads.status(&name, &id).await,
         Err(Error::BlobUploadUnknown { .. })
     ));
     assert_eq!(
@@ -54,15 +57,24 @@ async fn an_upload_in_chunks_becomes_one_blob_and_leaves_nothing_else() {
 #[tokio::test]
 async fn an_upload_goes_on_in_another_process_without_reading_it_again() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &id, None, body("hello ")).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, None, body("hello "))
+        .await
+        .unwrap();
     let another = registry.another();
-    assert_eq!(another.upload_status(&name, &id).await.unwrap(), 6);
-    another.append(&name, &id, Some(6), body("wor")).await.unwrap();
+    assert_eq!(another.uploads.status(&name, &id).await.unwrap(), 6);
+    another
+        .uploads
+        .append(&name, &id, Some(6), body("wor"))
+        .await
+        .unwrap();
     let third = registry.another();
     let digest = sha256(b"hello world");
     third
-        .finish_upload(&name, &id, &digest, Some(9), body("ld"))
+        .uploads
+        .finish(&name, &id, &digest, Some(9), body("ld"))
         .await
         .unwrap();
     assert_eq!(registry.bytes_of(&name, &digest).await, b"hello world");
@@ -71,16 +83,22 @@ async fn an_upload_goes_on_in_another_process_without_reading_it_again() {
 #[tokio::test]
 async fn a_chunk_at_the_wrong_place_is_told_the_right_one() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &id, Some(0), body("hello")).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, Some(0), body("hello"))
+        .await
+        .unwrap();
     for at in [0, 4, 6, u64::MAX] {
         let error = registry
+            .uploads
             .append(&name, &id, Some(at), body("x"))
             .await
             .unwrap_err();
         assert!(matches!(error, Error::RangeInvalid { received: 5 }), "{error}");
         let error = registry
-            .finish_upload(&name, &id, &sha256(b"x"), Some(at), body("x"))
+            .uploads
+            .finish(&name, &id, &sha256(b"x"), Some(at), body("x"))
             .await
             .unwrap_err();
         assert!(matches!(error, Error::RangeInvalid { received: 5 }), "{error}");
@@ -91,22 +109,25 @@ async fn a_chunk_at_the_wrong_place_is_told_the_right_one() {
 #[tokio::test]
 async fn what_came_before_a_body_was_cut_off_counts() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
     let error = registry
+        .uploads
         .append(&name, &id, None, cut_off("hel"))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Body(_)), "{error}");
-    assert_eq!(registry.upload_status(&name, &id).await.unwrap(), 3);
+    assert_eq!(registry.uploads.status(&name, &id).await.unwrap(), 3);
     let digest = sha256(b"hello world");
     let error = registry
-        .finish_upload(&name, &id, &digest, Some(3), cut_off("lo"))
+        .uploads
+        .finish(&name, &id, &digest, Some(3), cut_off("lo"))
         .await
         .unwrap_err();
     assert!(matches!(error, Error::Body(_)), "{error}");
-    assert_eq!(registry.upload_status(&name, &id).await.unwrap(), 5);
+    assert_eq!(registry.uploads.status(&name, &id).await.unwrap(), 5);
     registry
-        .finish_upload(&name, &id, &digest, Some(5), body(" world"))
+        .uploads
+        .finish(&name, &id, &digest, Some(5), body(" world"))
         .await
         .unwrap();
     assert_eq!(registry.bytes_of(&name, &digest).await, b"hello world");
@@ -115,13 +136,17 @@ async fn what_came_before_a_body_was_cut_off_counts() {
 #[tokio::test]
 async fn a_wrong_digest_ends_the_upload_and_shows_nothing() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &id, None, body("hello")).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, None, body("hello"))
+        .await
+        .unwrap();
     let wrong = sha256(b"other");
     let error = finish(&registry, &id, &wrong).await.unwrap_err();
     assert!(matches!(error, Error::DigestInvalid { .. }), "{error}");
     assert!(matches!(
-        registry.blob(&name, &wrong).await,
+        registry.blobs.find(&name, &wrong).await,
         Err(Error::BlobUnknown { .. })
     ));
     assert!(matches!(
@@ -133,8 +158,12 @@ async fn a_wrong_digest_ends_the_upload_and_shows_nothing() {
 #[tokio::test]
 async fn an_empty_upload_is_an_empty_blob() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &id, Some(0), no_body()).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, Some(0), no_body())
+        .await
+        .unwrap();
     finish(&registry, &id, &sha256(b"")).await.unwrap();
     assert_eq!(registry.bytes_of(&name, &sha256(b"")).await, b"");
 }
@@ -146,12 +175,14 @@ async fn sha512_works_announced_or_not_and_also_if_announced_in_vain() {
     for (round, announced) in announcements.into_iter().enumerate() {
         let bytes = noise(300_000 + round);
         for digest in [sha512(&bytes), sha256(&bytes)] {
-            let id = registry.start_upload(&name, announced).await.unwrap();
+            let id = registry.uploads.start(&name, announced).await.unwrap();
             registry
+                .uploads
                 .append(&name, &id, None, body(bytes[..1000].to_vec()))
                 .await
                 .unwrap();
             registry
+                .uploads
                 .append(&name, &id, None, body(bytes[1000..].to_vec()))
                 .await
                 .unwrap();
@@ -167,13 +198,21 @@ async fn sha512_works_announced_or_not_and_also_if_announced_in_vain() {
 #[tokio::test]
 async fn a_cancelled_upload_is_unknown() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &id, None, body("hello")).await.unwrap();
-    registry.cancel_upload(&name, &id).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, None, body("hello"))
+        .await
+        .unwrap();
+    registry.uploads.cancel(&name, &id).await.unwrap();
     let results = [
-        registry.upload_status(&name, &id).await.map(|_| ()),
-        registry.append(&name, &id, None, body("x")).await.map(|_| ()),
-        registry.cancel_upload(&name, &id).await,
+        registry.uploads.status(&name, &id).await.map(|_| ()),
+        registry
+            .uploads
+            .append(&name, &id, None, body("x"))
+            .await
+            .map(|_| ()),
+        registry.uploads.cancel(&name, &id).await,
         finish(&registry, &id, &sha256(b"hello")).await,
     ];
     assert!(
@@ -187,8 +226,9 @@ async fn a_cancelled_upload_is_unknown() {
 #[tokio::test]
 async fn an_upload_belongs_to_its_repository() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
     let error = registry
+        .uploads
         .append(&repository("other"), &id, None, body("x"))
         .await
         .unwrap_err();
@@ -198,14 +238,14 @@ async fn an_upload_belongs_to_its_repository() {
 #[tokio::test]
 async fn an_upload_that_registry_2_began_is_started_again() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
     fs::write(
         registry.path(&layout::upload(&name, &id)).join("data"),
         "hashed by somebody else",
     )
     .unwrap();
     assert!(matches!(
-        registry.upload_status(&name, &id).await,
+        registry.uploads.status(&name, &id).await,
         Err(Error::BlobUploadUnknown { .. })
     ));
 }
@@ -214,8 +254,12 @@ async fn an_upload_that_registry_2_began_is_started_again() {
 async fn a_damaged_upload_is_started_again() {
     for damage in ["state-0", "segment"] {
         let (registry, name) = (registry(), repository(NAME));
-        let id = registry.start_upload(&name, None).await.unwrap();
-        registry.append(&name, &id, None, body("hello")).await.unwrap();
+        let id = registry.uploads.start(&name, None).await.unwrap();
+        registry
+            .uploads
+            .append(&name, &id, None, body("hello"))
+            .await
+            .unwrap();
         let folder = registry.path(&layout::upload(&name, &id));
         let damaged = fs::read_dir(&folder)
             .unwrap()
@@ -236,13 +280,14 @@ async fn a_damaged_upload_is_started_again() {
 #[tokio::test]
 async fn of_many_chunks_at_the_same_place_one_counts() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
     let mut tasks = tokio::task::JoinSet::new();
     for number in 0..8_u8 {
         let (content, name, id) = (registry.another(), name.clone(), id.clone());
         tasks.spawn(async move {
             let bytes = vec![number; 50_000 + usize::from(number)];
             content
+                .uploads
                 .append(&name, &id, Some(0), body(bytes))
                 .await
                 .map(|_| number)
@@ -269,18 +314,23 @@ async fn of_many_chunks_at_the_same_place_one_counts() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_an_upload_that_can_go_on() {
     let (registry, name) = (registry(), repository(NAME));
-    let id = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &id, None, body("hello ")).await.unwrap();
+    let id = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &id, None, body("hello "))
+        .await
+        .unwrap();
     let endless = Box::pin(futures::StreamExt::chain(body(noise(600_000)), stream::pending()));
-    let append = registry.append(&name, &id, None, endless);
+    let append = registry.uploads.append(&name, &id, None, endless);
     assert!(
         tokio::time::timeout(Duration::from_millis(100), append)
             .await
             .is_err()
     );
-    assert_eq!(registry.upload_status(&name, &id).await.unwrap(), 6);
+    assert_eq!(registry.uploads.status(&name, &id).await.unwrap(), 6);
     registry
-        .finish_upload(&name, &id, &sha256(b"hello world"), Some(6), body("world"))
+        .uploads
+        .finish(&name, &id, &sha256(b"hello world"), Some(6), body("world"))
         .await
         .unwrap();
 }
@@ -288,8 +338,12 @@ async fn a_client_that_goes_away_leaves_an_upload_that_can_go_on() {
 #[tokio::test]
 async fn old_uploads_and_temporary_objects_are_purged_and_young_ones_kept() {
     let (registry, name) = (registry(), repository(NAME));
-    let old = registry.start_upload(&name, None).await.unwrap();
-    registry.append(&name, &old, None, body("hello")).await.unwrap();
+    let old = registry.uploads.start(&name, None).await.unwrap();
+    registry
+        .uploads
+        .append(&name, &old, None, body("hello"))
+        .await
+        .unwrap();
     let started = registry.path(&layout::upload(&name, &old)).join("startedat");
     fs::write(started, "2020-02-02T02:02:02Z").unwrap();
     let foreign = registry
@@ -306,7 +360,7 @@ async fn old_uploads_and_temporary_objects_are_purged_and_young_ones_kept() {
         .unwrap()
         .set_modified(long_ago)
         .unwrap();
-    let young = registry.start_upload(&name, None).await.unwrap();
+    let young = registry.uploads.start(&name, None).await.unwrap();
 
     let purged = registry
         .purge_uploads(Duration::from_secs(168 * 3600))
@@ -319,9 +373,9 @@ async fn old_uploads_and_temporary_objects_are_purged_and_young_ones_kept() {
             temporary_objects: 1
         }
     );
-    assert!(registry.upload_status(&name, &young).await.is_ok());
+    assert!(registry.uploads.status(&name, &young).await.is_ok());
     assert!(matches!(
-        registry.upload_status(&name, &old).await,
+        registry.uploads.status(&name, &old).await,
         Err(Error::BlobUploadUnknown { .. })
     ));
     assert!(!foreign.exists() && !temporary.exists());

@@ -25,12 +25,12 @@ impl Handlers {
         let wanted = range::requested(asked.headers, &etag);
         // A pusher who hears "it is there" will not send it: it must stay there until the manifest comes.
         let blob = if asked.head && self.may(asked, repository, Action::Push) {
-            let size = self.content.blob_for_push(repository, digest).await?.size();
+            let size = self.content.blobs.find_for_push(repository, digest).await?.size();
             Found::without_bytes(size, wanted)
         } else if asked.head || is_known {
-            Found::without_bytes(self.content.blob(repository, digest).await?.size(), wanted)
+            Found::without_bytes(self.content.blobs.find(repository, digest).await?.size(), wanted)
         } else {
-            self.content.read_blob(repository, digest, wanted).await?.into()
+            self.content.blobs.read(repository, digest, wanted).await?.into()
         };
         if let Some(news) = &asked.news {
             news.pulled_blob(repository, digest, blob.size);
@@ -53,7 +53,7 @@ impl Handlers {
         digest: &Digest,
         asked: &Asked<'_>,
     ) -> Answer {
-        self.content.delete_blob(repository, digest).await?;
+        self.content.blobs.delete(repository, digest).await?;
         if let Some(news) = &asked.news {
             news.deleted_blob(repository, digest).await;
         }

@@ -39,7 +39,11 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 impl Handlers {
     pub(super) async fn tags(&self, repository: RepositoryName, paging: Paging) -> Answer {
         let n = paging.n.map(|n| n.min(LARGEST_PAGE));
-        let page = self.content.tags(&repository, n, paging.last.as_deref()).await?;
+        let page = self
+            .content
+            .tags
+            .list(&repository, n, paging.last.as_deref())
+            .await?;
         let mut response = list(&TagList {
             name: &repository,
             tags: &page.items,
@@ -58,7 +62,8 @@ impl Handlers {
         let visible = |repository: &RepositoryName| self.auth.shows(&asked.identity, repository);
         let page = self
             .content
-            .repositories(n, paging.last.as_deref(), visible)
+            .repositories
+            .list(n, paging.last.as_deref(), visible)
             .await?;
         let mut response = list(&Catalog {
             repositories: &page.items,
@@ -81,7 +86,8 @@ impl Handlers {
         let n = Some(paging.n.unwrap_or(PAGE).min(LARGEST_PAGE));
         let page = self
             .content
-            .referrers(repository, &subject, artifact_type, n, paging.last.as_deref())
+            .referrers
+            .list(repository, &subject, artifact_type, n, paging.last.as_deref())
             .await?;
         let mut response = list(&Index {
             schema_version: 2,

@@ -48,9 +48,9 @@ impl Handlers {
         asked: &Asked<'_>,
     ) -> Answer {
         let manifest = if asked.head && self.may(asked, repository, Action::Push) {
-            self.content.manifest_for_push(repository, reference).await?
+            self.content.manifests.get_for_push(repository, reference).await?
         } else {
-            self.content.manifest(repository, reference).await?
+            self.content.manifests.get(repository, reference).await?
         };
         let manifest = self
             .for_old_clients(repository, reference, manifest, asked)
@@ -90,7 +90,12 @@ impl Handlers {
         let Some(child) = self.usual_image(manifest.bytes.clone()).await? else {
             return Ok(manifest);
         };
-        match self.content.manifest(repository, &Reference::Digest(child)).await {
+        match self
+            .content
+            .manifests
+            .get(repository, &Reference::Digest(child))
+            .await
+        {
             Err(content::Error::ManifestUnknown { .. }) => Ok(manifest),
             image => Ok(image?),
         }
@@ -138,7 +143,8 @@ impl Handlers {
         let _parsed = take(&self.room.parsed, bytes.len()).await?;
         let pushed = self
             .content
-            .put_manifest(repository, reference, tags, content_type, bytes.clone())
+            .manifests
+            .put(repository, reference, tags, content_type, bytes.clone())
             .await?;
         if let Some(news) = &asked.news {
             news.pushed_manifest(repository, reference, tags, &pushed, &bytes)
@@ -163,13 +169,13 @@ impl Handlers {
     ) -> Answer {
         match reference {
             Reference::Tag(tag) => {
-                self.content.delete_tag(repository, tag).await?;
+                self.content.tags.delete(repository, tag).await?;
                 if let Some(news) = &asked.news {
                     news.deleted_tag(repository, tag).await;
                 }
             }
             Reference::Digest(digest) => {
-                let tags = self.content.delete_manifest(repository, digest).await?;
+                let tags = self.content.manifests.delete(repository, digest).await?;
                 if let Some(news) = &asked.news {
                     news.deleted_manifest(repository, digest, &tags).await;
                 }

@@ -27,7 +27,7 @@ impl Handlers {
         match start {
             Start::Session(algorithm) => self.open_session(repository, algorithm, &links).await,
             Start::Whole(digest) => {
-                self.content.push_blob(repository, &digest, asked.body).await?;
+                self.content.uploads.push(repository, &digest, asked.body).await?;
                 self.tell_pushed(asked.news.as_ref(), repository, &digest).await;
                 Ok(created(&links.blob(repository, &digest), &digest))
             }
@@ -56,12 +56,15 @@ impl Handlers {
     ) -> Result<bool, content::Error> {
         match from {
             Some(from) if self.may(asked, from, Action::Pull) => {
-                self.content.mount(repository, digest, from).await
+                self.content.blobs.mount(repository, digest, from).await
             }
             Some(_) => Ok(false),
             None => {
                 let may_pull = |from: &RepositoryName| self.may(asked, from, Action::Pull);
-                self.content.mount_from_any(repository, digest, may_pull).await
+                self.content
+                    .blobs
+                    .mount_from_any(repository, digest, may_pull)
+                    .await
             }
         }
     }
@@ -72,7 +75,7 @@ impl Handlers {
         algorithm: Option<Algorithm>,
         links: &Links,
     ) -> Answer {
-        let id = self.content.start_upload(repository, algorithm).await?;
+        let id = self.content.uploads.start(repository, algorithm).await?;
         self.metrics.upload(Upload::Started);
         Ok(progress(
             StatusCode::ACCEPTED,
@@ -90,7 +93,7 @@ impl Handlers {
     ) -> Answer {
         let at = range::sent_at(asked.headers)?;
         let location = self.links(&asked).upload(repository, id);
-        match self.content.append(repository, id, at, asked.body).await {
+        match self.content.uploads.append(repository, id, at, asked.body).await {
             Ok(size) => Ok(progress(StatusCode::ACCEPTED, location, id, size)),
             Err(error) => Err(explain(error, location, id)),
         }
@@ -107,7 +110,8 @@ impl Handlers {
         let links = self.links(&asked);
         let finished = self
             .content
-            .finish_upload(repository, id, digest, at, asked.body)
+            .uploads
+            .finish(repository, id, digest, at, asked.body)
             .await;
         finished.map_err(|error| explain(error, links.upload(repository, id), id))?;
         self.tell_pushed(asked.news.as_ref(), repository, digest).await;
@@ -124,7 +128,7 @@ impl Handlers {
 
     /// Of a blob that is there. What was acknowledged stays so, though somebody deleted it meanwhile.
     async fn size(&self, repository: &RepositoryName, digest: &Digest) -> u64 {
-        let blob = self.content.blob(repository, digest).await;
+        let blob = self.content.blobs.find(repository, digest).await;
         blob.map_or(0, |blob| blob.size())
     }
 
@@ -134,13 +138,13 @@ impl Handlers {
         id: &UploadId,
         asked: &Asked<'_>,
     ) -> Answer {
-        let size = self.content.upload_status(repository, id).await?;
+        let size = self.content.uploads.status(repository, id).await?;
         let location = self.links(asked).upload(repository, id);
         Ok(progress(StatusCode::NO_CONTENT, location, id, size))
     }
 
     pub(super) async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Answer {
-        self.content.cancel_upload(repository, id).await?;
+        self.content.uploads.cancel(repository, id).await?;
         self.metrics.upload(Upload::Cancelled);
         Ok(empty(StatusCode::NO_CONTENT))
     }

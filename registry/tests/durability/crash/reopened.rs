@@ -37,7 +37,7 @@ impl<'a> Reopened<'a> {
         for blob in blobs {
             let digest = digest(&digest_of(blob));
             let body = stream::iter([Ok::<_, BodyError>(blob.clone().into())]);
-            let push = self.content.push_blob(&name, &digest, body);
+            let push = self.content.uploads.push(&name, &digest, body);
             self.runtime
                 .block_on(push)
                 .map_err(|error| failed("a blob", error))?;
@@ -45,7 +45,8 @@ impl<'a> Reopened<'a> {
         let reference: Reference = "pushed-again".parse().map_err(|_| "no tag".to_owned())?;
         let push = self
             .content
-            .put_manifest(&name, &reference, &[], None, manifest.to_vec().into());
+            .manifests
+            .put(&name, &reference, &[], None, manifest.to_vec().into());
         self.runtime
             .block_on(push)
             .map_err(|error| failed("a manifest", error))?;
@@ -68,7 +69,10 @@ impl<'a> Reopened<'a> {
 impl Reader for Reopened<'_> {
     fn manifest(&self, repository: &str, reference: &str) -> Result<Option<Vec<u8>>, String> {
         let (name, reference) = (repository_name(repository), reference.parse().unwrap());
-        match self.runtime.block_on(self.content.manifest(&name, &reference)) {
+        match self
+            .runtime
+            .block_on(self.content.manifests.get(&name, &reference))
+        {
             Ok(manifest) => Ok(Some(manifest.bytes.to_vec())),
             Err(Error::ManifestUnknown { .. }) => Ok(None),
             Err(error) => Err(format!("manifest {reference} of {repository}: {error}")),
@@ -79,7 +83,8 @@ impl Reader for Reopened<'_> {
         let whole = async {
             let reading = self
                 .content
-                .read_blob(&repository_name(repository), &digest(hash), Wanted::All)
+                .blobs
+                .read(&repository_name(repository), &digest(hash), Wanted::All)
                 .await?;
             let (_, stream) = reading.part.expect("all of it is always there");
             let bytes: Result<Vec<bytes::Bytes>, _> = stream.try_collect().await;
@@ -94,7 +99,7 @@ impl Reader for Reopened<'_> {
 
     fn referrers(&self, repository: &str, subject: &str) -> Result<Vec<String>, String> {
         let (name, subject) = (repository_name(repository), digest(subject));
-        let list = self.content.referrers(&name, &subject, None, None, None);
+        let list = self.content.referrers.list(&name, &subject, None, None, None);
         let page = self.runtime.block_on(list);
         let page = page.map_err(|error| format!("referrers of {subject}: {error}"))?;
         Ok(page.items.iter().map(|one| one.digest.to_string()).collect())

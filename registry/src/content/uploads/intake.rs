@@ -1,17 +1,16 @@
 //! Taking in a body: hashed and written, off the async threads, while the next bytes arrive.
 
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::future::{join, try_join};
-use tokio::task::spawn_blocking;
+use futures::{Stream, StreamExt};
 
-use super::Body;
-use super::error::{BodyError, Error};
-use super::hasher::Hasher;
+use crate::content::error::{BodyError, Error};
+use crate::content::hashing::{Hasher, hash};
 use crate::storage::{Buffer, Writer};
 
-/// Hashing less than this takes less time than changing threads would.
-const HASHED_IN_PLACE: usize = 16 << 10;
+/// The bytes of a request: pieces, or the reason why they ended early.
+pub trait Body: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin {}
+impl<T: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin> Body for T {}
 
 /// What came of a body.
 pub(super) struct Intake {
@@ -75,19 +74,4 @@ async fn store(writer: &mut dyn Writer, hasher: Hasher, piece: Buffer) -> Result
     let hash = async { Ok(hash(hasher, piece.clone()).await) };
     let ((), hasher) = try_join(write, hash).await?;
     Ok(hasher)
-}
-
-/// Adds the bytes to the hash, on a blocking thread if that takes long.
-pub(super) async fn hash(mut hasher: Hasher, bytes: Bytes) -> Hasher {
-    if bytes.len() <= HASHED_IN_PLACE {
-        hasher.update(&bytes);
-        return hasher;
-    }
-    let job = move || {
-        hasher.update(&bytes);
-        hasher
-    };
-    spawn_blocking(job)
-        .await
-        .expect("hashing does not panic, and a server that shuts down lets its requests end")
 }

@@ -5,18 +5,27 @@
 //! a crash at any point leaves at most an entry that is not shown. What registry:2 wrote without telling us is
 //! found at each process's first question about a repository.
 
+mod unwritten;
+
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::TryFutureExt;
 use futures::future::try_join;
 use futures::stream::{self, StreamExt, TryStreamExt};
-use roadstead_oci::{Algorithm, Descriptor, Digest, Manifest, RepositoryName};
+use roadstead_oci::{Descriptor, Digest, Manifest, RepositoryName};
 use tracing::{debug, warn};
 
-use super::batches::{all, in_batches, names};
 use super::error::Error;
-use super::{Content, Page, layout, link};
+use super::listing::{in_batches, names};
+use super::page::Page;
+use super::per_repository::OncePerRepository;
+use super::repositories::Repositories;
+use super::revisions::Revisions;
+use super::{layout, link};
+use crate::storage::Storage;
+use unwritten::Unwritten;
 
 /// A descriptor with all its annotations; a manifest's own are bounded by its size.
 const ENTRY_LIMIT: usize = 8 << 20;
@@ -29,10 +38,32 @@ const EXAMINED_LIMIT: usize = 1 << 30;
 /// Manifests that are examined at the same time.
 const AT_ONCE: usize = 16;
 
-impl Content {
+#[derive(Debug)]
+pub struct Referrers {
+    storage: Arc<dyn Storage>,
+    revisions: Arc<Revisions>,
+    /// The repositories whose index of referrers has been compared with their manifests.
+    examined: OncePerRepository,
+    unwritten: Unwritten,
+}
+
+impl Referrers {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        revisions: Arc<Revisions>,
+        repositories: Arc<Repositories>,
+    ) -> Self {
+        Referrers {
+            storage,
+            revisions,
+            examined: OncePerRepository::new(repositories),
+            unwritten: Unwritten::default(),
+        }
+    }
+
     /// The manifests whose subject is this one, in the order of their digests, after `last`, at most `n` of them.
     /// A subject or repository that is not known has none.
-    pub async fn referrers(
+    pub async fn list(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
@@ -41,7 +72,7 @@ impl Content {
         last: Option<&str>,
     ) -> Result<Page<Descriptor>, Error> {
         let examination = self.examine(repository);
-        self.0.examined.ensure(self, repository, examination).await?;
+        self.examined.ensure(repository, examination).await?;
         let mut page = Page::of(n);
         let mut bytes = 0;
         let mut after = last
@@ -49,8 +80,8 @@ impl Content {
             .map(|last: Digest| layout::referrer_entry(&last));
         while page.wants_more() {
             let folder = layout::referrers(repository, subject);
-            let (mut batch, more) = names(self.storage(), &folder, after.as_deref(), n).await?;
-            self.0.unwritten.add(&folder, after.as_deref(), &mut batch, more);
+            let (mut batch, more) = names(&*self.storage, &folder, after.as_deref(), n).await?;
+            self.unwritten.add(&folder, after.as_deref(), &mut batch, more);
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let digests: Vec<Digest> = batch
@@ -67,7 +98,7 @@ impl Content {
                     if !page.wants_more() {
                         break;
                     }
-                    let Some((descriptor, size)) = self.referrer(repository, subject, entry).await? else {
+                    let Some((descriptor, size)) = self.read(repository, subject, entry).await? else {
                         continue;
                     };
                     if artifact_type.is_some_and(|wanted| descriptor.artifact_type.as_deref() != Some(wanted))
@@ -86,7 +117,7 @@ impl Content {
         Ok(page.finish(|descriptor| descriptor.digest.to_string()))
     }
 
-    pub(super) async fn add_referrer(
+    pub(super) async fn add(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
@@ -95,10 +126,7 @@ impl Content {
         size: usize,
     ) -> Result<(), Error> {
         let at = layout::referrer(repository, subject, digest);
-        Ok(self
-            .storage()
-            .write(&at, entry_of(digest, manifest, size))
-            .await?)
+        Ok(self.storage.write(&at, entry_of(digest, manifest, size)).await?)
     }
 
     /// Of these referrers those that the repository has, each with the beginning of what its entry says.
@@ -112,10 +140,8 @@ impl Content {
         let entries = named.clone().map(|it| layout::referrer(repository, subject, it));
         let links = named.map(|it| layout::revision_link(repository, it));
         let (read, revisions) = try_join(
-            self.storage()
-                .read_many(entries.collect(), SMALL_ENTRY)
-                .err_into(),
-            link::read_many(self.storage(), links.collect()),
+            self.storage.read_many(entries.collect(), SMALL_ENTRY).err_into(),
+            link::read_many(&*self.storage, links.collect()),
         )
         .await?;
         let mut live = Vec::with_capacity(digests.len());
@@ -133,7 +159,7 @@ impl Content {
     }
 
     /// What the entry says and how long it is, if it is one.
-    async fn referrer(
+    async fn read(
         &self,
         repository: &RepositoryName,
         subject: &Digest,
@@ -142,7 +168,7 @@ impl Content {
         // Hardly ever asked for, where a page has a thousand entries.
         let at = || layout::referrer(repository, subject, &digest);
         let bytes = match beginning.len() {
-            SMALL_ENTRY => match self.storage().read(&at(), ENTRY_LIMIT).await? {
+            SMALL_ENTRY => match self.storage.read(&at(), ENTRY_LIMIT).await? {
                 Some(whole) => Some(whole),
                 None => self.unwritten_entry(repository, subject, &digest).await?,
             },
@@ -163,9 +189,9 @@ impl Content {
 
     /// Reads the manifests that nobody has examined yet, and adds those that have a subject.
     async fn examine(&self, repository: &RepositoryName) -> Result<(), Error> {
-        let present = self.revisions(repository).await?;
+        let present = self.revisions.list(repository).await?;
         let at = layout::examined(repository);
-        let known = self.storage().read(&at, EXAMINED_LIMIT).await?;
+        let known = self.storage.read(&at, EXAMINED_LIMIT).await?;
         let known = known.map(|bytes| parse_examined(&bytes)).unwrap_or_default();
         let unknown: Vec<Digest> = present.difference(&known).copied().collect();
         if unknown.is_empty() && known.len() == present.len() {
@@ -184,7 +210,7 @@ impl Content {
             return Ok(());
         }
         let text: String = present.iter().map(|digest| format!("{digest}\n")).collect();
-        if let Err(error) = self.storage().write(&at, text.into()).await {
+        if let Err(error) = self.storage.write(&at, text.into()).await {
             debug!(%repository, %error, "cannot keep what was examined; the next process examines again");
         }
         Ok(())
@@ -201,15 +227,15 @@ impl Content {
         };
         let at = layout::referrer(repository, &subject, digest);
         // Hardly ever, and to read what is not there takes long in a large folder.
-        if self.storage().stat(&at).await?.is_some()
-            && self.storage().read(&at, entry.len() + 1).await?.as_ref() == Some(&entry)
+        if self.storage.stat(&at).await?.is_some()
+            && self.storage.read(&at, entry.len() + 1).await?.as_ref() == Some(&entry)
         {
             return Ok(true);
         }
-        let written = self.storage().write(&at, entry).await;
+        let written = self.storage.write(&at, entry).await;
         if let Err(error) = &written {
             debug!(%repository, %error, "cannot index a referrer");
-            self.0.unwritten.remember(&at);
+            self.unwritten.remember(&at);
         }
         Ok(written.is_ok())
     }
@@ -220,11 +246,7 @@ impl Content {
         subject: &Digest,
         digest: &Digest,
     ) -> Result<Option<Bytes>, Error> {
-        if !self
-            .0
-            .unwritten
-            .has(&layout::referrer(repository, subject, digest))
-        {
+        if !self.unwritten.has(&layout::referrer(repository, subject, digest)) {
             return Ok(None);
         }
         let made = self.make_entry(repository, digest).await?;
@@ -237,10 +259,10 @@ impl Content {
         repository: &RepositoryName,
         digest: &Digest,
     ) -> Result<Option<(Digest, Bytes)>, Error> {
-        let Some(target) = self.revision(repository, digest).await? else {
+        let Some(target) = self.revisions.find(repository, digest).await? else {
             return Ok(None);
         };
-        let Some(stored) = self.load(&target).await? else {
+        let Some(stored) = self.revisions.load(&target).await? else {
             return Ok(None);
         };
         let Ok(manifest) = Manifest::parse(&stored.bytes, None) else {
@@ -248,20 +270,6 @@ impl Content {
         };
         let entry = |subject: &Descriptor| (subject.digest, entry_of(digest, &manifest, stored.bytes.len()));
         Ok(manifest.subject().map(entry))
-    }
-
-    async fn revisions(&self, repository: &RepositoryName) -> Result<BTreeSet<Digest>, Error> {
-        let mut revisions = BTreeSet::new();
-        for algorithm in Algorithm::ALL {
-            let folder = layout::revisions_by(repository, algorithm);
-            let entries = all(self.storage(), &folder).await?;
-            revisions.extend(
-                entries
-                    .iter()
-                    .filter_map(|entry| Digest::from_parts(algorithm, &entry.name).ok()),
-            );
-        }
-        Ok(revisions)
     }
 }
 

@@ -14,16 +14,16 @@ const BUDGET: usize = 8 << 20;
 const OVERHEAD: usize = 256;
 
 #[derive(Debug)]
-pub(super) struct ManifestCache {
+pub(in crate::content) struct ManifestCache {
     recent: Recent<Digest, CachedManifest>,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct CachedManifest {
-    pub(super) media_type: &'static str,
-    pub(super) bytes: Bytes,
+pub(in crate::content) struct CachedManifest {
+    pub(in crate::content) media_type: &'static str,
+    pub(in crate::content) bytes: Bytes,
 }
 
 impl Default for ManifestCache {
@@ -37,7 +37,7 @@ impl Default for ManifestCache {
 }
 
 impl ManifestCache {
-    pub(super) fn get(&self, digest: &Digest) -> Option<CachedManifest> {
+    pub(in crate::content) fn get(&self, digest: &Digest) -> Option<CachedManifest> {
         let found = self.recent.get(digest);
         let counter = if found.is_some() { &self.hits } else { &self.misses };
         counter.fetch_add(1, Ordering::Relaxed);
@@ -45,14 +45,14 @@ impl ManifestCache {
     }
 
     /// How often something was found, and not found.
-    pub(super) fn counts(&self) -> (u64, u64) {
+    pub(in crate::content) fn counts(&self) -> (u64, u64) {
         (
             self.hits.load(Ordering::Relaxed),
             self.misses.load(Ordering::Relaxed),
         )
     }
 
-    pub(super) fn insert(&self, digest: Digest, manifest: CachedManifest) {
+    pub(in crate::content) fn insert(&self, digest: Digest, manifest: CachedManifest) {
         let cost = manifest.bytes.len() + OVERHEAD;
         self.recent.insert(digest, manifest, cost);
     }

@@ -1,37 +1,49 @@
 //! Uploads: in one request, in chunks, or streamed.
 
-use futures::TryStreamExt;
+mod intake;
+
+use std::sync::Arc;
+
 use roadstead_oci::{Algorithm, Digest, RepositoryName};
 use tracing::warn;
 
+use super::blobs::Blobs;
 use super::error::Error;
-use super::hasher::{HashState, Hasher, same_digest};
-use super::intake::{Intake, hash, take_in};
-use super::{Body, Content, UploadId, layout};
-use crate::storage::{self, Kept, Pieces, Resumed, Sealed, Writer};
+use super::hashing::{HashState, Hasher, hash_all, same_digest};
+use super::layout;
+use super::options::Options;
+use super::upload_id::UploadId;
+use crate::storage::{self, Kept, Resumed, Sealed, Storage, Writer};
+pub use intake::Body;
+use intake::{Intake, take_in};
 
 /// Kept with an upload of which the client announced that it will name it by this.
 const SHA512: &str = "sha512";
 
-impl Content {
+#[derive(Debug)]
+pub struct Uploads {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) options: Options,
+    pub(super) blobs: Arc<Blobs>,
+}
+
+impl Uploads {
     /// `algorithm`: what the client announced that it will name the blob by (`digest-algorithm=`).
-    pub async fn start_upload(
+    pub async fn start(
         &self,
         repository: &RepositoryName,
         algorithm: Option<Algorithm>,
     ) -> Result<UploadId, Error> {
-        self.check_writable()?;
+        self.options.check_writable()?;
         let id = UploadId::random();
         let note = (algorithm == Some(Algorithm::Sha512)).then_some(SHA512);
-        self.storage()
-            .begin(&layout::upload(repository, &id), note)
-            .await?;
+        self.storage.begin(&layout::upload(repository, &id), note).await?;
         Ok(id)
     }
 
     /// How many bytes of this upload are here.
-    pub async fn upload_status(&self, repository: &RepositoryName, id: &UploadId) -> Result<u64, Error> {
-        Ok(self.upload(repository, id, None).await?.received)
+    pub async fn status(&self, repository: &RepositoryName, id: &UploadId) -> Result<u64, Error> {
+        Ok(self.load(repository, id, None).await?.received)
     }
 
     /// Adds the body to the upload and gives its new size. `at`: where the client says that the body begins.
@@ -43,8 +55,8 @@ impl Content {
         at: Option<u64>,
         body: impl Body,
     ) -> Result<u64, Error> {
-        self.check_writable()?;
-        let upload = self.upload(repository, id, at).await?;
+        self.options.check_writable()?;
+        let upload = self.load(repository, id, at).await?;
         let hasher = hasher(&upload, None).ok_or_else(|| unknown(repository, id))?;
         let gone = |error| upload_gone(error, repository, id);
         let taken = take_in(upload.writer, hasher, body).await.map_err(gone)?;
@@ -55,7 +67,7 @@ impl Content {
 
     /// Adds the body, checks the digest of the whole and makes it a blob. On a mismatch nothing becomes visible
     /// and the upload is gone.
-    pub async fn finish_upload(
+    pub async fn finish(
         &self,
         repository: &RepositoryName,
         id: &UploadId,
@@ -63,8 +75,8 @@ impl Content {
         at: Option<u64>,
         body: impl Body,
     ) -> Result<(), Error> {
-        self.check_writable()?;
-        let upload = self.upload(repository, id, at).await?;
+        self.options.check_writable()?;
+        let upload = self.load(repository, id, at).await?;
         let hasher = hasher(&upload, Some(digest.algorithm())).ok_or_else(|| unknown(repository, id))?;
         let gone = |error| upload_gone(error, repository, id);
         let taken = take_in(upload.writer, hasher, body).await.map_err(gone)?;
@@ -73,9 +85,7 @@ impl Content {
             return Err(early.into());
         }
         let sealed = taken.writer.seal().await.map_err(|error| gone(error.into()))?;
-        let outcome = self
-            .commit_upload(repository, digest, taken.hasher, &*sealed)
-            .await;
+        let outcome = self.commit(repository, digest, taken.hasher, &*sealed).await;
         let outcome = outcome.map_err(gone);
         if matches!(outcome, Ok(()) | Err(Error::DigestInvalid { .. })) {
             forget(sealed).await;
@@ -84,14 +94,14 @@ impl Content {
     }
 
     /// A blob in one request: `POST …/uploads/?digest=`.
-    pub async fn push_blob(
+    pub async fn push(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
         body: impl Body,
     ) -> Result<(), Error> {
-        self.check_writable()?;
-        let writer = self.storage().direct(&layout::blob_data(digest));
+        self.options.check_writable()?;
+        let writer = self.storage.direct(&layout::blob_data(digest));
         let Intake {
             writer,
             hasher,
@@ -99,25 +109,25 @@ impl Content {
         } = take_in(writer, Hasher::new(digest.algorithm()), body).await?;
         ended?;
         let sealed = writer.seal().await?;
-        let outcome = self.commit_upload(repository, digest, hasher, &*sealed).await;
+        let outcome = self.commit(repository, digest, hasher, &*sealed).await;
         forget(sealed).await;
         outcome
     }
 
     /// Ends an upload without a blob.
-    pub async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
-        self.check_writable()?;
-        self.upload(repository, id, None).await?;
-        Ok(self.storage().abandon(&layout::upload(repository, id)).await?)
+    pub async fn cancel(&self, repository: &RepositoryName, id: &UploadId) -> Result<(), Error> {
+        self.options.check_writable()?;
+        self.load(repository, id, None).await?;
+        Ok(self.storage.abandon(&layout::upload(repository, id)).await?)
     }
 
-    async fn upload(
+    async fn load(
         &self,
         repository: &RepositoryName,
         id: &UploadId,
         at: Option<u64>,
     ) -> Result<Resumed, Error> {
-        let found = self.storage().load(&layout::upload(repository, id)).await?;
+        let found = self.storage.load(&layout::upload(repository, id)).await?;
         let upload = found.ok_or_else(|| unknown(repository, id))?;
         match at {
             Some(at) if at != upload.received => Err(Error::RangeInvalid {
@@ -127,7 +137,7 @@ impl Content {
         }
     }
 
-    async fn commit_upload(
+    async fn commit(
         &self,
         repository: &RepositoryName,
         digest: &Digest,
@@ -141,7 +151,7 @@ impl Content {
             hash_all(digest.algorithm(), sealed.read()).await?
         };
         same_digest(digest, actual)?;
-        self.commit_blob(repository, digest, sealed).await
+        self.blobs.commit(repository, digest, sealed).await
     }
 }
 
@@ -173,14 +183,6 @@ async fn forget(sealed: Box<dyn Sealed>) {
     if let Err(error) = sealed.forget().await {
         warn!(%error, "finished upload stays until it is purged");
     }
-}
-
-pub(super) async fn hash_all(algorithm: Algorithm, mut pieces: Pieces) -> Result<Digest, Error> {
-    let mut hasher = Hasher::new(algorithm);
-    while let Some(piece) = pieces.try_next().await? {
-        hasher = hash(hasher, piece).await;
-    }
-    Ok(hasher.finish())
 }
 
 fn unknown(repository: &RepositoryName, id: &UploadId) -> Error {

@@ -1,34 +1,71 @@
 //! Tags: registers that the last writer wins.
 
+mod index;
+
+use std::sync::Arc;
+
 use futures::future::join;
 use futures::stream::TryStreamExt;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
-use super::batches::{in_batches, names};
+use super::durable::Durable;
 use super::error::Error;
-use super::{Content, Page, layout, link};
-use crate::storage::Version;
+use super::listing::{in_batches, names};
+use super::options::Options;
+use super::page::Page;
+use super::repositories::Repositories;
+use super::revisions::Revisions;
+use super::{layout, link};
+use crate::storage::{Storage, Version};
+use index::TagIndex;
 
-impl Content {
+#[derive(Debug)]
+pub struct Tags {
+    storage: Arc<dyn Storage>,
+    options: Options,
+    durable: Arc<Durable>,
+    repositories: Arc<Repositories>,
+    revisions: Arc<Revisions>,
+    pub(super) index: TagIndex,
+}
+
+impl Tags {
+    pub(super) fn new(
+        storage: Arc<dyn Storage>,
+        options: Options,
+        durable: Arc<Durable>,
+        repositories: Arc<Repositories>,
+        revisions: Arc<Revisions>,
+    ) -> Self {
+        Tags {
+            index: TagIndex::new(Arc::clone(&storage), Arc::clone(&repositories)),
+            storage,
+            options,
+            durable,
+            repositories,
+            revisions,
+        }
+    }
+
     /// Tags in lexical order, after `last`, at most `n` of them.
-    pub async fn tags(
+    pub async fn list(
         &self,
         repository: &RepositoryName,
         n: Option<usize>,
         last: Option<&str>,
     ) -> Result<Page<Tag>, Error> {
-        if !self.repository_exists(repository).await? {
+        if !self.repositories.exists(repository).await? {
             return Err(Error::NameUnknown(repository.clone()));
         }
         let mut page = Page::of(n);
         let mut after = last.map(str::to_owned);
         while page.wants_more() {
             let folder = layout::tags(repository);
-            let (batch, _) = names(self.storage(), &folder, after.as_deref(), n).await?;
+            let (batch, _) = names(&*self.storage, &folder, after.as_deref(), n).await?;
             let Some(end) = batch.last() else { break };
             after = Some(end.clone());
             let tags: Vec<Tag> = batch.iter().filter_map(|name| name.parse().ok()).collect();
-            let mut reads = in_batches(&tags, |tags| self.live_tags(repository, tags));
+            let mut reads = in_batches(&tags, |tags| self.live(repository, tags));
             while page.wants_more()
                 && let Some(tags) = reads.try_next().await?
             {
@@ -39,50 +76,55 @@ impl Content {
     }
 
     /// Deletes a tag. The manifest stays.
-    pub async fn delete_tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
-        self.check_deletable()?;
+    pub async fn delete(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
+        self.options.check_deletable()?;
         let link = layout::tag_link(repository, tag);
         let unknown = || Error::ManifestUnknown {
             repository: repository.clone(),
             reference: Reference::Tag(tag.clone()),
         };
         // Before the look at the revision, as in `untag`.
-        let Some((digest, version)) = link::read_version(self.storage(), &link).await? else {
-            self.ensure_gone(&link).await?;
+        let Some((digest, version)) = link::read_version(&*self.storage, &link).await? else {
+            self.durable.ensure_gone(&link).await?;
             return Err(unknown());
         };
-        if self.revision(repository, &digest).await?.is_none() {
+        if self.revisions.find(repository, &digest).await?.is_none() {
             // The manifest's delete was interrupted: its next push would bring the tag back.
-            self.ensure_gone(&layout::revision_link(repository, &digest))
+            self.durable
+                .ensure_gone(&layout::revision_link(repository, &digest))
                 .await?;
-            self.delete_tag_if(repository, tag, &version).await?;
-            self.unindex_tag(repository, tag, &digest).await?;
+            self.delete_if(repository, tag, &version).await?;
+            self.index.remove(repository, tag, &digest).await?;
             return Err(unknown());
         }
-        self.storage().delete(&link, &layout::tags(repository)).await?;
-        self.forget_tag_history(repository, tag).await?;
-        self.unindex_tag(repository, tag, &digest).await
+        self.storage.delete(&link, &layout::tags(repository)).await?;
+        self.forget_history(repository, tag).await?;
+        self.index.remove(repository, tag, &digest).await
     }
 
     /// What the tag points at, whether or not the repository still has it.
-    pub(super) async fn tag(&self, repository: &RepositoryName, tag: &Tag) -> Result<Option<Digest>, Error> {
-        link::read(self.storage(), &layout::tag_link(repository, tag)).await
+    pub(super) async fn target(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+    ) -> Result<Option<Digest>, Error> {
+        link::read(&*self.storage, &layout::tag_link(repository, tag)).await
     }
 
-    pub(super) async fn point_tag(
+    pub(super) async fn point(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
         digest: &Digest,
     ) -> Result<(), Error> {
-        link::write(self.storage(), &layout::tag_link(repository, tag), digest).await?;
+        link::write(&*self.storage, &layout::tag_link(repository, tag), digest).await?;
         // A deletion may have taken the entry away between the two.
-        self.index_tag(repository, tag, digest).await
+        self.index.add(repository, tag, digest).await
     }
 
     /// What is written before the tag itself: registry:2 keeps a link for every manifest that a tag ever pointed at, and
     /// whoever deletes the manifest has to find the tag.
-    pub(super) async fn remember_tag(
+    pub(super) async fn announce(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
@@ -90,8 +132,8 @@ impl Content {
     ) -> Result<(), Error> {
         let history = layout::tag_history_link(repository, tag, digest);
         let (written, indexed) = join(
-            link::write(self.storage(), &history, digest),
-            self.index_tag(repository, tag, digest),
+            link::write(&*self.storage, &history, digest),
+            self.index.add(repository, tag, digest),
         )
         .await;
         written.and(indexed)
@@ -107,45 +149,45 @@ impl Content {
         digest: &Digest,
     ) -> Result<Vec<Tag>, Error> {
         let mut deleted = Vec::new();
-        for tag in self.tags_that_may_name(repository, digest).await? {
+        for tag in self.index.candidates(repository, digest).await? {
             let link = layout::tag_link(repository, &tag);
             let mut is_gone = false;
-            while let Some((found, version)) = link::read_version(self.storage(), &link).await?
+            while let Some((found, version)) = link::read_version(&*self.storage, &link).await?
                 && found == *digest
             {
-                if self.revision(repository, digest).await?.is_some() {
+                if self.revisions.find(repository, digest).await?.is_some() {
                     return Ok(deleted);
                 }
-                is_gone = self.delete_tag_if(repository, &tag, &version).await?;
+                is_gone = self.delete_if(repository, &tag, &version).await?;
             }
-            self.unindex_tag(repository, &tag, digest).await?;
+            self.index.remove(repository, &tag, digest).await?;
             deleted.extend(is_gone.then_some(tag));
         }
         Ok(deleted)
     }
 
     /// Deletes a tag unless it has been written since. Whether it is gone.
-    async fn delete_tag_if(
+    async fn delete_if(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
         version: &Version,
     ) -> Result<bool, Error> {
         let link = layout::tag_link(repository, tag);
-        self.storage()
+        self.storage
             .delete_if(&link, &layout::tags(repository), version)
             .await?;
-        let is_gone = self.tag(repository, tag).await?.is_none();
+        let is_gone = self.target(repository, tag).await?.is_none();
         if is_gone {
-            self.forget_tag_history(repository, tag).await?;
+            self.forget_history(repository, tag).await?;
         }
         Ok(is_gone)
     }
 
     /// Those of which the repository has the manifest.
-    async fn live_tags(&self, repository: &RepositoryName, tags: Vec<Tag>) -> Result<Vec<Tag>, Error> {
+    async fn live(&self, repository: &RepositoryName, tags: Vec<Tag>) -> Result<Vec<Tag>, Error> {
         let links = tags.iter().map(|tag| layout::tag_link(repository, tag)).collect();
-        let digests = link::read_many(self.storage(), links).await?;
+        let digests = link::read_many(&*self.storage, links).await?;
         let pointing: Vec<(Tag, Digest)> = tags
             .into_iter()
             .zip(digests)
@@ -155,7 +197,7 @@ impl Content {
             .iter()
             .map(|(_, digest)| layout::revision_link(repository, digest))
             .collect();
-        let revisions = link::read_many(self.storage(), links).await?;
+        let revisions = link::read_many(&*self.storage, links).await?;
         let live = pointing.into_iter().zip(revisions);
         Ok(live
             .filter_map(|((tag, _), revision)| revision.map(|_| tag))
@@ -164,10 +206,10 @@ impl Content {
 
     /// registry:2 lists a tag as long as its folder is there. A push that brings the tag back at this moment may
     /// lose its entry of the history, never the tag.
-    async fn forget_tag_history(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
+    async fn forget_history(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
         let history = layout::tag_history(repository, tag);
         Ok(self
-            .storage()
+            .storage
             .delete_folder(&history, &layout::tags(repository))
             .await?)
     }

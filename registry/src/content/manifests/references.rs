@@ -1,10 +1,16 @@
 //! What a manifest refers to must be in its repository.
 
+use std::sync::Arc;
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 use roadstead_oci::{Descriptor, Digest, Manifest, RepositoryName};
 
-use super::error::Error;
-use super::{Content, MissingReferences, layout, link};
+use crate::content::durable::Durable;
+use crate::content::error::Error;
+use crate::content::options::{MissingReferences, Options};
+use crate::content::verify::Verify;
+use crate::content::{layout, link};
+use crate::storage::Storage;
 
 /// References that are looked up at the same time.
 const AT_ONCE: usize = 16;
@@ -14,16 +20,24 @@ enum Kind {
     Manifest,
 }
 
-impl Content {
+#[derive(Debug)]
+pub(in crate::content) struct References {
+    pub(in crate::content) storage: Arc<dyn Storage>,
+    pub(in crate::content) options: Options,
+    pub(in crate::content) durable: Arc<Durable>,
+    pub(in crate::content) verify: Arc<Verify>,
+}
+
+impl References {
     /// Config and layers must be blobs of the repository, children of an index its manifests, each of the size that
     /// the descriptor says. The subject may be missing: a referrer may come first. Where all may be missing, this only
     /// makes sure that what is there stays.
-    pub(super) async fn check_references(
+    pub(in crate::content) async fn check(
         &self,
         repository: &RepositoryName,
         manifest: &Manifest,
     ) -> Result<(), Error> {
-        let may_be_missing = self.options().missing_references == MissingReferences::Allow;
+        let may_be_missing = self.options.missing_references == MissingReferences::Allow;
         let blobs = manifest
             .blobs()
             .filter(|blob| !blob.is_foreign())
@@ -34,7 +48,7 @@ impl Content {
             .map(|(kind, descriptor)| (kind, descriptor.clone()))
             .collect();
         let looks = references.into_iter().map(|(kind, descriptor)| async move {
-            match self.has_reference(repository, &kind, &descriptor).await {
+            match self.has(repository, &kind, &descriptor).await {
                 Ok(is_here) => Ok::<_, Error>((!is_here).then_some(descriptor.digest)),
                 Err(Error::SizeMismatch { digest, .. }) if may_be_missing => Ok(Some(digest)),
                 Err(error) => Err(error),
@@ -51,7 +65,7 @@ impl Content {
         })
     }
 
-    async fn has_reference(
+    async fn has(
         &self,
         repository: &RepositoryName,
         kind: &Kind,
@@ -64,18 +78,18 @@ impl Content {
             Kind::Manifest => vec![layout::revision_link(repository, &descriptor.digest), layer],
         };
         for at in links {
-            let Some(target) = link::read(self.storage(), &at).await? else {
+            let Some(target) = link::read(&*self.storage, &at).await? else {
                 continue;
             };
             let data = layout::blob_data(&target);
-            let Some(found) = self.storage().stat(&data).await? else {
+            let Some(found) = self.storage.stat(&data).await? else {
                 continue;
             };
-            if self.is_damaged(&target, found.size).await? {
+            if self.verify.is_damaged(&target, found.size).await? {
                 continue;
             }
             if found.size != descriptor.size {
-                if self.examine_data(&target, found).await? {
+                if self.verify.examine(&target, found).await? {
                     continue;
                 }
                 return Err(Error::SizeMismatch {
@@ -85,10 +99,10 @@ impl Content {
                 });
             }
             // The manifest will be acknowledged because this was found: it must not vanish with the power.
-            let Some(link) = self.storage().stat(&at).await? else {
+            let Some(link) = self.storage.stat(&at).await? else {
                 continue;
             };
-            if self.ensure_durable(&at, link).await? && self.ensure_durable(&data, found).await? {
+            if self.durable.ensure(&at, link).await? && self.durable.ensure(&data, found).await? {
                 return Ok(true);
             }
         }

@@ -5,46 +5,45 @@ use serde::{Deserialize, Serialize};
 use sha2::digest::common::hazmat::{DeserializeStateError, SerializableState, SerializedState};
 use sha2::{Digest as _, Sha256, Sha512};
 
-use super::error::Error;
 use crate::storage::Saved;
 
 /// A hash of what has passed so far.
 #[derive(Clone)]
-pub(super) enum Hasher {
+pub(in crate::content) enum Hasher {
     Sha256(Sha256),
     Sha512(Sha512),
 }
 
 impl Hasher {
-    pub(super) fn new(algorithm: Algorithm) -> Self {
+    pub(in crate::content) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Sha256 => Self::Sha256(Sha256::new()),
             Algorithm::Sha512 => Self::Sha512(Sha512::new()),
         }
     }
 
-    pub(super) fn algorithm(&self) -> Algorithm {
+    pub(in crate::content) fn algorithm(&self) -> Algorithm {
         match self {
             Self::Sha256(_) => Algorithm::Sha256,
             Self::Sha512(_) => Algorithm::Sha512,
         }
     }
 
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(in crate::content) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hasher) => hasher.update(bytes),
             Self::Sha512(hasher) => hasher.update(bytes),
         }
     }
 
-    pub(super) fn finish(self) -> Digest {
+    pub(in crate::content) fn finish(self) -> Digest {
         match self {
             Self::Sha256(hasher) => Digest::sha256(hasher.finalize().into()),
             Self::Sha512(hasher) => Digest::sha512(hasher.finalize().into()),
         }
     }
 
-    pub(super) fn save(&self) -> HashState {
+    pub(in crate::content) fn save(&self) -> HashState {
         match self {
             Self::Sha256(hasher) => HashState::Sha256(to_hex(&hasher.serialize())),
             Self::Sha512(hasher) => HashState::Sha512(to_hex(&hasher.serialize())),
@@ -58,27 +57,10 @@ impl std::fmt::Debug for Hasher {
     }
 }
 
-pub(super) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
-    let mut hasher = Hasher::new(algorithm);
-    hasher.update(bytes);
-    hasher.finish()
-}
-
-/// The digest, if it is the one that the client named.
-pub(super) fn same_digest(expected: &Digest, actual: Digest) -> Result<Digest, Error> {
-    if actual == *expected {
-        return Ok(actual);
-    }
-    Err(Error::DigestInvalid {
-        expected: Box::new(*expected),
-        actual: Box::new(actual),
-    })
-}
-
 /// A saved [`Hasher`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum HashState {
+pub(in crate::content) enum HashState {
     Sha256(String),
     Sha512(String),
 }
@@ -86,15 +68,15 @@ pub(super) enum HashState {
 /// The state was written by nobody who knows how.
 #[derive(Debug, thiserror::Error)]
 #[error("not the state of a hash")]
-pub(super) struct BadState;
+pub(in crate::content) struct BadState;
 
 impl HashState {
     /// As the store keeps it.
-    pub(super) fn into_saved(self) -> Saved {
+    pub(in crate::content) fn into_saved(self) -> Saved {
         serde_json::to_value(self).expect("texts are always JSON")
     }
 
-    pub(super) fn resume(&self) -> Result<Hasher, BadState> {
+    pub(in crate::content) fn resume(&self) -> Result<Hasher, BadState> {
         match self {
             Self::Sha256(hex) => Ok(Hasher::Sha256(resume(hex)?)),
             Self::Sha512(hex) => Ok(Hasher::Sha512(resume(hex)?)),
@@ -121,6 +103,7 @@ fn from_hex(hex: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::digest_of;
     use super::*;
 
     #[test]

@@ -1,19 +1,24 @@
 //! Manifests: by digest, and by the tags that point at them.
 
+mod references;
+
+use std::sync::Arc;
+
 use bytes::Bytes;
 use futures::future::{try_join, try_join_all};
-use roadstead_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag, stored_media_type};
-use tracing::warn;
+use roadstead_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag};
 
+use super::durable::Durable;
 use super::error::Error;
-use super::hasher::{digest_of, same_digest};
-use super::manifest_cache::CachedManifest;
-use super::{Content, layout, link};
-
-/// Manifests larger than this are not read, whoever stored them.
-const READ_LIMIT: usize = 32 << 20;
-/// What a stored manifest of no known type is served as.
-const UNKNOWN_TYPE: &str = "application/octet-stream";
+use super::hashing::{digest_of, same_digest};
+use super::leases::Leases;
+use super::options::Options;
+use super::referrers::Referrers;
+use super::revisions::{CachedManifest, Revisions};
+use super::tags::Tags;
+use super::{layout, link};
+use crate::storage::Storage;
+pub(super) use references::References;
 
 /// A manifest as it is served: byte for byte as it was pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,8 +36,20 @@ pub struct Pushed {
     pub subject: Option<Digest>,
 }
 
-impl Content {
-    pub async fn manifest(
+#[derive(Debug)]
+pub struct Manifests {
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) options: Options,
+    pub(super) durable: Arc<Durable>,
+    pub(super) leases: Arc<Leases>,
+    pub(super) revisions: Arc<Revisions>,
+    pub(super) tags: Arc<Tags>,
+    pub(super) referrers: Arc<Referrers>,
+    pub(super) references: References,
+}
+
+impl Manifests {
+    pub async fn get(
         &self,
         repository: &RepositoryName,
         reference: &Reference,
@@ -43,11 +60,15 @@ impl Content {
         };
         let digest = match reference {
             Reference::Digest(digest) => *digest,
-            Reference::Tag(tag) => self.tag(repository, tag).await?.ok_or_else(unknown)?,
+            Reference::Tag(tag) => self.tags.target(repository, tag).await?.ok_or_else(unknown)?,
         };
         // A tag counts only as long as the repository has the manifest: deleting begins with the revision.
-        let target = self.revision(repository, &digest).await?.ok_or_else(unknown)?;
-        let CachedManifest { media_type, bytes } = self.load(&target).await?.ok_or_else(unknown)?;
+        let target = self
+            .revisions
+            .find(repository, &digest)
+            .await?
+            .ok_or_else(unknown)?;
+        let CachedManifest { media_type, bytes } = self.revisions.load(&target).await?.ok_or_else(unknown)?;
         Ok(StoredManifest {
             digest,
             media_type,
@@ -55,17 +76,17 @@ impl Content {
         })
     }
 
-    /// As [`Self::manifest`], for a caller who may push and takes the answer as "no need to send it again": renews
+    /// As [`Self::get`], for a caller who may push and takes the answer as "no need to send it again": renews
     /// the lease. For HEAD.
-    pub async fn manifest_for_push(
+    pub async fn get_for_push(
         &self,
         repository: &RepositoryName,
         reference: &Reference,
     ) -> Result<StoredManifest, Error> {
-        let manifest = self.manifest(repository, reference).await?;
+        let manifest = self.get(repository, reference).await?;
         let at = layout::revision_link(repository, &manifest.digest);
-        match self.revision(repository, &manifest.digest).await? {
-            Some(target) if self.renew(&at, &target).await? => Ok(manifest),
+        match self.revisions.find(repository, &manifest.digest).await? {
+            Some(target) if self.leases.renew(&at, &target).await? => Ok(manifest),
             _ => Err(Error::ManifestUnknown {
                 repository: repository.clone(),
                 reference: reference.clone(),
@@ -74,7 +95,7 @@ impl Content {
     }
 
     /// Stores a manifest under its digest, and under `reference` if that is a tag, and under all of `tags`.
-    pub async fn put_manifest(
+    pub async fn put(
         &self,
         repository: &RepositoryName,
         reference: &Reference,
@@ -82,14 +103,14 @@ impl Content {
         content_type: Option<&str>,
         bytes: Bytes,
     ) -> Result<Pushed, Error> {
-        self.check_writable()?;
-        let limit = self.options().max_manifest_bytes;
+        self.options.check_writable()?;
+        let limit = self.options.max_manifest_bytes;
         if bytes.len() > limit {
             return Err(Error::TooLarge { limit });
         }
         let digest = verified_digest(reference, &bytes)?;
         let manifest = Manifest::parse(&bytes, content_type)?;
-        self.check_references(repository, &manifest).await?;
+        self.references.check(repository, &manifest).await?;
         let named = match reference {
             Reference::Tag(tag) => Some(tag),
             Reference::Digest(_) => None,
@@ -98,16 +119,15 @@ impl Content {
         loop {
             self.store_manifest(repository, &digest, &manifest, &bytes, &tags)
                 .await?;
-            try_join_all(tags.iter().map(|tag| self.point_tag(repository, tag, &digest))).await?;
+            try_join_all(tags.iter().map(|tag| self.tags.point(repository, tag, &digest))).await?;
             // Somebody may have deleted the same manifest meanwhile. Of the two, this is answered last.
-            if self.revision(repository, &digest).await?.is_some() {
+            if self.revisions.find(repository, &digest).await?.is_some() {
                 break;
             }
         }
         let media_type = manifest.media_type().as_str();
-        self.0
-            .manifests
-            .insert(digest, CachedManifest { media_type, bytes });
+        self.revisions
+            .remember(digest, CachedManifest { media_type, bytes });
         Ok(Pushed {
             digest,
             subject: manifest.subject().map(|subject| subject.digest),
@@ -115,17 +135,13 @@ impl Content {
     }
 
     /// Deletes a manifest and every tag that points at it, and gives those. Who refers to it stays, as does what it refers to.
-    pub async fn delete_manifest(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<Vec<Tag>, Error> {
-        self.check_deletable()?;
+    pub async fn delete(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<Tag>, Error> {
+        self.options.check_deletable()?;
         let revision = layout::revision_link(repository, digest);
-        let Some(target) = self.revision(repository, digest).await? else {
-            self.ensure_gone(&revision).await?;
+        let Some(target) = self.revisions.find(repository, digest).await? else {
+            self.durable.ensure_gone(&revision).await?;
             // A delete that was interrupted left tags behind, which would come back with the next push of these bytes.
-            self.untag(repository, digest).await?;
+            self.tags.untag(repository, digest).await?;
             return Err(Error::ManifestUnknown {
                 repository: repository.clone(),
                 reference: Reference::Digest(*digest),
@@ -135,62 +151,31 @@ impl Content {
         if subject.is_some() {
             // What was examined is not examined again, but registry:2 may bring it back, and then its entry is missing.
             let examined = layout::examined(repository);
-            self.storage()
+            self.storage
                 .delete(&examined, &layout::all_referrers(repository))
                 .await?;
         }
         // From here on it is gone: tags that still point at it are not followed.
-        self.storage()
+        self.storage
             .delete(&revision, &layout::revisions(repository))
             .await?;
-        let tags = self.untag(repository, digest).await?;
+        let tags = self.tags.untag(repository, digest).await?;
         if let Some(subject) = subject {
             let entry = layout::referrer(repository, &subject, digest);
-            self.storage()
+            self.storage
                 .delete(&entry, &layout::all_referrers(repository))
                 .await?;
             // Pushed again meanwhile: its entry may have been the one just removed.
-            if self.revision(repository, digest).await?.is_some() {
-                self.examine_manifest(repository, digest).await?;
+            if self.revisions.find(repository, digest).await?.is_some() {
+                self.referrers.examine_manifest(repository, digest).await?;
             }
         }
         Ok(tags)
     }
 
-    /// What the repository's link for this manifest names, if it has one.
-    pub(super) async fn revision(
-        &self,
-        repository: &RepositoryName,
-        digest: &Digest,
-    ) -> Result<Option<Digest>, Error> {
-        link::read(self.storage(), &layout::revision_link(repository, digest)).await
-    }
-
-    /// The bytes of a manifest, whichever repository it is in.
-    pub(super) async fn load(&self, digest: &Digest) -> Result<Option<CachedManifest>, Error> {
-        if let Some(cached) = self.0.manifests.get(digest) {
-            return Ok(Some(cached));
-        }
-        let Some(bytes) = self
-            .storage()
-            .read(&layout::blob_data(digest), READ_LIMIT)
-            .await?
-        else {
-            warn!(%digest, "manifest is linked but its data is gone; the next push mends it");
-            return Ok(None);
-        };
-        if digest_of(digest.algorithm(), &bytes) != *digest {
-            warn!(%digest, "manifest is damaged and not served; the next push mends it");
-            return Ok(None);
-        }
-        let media_type = stored_media_type(&bytes).map_or(UNKNOWN_TYPE, |media_type| media_type.as_str());
-        let manifest = CachedManifest { media_type, bytes };
-        self.0.manifests.insert(*digest, manifest.clone());
-        Ok(Some(manifest))
-    }
-
     async fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, Error> {
         let manifest = self
+            .revisions
             .load(digest)
             .await?
             .and_then(|stored| Manifest::parse(&stored.bytes, None).ok());
@@ -208,32 +193,33 @@ impl Content {
         tags: &[&Tag],
     ) -> Result<(), Error> {
         // A repository without layers would be invisible to registry:2, and its manifests would be swept there.
-        self.storage().make_folder(&layout::layers(repository)).await?;
+        self.storage.make_folder(&layout::layers(repository)).await?;
         if let Some(subject) = manifest.subject() {
-            self.add_referrer(repository, &subject.digest, digest, manifest, bytes.len())
+            self.referrers
+                .add(repository, &subject.digest, digest, manifest, bytes.len())
                 .await?;
         }
         let revision = layout::revision_link(repository, digest);
         loop {
             self.write_data(digest, bytes).await?;
-            let histories = tags.iter().map(|tag| self.remember_tag(repository, tag, digest));
+            let histories = tags.iter().map(|tag| self.tags.announce(repository, tag, digest));
             try_join(
-                link::write(self.storage(), &revision, digest),
+                link::write(&*self.storage, &revision, digest),
                 try_join_all(histories),
             )
             .await?;
-            self.remember_durable(&revision).await?;
-            if !self.collection_passed().await? {
+            self.durable.remember(&revision).await?;
+            if !self.leases.collection_passed().await? {
                 return Ok(());
             }
-            if let Err(error) = self.check_references(repository, manifest).await {
-                self.storage()
+            if let Err(error) = self.references.check(repository, manifest).await {
+                self.storage
                     .delete(&revision, &layout::revisions(repository))
                     .await?;
                 return Err(error);
             }
-            let is_there = self.storage().stat(&layout::blob_data(digest)).await?.is_some();
-            if is_there && self.storage().stat(&revision).await?.is_some() {
+            let is_there = self.storage.stat(&layout::blob_data(digest)).await?.is_some();
+            if is_there && self.storage.stat(&revision).await?.is_some() {
                 return Ok(());
             }
         }
@@ -243,15 +229,15 @@ impl Content {
     /// than two flushes.
     async fn write_data(&self, digest: &Digest, bytes: &Bytes) -> Result<(), Error> {
         let data = layout::blob_data(digest);
-        let found = self.storage().read(&data, bytes.len() + 1).await?;
+        let found = self.storage.read(&data, bytes.len() + 1).await?;
         if found.as_ref() == Some(bytes)
-            && let Some(stat) = self.storage().stat(&data).await?
-            && self.ensure_durable(&data, stat).await?
+            && let Some(stat) = self.storage.stat(&data).await?
+            && self.durable.ensure(&data, stat).await?
         {
             return Ok(());
         }
-        self.storage().write(&data, bytes.clone()).await?;
-        self.remember_durable(&data).await
+        self.storage.write(&data, bytes.clone()).await?;
+        self.durable.remember(&data).await
     }
 }
 
