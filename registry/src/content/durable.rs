@@ -8,7 +8,6 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use super::age::is_younger;
 use super::error::Error;
 use crate::storage::{Key, Stat, Storage};
 
@@ -52,7 +51,8 @@ impl Durable {
     /// Makes certain that an object which was found outlives a power cut. `false`: it is gone.
     pub(super) async fn ensure(&self, key: &Key, found: Stat) -> Result<bool, Error> {
         // Its name may be younger than its bytes: an upload that lay open for hours, or a backup that kept the times.
-        if !is_younger(found.changed, WRITTEN_BY_ITSELF) || self.knows(key, found.modified) {
+        if self.storage.clock().is_older(found.changed, WRITTEN_BY_ITSELF) || self.knows(key, found.modified)
+        {
             return Ok(true);
         }
         let is_there = self.storage.confirm(key).await?;

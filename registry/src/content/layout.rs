@@ -15,6 +15,7 @@
 //! roadstead/                                             ours: registry:2 does not look here
 //!   tmp/<uuid>                                             objects on their way to their place
 //!   gc/<batch>                                             what a collection is about to delete
+//!   leases/<name>/_digests/<alg>/<hex>                     somebody was told that this is there, and relies on it
 //!   tags/<name>/_digests/<alg>/<hex>/<tag>                 derived: which tags may point at the manifest
 //!   referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>     derived: who refers to the subject
 //!   referrers/<name>/_examined                             derived: which manifests the above covers
@@ -40,6 +41,7 @@ pub(super) use place::Place;
 const BLOBS: &str = "docker/registry/v2/blobs";
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
 const CONDEMNED: &str = "roadstead/gc";
+const LEASES: &str = "roadstead/leases";
 const TEMPORARY: &str = "roadstead/tmp";
 const REFERRERS: &str = "roadstead/referrers";
 const TAG_INDEX: &str = "roadstead/tags";
@@ -94,10 +96,6 @@ pub(super) fn layer_link(name: &RepositoryName, digest: &Digest) -> Key {
     link_of_digest(name, "_layers", digest)
 }
 
-pub(super) fn revisions(name: &RepositoryName) -> Key {
-    key(format!("{REPOSITORIES}/{name}/_manifests/revisions"))
-}
-
 pub(super) fn revisions_by(name: &RepositoryName, algorithm: Algorithm) -> Key {
     key(format!("{REPOSITORIES}/{name}/_manifests/revisions/{algorithm}"))
 }
@@ -133,11 +131,6 @@ pub(super) fn tag_history_link(name: &RepositoryName, tag: &Tag, digest: &Digest
     ))
 }
 
-/// Below it, a folder for each manifest that has tags.
-pub(super) fn tag_index(name: &RepositoryName) -> Key {
-    key(format!("{TAG_INDEX}/{name}/_digests"))
-}
-
 pub(super) fn tag_index_of(name: &RepositoryName, digest: &Digest) -> Key {
     key(format!("{TAG_INDEX}/{name}/_digests/{}", folder_of(digest)))
 }
@@ -158,6 +151,10 @@ fn temporary(id: Uuid) -> Key {
     key(format!("{}/{id}", TEMPORARY))
 }
 
+pub(super) fn lease(name: &RepositoryName, digest: &Digest) -> Key {
+    key(format!("{LEASES}/{name}/_digests/{}", folder_of(digest)))
+}
+
 pub(super) fn condemned() -> Key {
     key(CONDEMNED.to_owned())
 }
@@ -172,10 +169,6 @@ fn notification(file: &str) -> Key {
 
 pub(super) fn referrers(name: &RepositoryName, subject: &Digest) -> Key {
     key(format!("{REFERRERS}/{name}/_subjects/{}", folder_of(subject)))
-}
-
-pub(super) fn all_referrers(name: &RepositoryName) -> Key {
-    key(format!("{REFERRERS}/{name}/_subjects"))
 }
 
 pub(super) fn referrer(name: &RepositoryName, subject: &Digest, referrer: &Digest) -> Key {

@@ -8,10 +8,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use roadstead_oci::Digest;
+use bytes::Bytes;
+use roadstead_oci::{Digest, RepositoryName};
 use tracing::{debug, info, warn};
 
-use super::age::is_younger;
 use super::error::Error;
 use super::layout;
 use super::listing::all;
@@ -57,28 +57,37 @@ impl Leases {
         Ok(waited)
     }
 
-    /// Renews a link that was written long ago, for a caller who will rely on it. `false`: it or what it names went
-    /// away meanwhile. A link that is deleted at this moment stays deleted. A store that cannot be written still has
-    /// what it has.
-    pub(super) async fn renew(&self, at: &Key, digest: &Digest) -> Result<bool, Error> {
+    /// Takes out a lease for a caller who will rely on a link that was written long ago. `false`: it or what it names
+    /// went away meanwhile. The lease is an object of its own, for a link that somebody deletes at this moment would come
+    /// back if it were written. A store that cannot be written still has what it has.
+    pub(super) async fn renew(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        at: &Key,
+        target: &Digest,
+    ) -> Result<bool, Error> {
         let Some(Stat { modified, .. }) = self.storage.stat(at).await? else {
             return Ok(false);
         };
-        if self.options.read_only || is_younger(modified, GRACE / 2) {
+        let is_young = |modified| self.storage.clock().is_younger(modified, GRACE / 2);
+        if self.options.read_only || is_young(modified) {
             return Ok(true);
         }
-        match self.storage.touch(at).await {
-            Ok(true) => {}
-            Ok(false) => return Ok(false),
-            Err(error) => {
-                debug!(link = %at, %error, "lease not renewed");
-                return Ok(true);
-            }
+        let lease = layout::lease(repository, digest);
+        let found = self.storage.stat(&lease).await?;
+        if found.is_some_and(|found| is_young(found.modified)) {
+            return Ok(true);
+        }
+        // If a power cut takes it, the client is told at the manifest's push what it has to send again.
+        if let Err(error) = self.storage.write_lazily(&lease, Bytes::new()).await {
+            debug!(%lease, %error, "lease not taken out");
+            return Ok(true);
         }
         if !self.collection_passed().await? {
             return Ok(true);
         }
-        Ok(self.storage.stat(&layout::blob_data(digest)).await?.is_some()
+        Ok(self.storage.stat(&layout::blob_data(target)).await?.is_some()
             && self.storage.stat(at).await?.is_some())
     }
 
@@ -91,7 +100,8 @@ impl Leases {
             };
             // One that ended between these two looks has been there: what it deleted is looked for again.
             let found = self.storage.stat(&batch).await?;
-            if found.is_none_or(|batch| is_younger(batch.modified, BATCH_IS_VOID)) {
+            let is_void = |batch: Stat| self.storage.clock().is_older(batch.modified, BATCH_IS_VOID);
+            if !found.is_some_and(is_void) {
                 return Ok(true);
             }
         }

@@ -49,5 +49,6 @@ fn parse(key: &Key, bytes: &[u8]) -> Option<Digest> {
 
 pub(super) async fn write(storage: &dyn Storage, key: &Key, digest: &Digest) -> Result<(), Error> {
     // As registry:2 writes it: no newline.
-    Ok(storage.write(key, digest.to_string().into()).await?)
+    storage.write(key, digest.to_string().into()).await?;
+    Ok(())
 }

@@ -5,6 +5,7 @@
 //! manifests ─► tags, referrers ─► revisions        what ties them together
 //!   all ─► repositories                            which ones there are
 //!   all ─► leases, durable, verify                 whether what was found may be relied on
+//!   blobs, manifests ─► visible                    what registry:2 needs to see a repository
 //! layout ◄─ link, listing, walk                    where everything lies, and the ways through it
 //! ```
 //! Each is a service over the store with a memory of its own, and is handed the others that it uses.
@@ -13,7 +14,6 @@
 //! that the last writer wins; and every operation orders its steps so that stopping between any two of them
 //! leaves nothing half-visible.
 
-mod age;
 mod blobs;
 mod durable;
 mod error;
@@ -37,6 +37,7 @@ mod tests;
 mod upload_id;
 mod uploads;
 mod verify;
+mod visible;
 mod walk;
 
 use std::sync::Arc;

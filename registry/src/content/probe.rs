@@ -25,7 +25,7 @@ pub(super) async fn probe(storage: &dyn Storage, read_only: bool) -> Result<Prob
     }
     let bytes = Bytes::from_static(b"ok\n");
     match storage.write(&layout::probe(), bytes).await {
-        Ok(()) => Ok(Probed::Writable),
+        Ok(_) => Ok(Probed::Writable),
         Err(refused @ (Full { .. } | ReadOnly { .. })) => Ok(Probed::NotWritable(refused)),
         Err(error) => Err(error.into()),
     }

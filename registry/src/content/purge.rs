@@ -1,6 +1,6 @@
 //! What was left over: abandoned uploads, and temporary objects of processes that died.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::error::Error;
 use super::layout;
@@ -20,10 +20,11 @@ pub struct Purged {
 /// Removes uploads that were started longer ago than `age`, also those of registry:2, and temporary objects
 /// that old, or a day old. What cannot be removed is left for the next time.
 pub(super) async fn purge_uploads(storage: &dyn Storage, age: Duration) -> Result<Purged, Error> {
-    let Some(before) = SystemTime::now().checked_sub(age) else {
+    let now = storage.clock().now();
+    let Some(before) = now.checked_sub(age) else {
         return Ok(Purged::default());
     };
-    let temporary_before = before.max(SystemTime::now() - TEMPORARY_AGE);
+    let temporary_before = before.max(now - TEMPORARY_AGE);
     let mut purged = Purged {
         temporary_objects: storage.purge_remains(temporary_before).await?,
         uploads: 0,

@@ -8,6 +8,7 @@
 //! Every backend passes the suites in `contract/`. For tests there are `memory`, and `faulty` around any of them.
 
 mod buffers;
+mod clock;
 #[cfg(test)]
 pub(crate) mod contract;
 mod error;
@@ -25,10 +26,11 @@ mod uploads;
 use futures::future::BoxFuture;
 
 pub use buffers::{Buffer, Buffers, Transfer};
+pub use clock::Clock;
 pub use error::Error;
 pub use filesystem::{DirectIo, FilesystemStorage};
 pub use key::Key;
-pub use objects::{Entry, Objects, Opened, Page, Pieces, Reading, Stat, Version, Wanted};
+pub use objects::{Entry, Objects, Opened, Page, Pieces, Reading, Removal, Stat, Version, Walked, Wanted};
 pub use timed::Timed;
 pub use uploads::{Kept, Resumed, Saved, Sealed, Uploads, Writer};
 

@@ -3,12 +3,12 @@
 use std::fmt::{self, Debug};
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
-use super::{Answer, Error, Key};
+use super::{Answer, Clock, Error, Key};
 
 /// A place that keeps objects by key.
 ///
@@ -38,22 +38,16 @@ pub trait Objects: Debug + Send + Sync + 'static {
     fn open<'a>(&'a self, key: &'a Key, wanted: Wanted) -> Answer<'a, Opened>;
 
     /// Makes or replaces an object, durably. Of several writers the last one wins; its modification time is now,
-    /// also if the bytes are the same. S3: PutObject.
-    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()>;
+    /// also if the bytes are the same. The version that it gives may be that of the same bytes too, written next: to
+    /// delete no more than was seen takes [`Self::read_version`]. S3: PutObject, which tells no time.
+    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, Version>;
 
     /// As [`Self::write`], but a power cut may take it: for what can be derived again. S3: PutObject.
     fn write_lazily<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()>;
 
-    /// Renews the modification time of an object that is there, durably. `false`: it is not there, and stays away.
-    /// S3: GetObject, then PutObject of the same bytes, which brings back what was deleted between the two.
-    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool>;
-
     /// Makes durable what somebody else did, and who perhaps has not come to that: the object, or, if this gives `false`,
     /// that it is not there. S3: HeadObject; what is seen there is durable.
     fn confirm<'a>(&'a self, key: &'a Key) -> Answer<'a, bool>;
-
-    /// Makes a folder that may stay empty, where the store has folders. Durable. S3: nothing.
-    fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()>;
 
     /// The names in a folder that come after `after`, in the order of their bytes, at most `limit` of them, and perhaps
     /// fewer. A folder that is not there is empty; one that cannot be read to its end is an error.
@@ -61,17 +55,49 @@ pub trait Objects: Debug + Send + Sync + 'static {
     /// by asking for those names too that are cut before `-` or `.`.
     fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Page>;
 
-    /// Removes an object, durably, and the folders below `within` that it leaves empty, where the store has folders.
-    /// No error if it is gone. S3: DeleteObject.
-    fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()>;
+    /// All objects below a folder, in the order of their keys as texts, some at a time. What comes or goes meanwhile may
+    /// be among them or not. After an error nothing follows, and what came before is not all. S3: ListObjectsV2 without
+    /// a delimiter, page by page; a page that is cut without a token is an error.
+    fn walk(&self, folder: &Key) -> Walked;
+
+    /// Removes an object, durably. No error if it is gone. Folders, where the store has such, are its own affair: it removes
+    /// those that it leaves empty. S3: DeleteObject.
+    fn delete<'a>(&'a self, key: &'a Key) -> Answer<'a, ()>;
+
+    /// As [`Self::delete`] for each of many, with an answer for each in their order. Whoever has very many gives some of
+    /// them at a time. S3: DeleteObjects with up to 1,000; an object that its answer leaves out has failed.
+    fn delete_many(&self, keys: Arc<[Key]>) -> Answer<'_, Vec<Result<(), Error>>>;
 
     /// As [`Self::delete`], if the object is still this version. What somebody else wrote meanwhile stays, also if it has the
-    /// same bytes. S3: DeleteObject with If-Match, where that is enforced.
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()>;
+    /// same bytes. S3: DeleteObject with If-Match, where that is enforced and objects have versions; else it is unsure.
+    fn delete_if_same<'a>(&'a self, key: &'a Key, version: &'a Version) -> Answer<'a, Removal>;
 
-    /// Removes all that lies below a folder, and the folders below `within` that this leaves empty. Not atomic,
-    /// not durable. S3: ListObjectsV2 and DeleteObjects, page by page.
-    fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()>;
+    /// Removes all that lies below a folder. Not atomic, not durable. S3: ListObjectsV2 and DeleteObjects, page by page.
+    fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()>;
+
+    /// The store's clock, as its answers so far tell: nothing is written to learn it, and nobody waits. S3: their Date.
+    fn clock(&self) -> Clock;
+
+    /// An address at which whoever has it can read the object for so long, without asking this program. `None`: the store
+    /// has none. S3: a presigned GetObject; nothing is asked.
+    fn link_to<'a>(&'a self, key: &'a Key, ttl: Duration) -> Answer<'a, Option<String>> {
+        let _ = (key, ttl);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// All objects below a folder, some at a time.
+pub type Walked = BoxStream<'static, Result<Vec<(Key, Stat)>, Error>>;
+
+/// What became of a version that was to be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It is gone, by this call or another.
+    Deleted,
+    /// Somebody has written since: that stays.
+    Moved,
+    /// The store cannot tell, and nothing was deleted.
+    Unsure,
 }
 
 /// What a store knows about an object without reading it.

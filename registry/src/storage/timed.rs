@@ -7,8 +7,8 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 
 use super::{
-    Answer, Buffer, Kept, Key, Objects, Opened, Page, Pieces, Resumed, Saved, Sealed, Stat, Storage, Uploads,
-    Version, Wanted, Writer,
+    Answer, Buffer, Clock, Error, Kept, Key, Objects, Opened, Page, Pieces, Removal, Resumed, Saved, Sealed,
+    Stat, Storage, Uploads, Version, Walked, Wanted, Writer,
 };
 
 /// Told of a call by the name that registry:2 has for it.
@@ -84,7 +84,7 @@ impl Objects for Timed<dyn Storage> {
         self.timed("Reader", self.inner.open(key, wanted))
     }
 
-    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
+    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, Version> {
         self.timed("PutContent", self.inner.write(key, bytes))
     }
 
@@ -92,32 +92,40 @@ impl Objects for Timed<dyn Storage> {
         self.timed("PutContent", self.inner.write_lazily(key, bytes))
     }
 
-    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
-        self.timed("PutContent", self.inner.touch(key))
-    }
-
     fn confirm<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
         self.inner.confirm(key)
-    }
-
-    fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
-        self.inner.make_folder(folder)
     }
 
     fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Page> {
         self.timed("List", self.inner.list(folder, after, limit))
     }
 
-    fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        self.timed("Delete", self.inner.delete(key, within))
+    fn walk(&self, folder: &Key) -> Walked {
+        self.inner.walk(folder)
     }
 
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
-        self.timed("Delete", self.inner.delete_if(key, within, version))
+    fn delete<'a>(&'a self, key: &'a Key) -> Answer<'a, ()> {
+        self.timed("Delete", self.inner.delete(key))
     }
 
-    fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        self.timed("Delete", self.inner.delete_folder(folder, within))
+    fn delete_many(&self, keys: Arc<[Key]>) -> Answer<'_, Vec<Result<(), Error>>> {
+        self.timed("Delete", self.inner.delete_many(keys))
+    }
+
+    fn delete_if_same<'a>(&'a self, key: &'a Key, version: &'a Version) -> Answer<'a, Removal> {
+        self.timed("Delete", self.inner.delete_if_same(key, version))
+    }
+
+    fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
+        self.timed("Delete", self.inner.delete_folder(folder))
+    }
+
+    fn clock(&self) -> Clock {
+        self.inner.clock()
+    }
+
+    fn link_to<'a>(&'a self, key: &'a Key, ttl: Duration) -> Answer<'a, Option<String>> {
+        self.timed("URLFor", self.inner.link_to(key, ttl))
     }
 }
 

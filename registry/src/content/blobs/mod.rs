@@ -20,7 +20,7 @@ use super::leases::Leases;
 use super::options::Options;
 use super::repositories::Repositories;
 use super::verify::Verify;
-use super::{layout, link};
+use super::{layout, link, visible};
 use crate::storage::{Opened, Pieces, Reading, Sealed, Stat, Storage, Wanted};
 
 #[derive(Debug)]
@@ -77,7 +77,7 @@ impl Blobs {
         let blob = self.find(repository, digest).await?;
         let at = layout::layer_link(repository, digest);
         match self.target(repository, digest).await? {
-            Some(target) if self.leases.renew(&at, &target).await? => Ok(blob),
+            Some(target) if self.leases.renew(repository, digest, &at, &target).await? => Ok(blob),
             _ => Err(unknown(repository, digest)),
         }
     }
@@ -90,8 +90,8 @@ impl Blobs {
             self.durable.ensure_gone(&link).await?;
             return Err(unknown(repository, digest));
         }
-        // `_layers` itself stays: without it the repository would be invisible to registry:2.
-        Ok(self.storage.delete(&link, &layout::layers(repository)).await?)
+        self.storage.delete(&link).await?;
+        visible::after_deletion(&*self.storage, repository).await
     }
 
     /// Makes what was sealed and verified a blob of this repository. The link is first, so that a collection that finds

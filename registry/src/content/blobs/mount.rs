@@ -38,7 +38,7 @@ impl Blobs {
                 return Ok(true);
             }
             if self.storage.stat(&data).await?.is_none() {
-                self.storage.delete(&at, &layout::layers(repository)).await?;
+                self.storage.delete(&at).await?;
                 return Ok(false);
             }
             if self.storage.stat(&at).await?.is_some() {

@@ -23,6 +23,8 @@ pub(in crate::content) enum Place {
     Temporary(Uuid),
     /// What a collection is about to delete.
     Batch(String),
+    /// Somebody was told that the repository has this, and relies on it.
+    Lease(RepositoryName, Digest),
     /// The tag may point at the manifest.
     TagIndex(RepositoryName, Digest, Tag),
     /// Of a subject, who refers to it.
@@ -70,6 +72,7 @@ impl Place {
             Place::Upload(name, id, object) => super::upload_object(name, id, &object.name()),
             Place::Temporary(id) => super::temporary(*id),
             Place::Batch(name) => super::batch(name),
+            Place::Lease(name, digest) => super::lease(name, digest),
             Place::TagIndex(name, digest, tag) => super::tag_index_entry(name, digest, tag),
             Place::Referrer(name, subject, digest) => super::referrer(name, subject, digest),
             Place::Examined(name) => super::examined(name),
@@ -127,6 +130,10 @@ fn parse(names: &[&str]) -> Option<Place> {
         }
         ["roadstead", "tmp", id] => Place::Temporary(id.parse().ok()?),
         ["roadstead", "gc", name] => Place::Batch((*name).to_owned()),
+        ["roadstead", "leases", rest @ ..] => match repository(rest)? {
+            (name, ["_digests", algorithm, hex]) => Place::Lease(name, digest(algorithm, hex)?),
+            _ => return None,
+        },
         ["roadstead", "tags", rest @ ..] => match repository(rest)? {
             (name, ["_digests", algorithm, hex, tag]) => {
                 Place::TagIndex(name, digest(algorithm, hex)?, tag.parse().ok()?)
@@ -239,6 +246,7 @@ mod tests {
             }),
             any_id().prop_map(Place::Temporary),
             "[a-z0-9.-]{1,20}[a-z]".prop_map(Place::Batch),
+            (any_name(), any_digest()).prop_map(|(name, of)| Place::Lease(name, of)),
             (any_name(), any_digest(), any_tag()).prop_map(|(name, of, tag)| Place::TagIndex(name, of, tag)),
             (any_name(), any_digest(), any_digest()).prop_map(|(name, of, by)| Place::Referrer(name, of, by)),
             any_name().prop_map(Place::Examined),

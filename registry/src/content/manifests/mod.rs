@@ -16,7 +16,7 @@ use super::options::Options;
 use super::referrers::Referrers;
 use super::revisions::{CachedManifest, Revisions};
 use super::tags::Tags;
-use super::{layout, link};
+use super::{layout, link, visible};
 use crate::storage::Storage;
 pub(super) use references::References;
 
@@ -86,7 +86,14 @@ impl Manifests {
         let manifest = self.get(repository, reference).await?;
         let at = layout::revision_link(repository, &manifest.digest);
         match self.revisions.find(repository, &manifest.digest).await? {
-            Some(target) if self.leases.renew(&at, &target).await? => Ok(manifest),
+            Some(target)
+                if self
+                    .leases
+                    .renew(repository, &manifest.digest, &at, &target)
+                    .await? =>
+            {
+                Ok(manifest)
+            }
             _ => Err(Error::ManifestUnknown {
                 repository: repository.clone(),
                 reference: reference.clone(),
@@ -150,21 +157,14 @@ impl Manifests {
         let subject = self.subject_of(&target).await?;
         if subject.is_some() {
             // What was examined is not examined again, but registry:2 may bring it back, and then its entry is missing.
-            let examined = layout::examined(repository);
-            self.storage
-                .delete(&examined, &layout::all_referrers(repository))
-                .await?;
+            self.storage.delete(&layout::examined(repository)).await?;
         }
         // From here on it is gone: tags that still point at it are not followed.
-        self.storage
-            .delete(&revision, &layout::revisions(repository))
-            .await?;
+        self.storage.delete(&revision).await?;
         let tags = self.tags.untag(repository, digest).await?;
         if let Some(subject) = subject {
             let entry = layout::referrer(repository, &subject, digest);
-            self.storage
-                .delete(&entry, &layout::all_referrers(repository))
-                .await?;
+            self.storage.delete(&entry).await?;
             // Pushed again meanwhile: its entry may have been the one just removed.
             if self.revisions.find(repository, digest).await?.is_some() {
                 self.referrers.examine_manifest(repository, digest).await?;
@@ -192,8 +192,6 @@ impl Manifests {
         bytes: &Bytes,
         tags: &[&Tag],
     ) -> Result<(), Error> {
-        // A repository without layers would be invisible to registry:2, and its manifests would be swept there.
-        self.storage.make_folder(&layout::layers(repository)).await?;
         if let Some(subject) = manifest.subject() {
             self.referrers
                 .add(repository, &subject.digest, digest, manifest, bytes.len())
@@ -209,13 +207,14 @@ impl Manifests {
             )
             .await?;
             self.durable.remember(&revision).await?;
+            if manifest.blobs().next().is_none() {
+                visible::after_push(&*self.storage, repository, digest).await?;
+            }
             if !self.leases.collection_passed().await? {
                 return Ok(());
             }
             if let Err(error) = self.references.check(repository, manifest).await {
-                self.storage
-                    .delete(&revision, &layout::revisions(repository))
-                    .await?;
+                self.storage.delete(&revision).await?;
                 return Err(error);
             }
             let is_there = self.storage.stat(&layout::blob_data(digest)).await?.is_some();

@@ -126,7 +126,8 @@ impl Referrers {
         size: usize,
     ) -> Result<(), Error> {
         let at = layout::referrer(repository, subject, digest);
-        Ok(self.storage.write(&at, entry_of(digest, manifest, size)).await?)
+        self.storage.write(&at, entry_of(digest, manifest, size)).await?;
+        Ok(())
     }
 
     /// Of these referrers those that the repository has, each with the beginning of what its entry says.

@@ -57,8 +57,7 @@ impl TagIndex {
         digest: &Digest,
     ) -> Result<(), Error> {
         let entry = layout::tag_index_entry(repository, digest, tag);
-        let within = layout::tag_index(repository);
-        self.storage.delete(&entry, &within).await?;
+        self.storage.delete(&entry).await?;
         // A push that brings it back looks for its entry after it has written the tag. If that was before the entry
         // went, the tag is seen here.
         if self.target(repository, tag).await? == Some(*digest) {

@@ -16,7 +16,7 @@ use super::page::Page;
 use super::repositories::Repositories;
 use super::revisions::Revisions;
 use super::{layout, link};
-use crate::storage::{Storage, Version};
+use crate::storage::{Removal, Storage, Version};
 use index::TagIndex;
 
 #[derive(Debug)]
@@ -97,7 +97,7 @@ impl Tags {
             self.index.remove(repository, tag, &digest).await?;
             return Err(unknown());
         }
-        self.storage.delete(&link, &layout::tags(repository)).await?;
+        self.storage.delete(&link).await?;
         self.forget_history(repository, tag).await?;
         self.index.remove(repository, tag, &digest).await
     }
@@ -158,7 +158,12 @@ impl Tags {
                 if self.revisions.find(repository, digest).await?.is_some() {
                     return Ok(deleted);
                 }
-                is_gone = self.delete_if(repository, &tag, &version).await?;
+                match self.delete_if(repository, &tag, &version).await? {
+                    Removal::Deleted => is_gone = true,
+                    Removal::Moved => {}
+                    // It stays, and is not followed.
+                    Removal::Unsure => break,
+                }
             }
             self.index.remove(repository, &tag, digest).await?;
             deleted.extend(is_gone.then_some(tag));
@@ -166,22 +171,19 @@ impl Tags {
         Ok(deleted)
     }
 
-    /// Deletes a tag unless it has been written since. Whether it is gone.
+    /// Deletes a tag unless it has been written since.
     async fn delete_if(
         &self,
         repository: &RepositoryName,
         tag: &Tag,
         version: &Version,
-    ) -> Result<bool, Error> {
+    ) -> Result<Removal, Error> {
         let link = layout::tag_link(repository, tag);
-        self.storage
-            .delete_if(&link, &layout::tags(repository), version)
-            .await?;
-        let is_gone = self.target(repository, tag).await?.is_none();
-        if is_gone {
+        let removal = self.storage.delete_if_same(&link, version).await?;
+        if removal == Removal::Deleted {
             self.forget_history(repository, tag).await?;
         }
-        Ok(is_gone)
+        Ok(removal)
     }
 
     /// Those of which the repository has the manifest.
@@ -208,9 +210,6 @@ impl Tags {
     /// lose its entry of the history, never the tag.
     async fn forget_history(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
         let history = layout::tag_history(repository, tag);
-        Ok(self
-            .storage
-            .delete_folder(&history, &layout::tags(repository))
-            .await?)
+        Ok(self.storage.delete_folder(&history).await?)
     }
 }

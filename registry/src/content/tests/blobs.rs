@@ -216,7 +216,7 @@ async fn a_deleted_blob_is_gone_from_its_repository_only() {
 }
 
 #[tokio::test]
-async fn a_repository_keeps_its_layers_folder_when_the_last_blob_is_deleted() {
+async fn a_repository_stays_in_the_catalog_when_its_last_blob_is_deleted() {
     let (registry, name) = (registry(), repository("one"));
     let digest = push_blob(&registry, &name, Bytes::from_static(b"x")).await;
     registry.blobs.delete(&name, &digest).await.unwrap();

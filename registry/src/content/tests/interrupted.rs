@@ -66,7 +66,7 @@ impl Race {
 #[tokio::test]
 async fn deleting_a_manifest_never_takes_back_a_tag_that_the_same_digest_was_pushed_by() {
     let race = Race::new().await;
-    let content = race.interrupted(Call::DeleteIf, race.push());
+    let content = race.interrupted(Call::DeleteIfSame, race.push());
     let deleted = content.manifests.delete(&race.name, &race.image.digest()).await;
     assert_eq!(deleted.unwrap(), [] as [Tag; 0]);
     race.check_tagged().await;
@@ -78,7 +78,7 @@ async fn deleting_a_tag_whose_manifest_went_before_never_takes_back_a_newer_push
     let race = Race::new().await;
     let revision = layout::revision_link(&race.name, &race.image.digest());
     fs::remove_file(race.registry.path(&revision)).unwrap();
-    let content = race.interrupted(Call::DeleteIf, race.push());
+    let content = race.interrupted(Call::DeleteIfSame, race.push());
     let deleted = content.tags.delete(&race.name, &tag("latest")).await;
     assert!(
         matches!(deleted, Err(Error::ManifestUnknown { .. })),
@@ -96,4 +96,64 @@ async fn a_manifest_that_is_deleted_while_it_is_pushed_is_there_once_the_push_is
         .await
         .unwrap();
     race.check_tagged().await;
+}
+
+/// Whoever has a manifest has something below `_layers`, or registry:2 does not see the repository.
+mod a_repository_stays_visible_to_registry_2 {
+    use super::*;
+    use crate::storage::memory::MemoryStorage;
+    use crate::storage::{Objects, Storage};
+
+    fn content(storage: impl Storage) -> Content {
+        Content::new(Arc::new(storage), options())
+    }
+
+    fn empty_index() -> (Bytes, Digest) {
+        let index = index(&[]);
+        (index.clone(), sha256(&index))
+    }
+
+    async fn has_layers(storage: &MemoryStorage, name: &RepositoryName) -> bool {
+        let page = storage.list(&layout::layers(name), None, 1).await.unwrap();
+        !page.entries.is_empty()
+    }
+
+    #[tokio::test]
+    async fn with_a_manifest_that_has_no_layers() {
+        let (storage, name) = (MemoryStorage::new(), repository("app"));
+        put(&content(storage.clone()), &name, "v1", empty_index().0)
+            .await
+            .unwrap();
+        assert!(has_layers(&storage, &name).await);
+    }
+
+    #[tokio::test]
+    async fn when_its_last_layer_is_deleted() {
+        let (storage, name) = (MemoryStorage::new(), repository("app"));
+        let content = content(storage.clone());
+        let layer = push_blob(&content, &name, Bytes::from_static(b"layer")).await;
+        put(&content, &name, "v1", empty_index().0).await.unwrap();
+        content.blobs.delete(&name, &layer).await.unwrap();
+        assert!(has_layers(&storage, &name).await);
+    }
+
+    /// The push finds a layer there just before it goes, the deletion finds no manifest just before it comes: not both.
+    #[tokio::test]
+    async fn when_its_last_layer_is_deleted_during_a_push() {
+        for (call, at) in [
+            (Call::Write, "revisions"),
+            (Call::List, "_layers"),
+            (Call::Write, "current"),
+        ] {
+            let (storage, name) = (MemoryStorage::new(), repository("app"));
+            let (other, target) = (content(storage.clone()), name.clone());
+            let layer = push_blob(&other, &name, Bytes::from_static(b"layer")).await;
+            let deletion = async move { other.blobs.delete(&target, &layer).await.unwrap() };
+            let faulty = Faulty::new(storage.clone());
+            let interruption = Befalls::Interruption(Box::pin(deletion));
+            faulty.script().add(Fault::of(call, at, interruption));
+            put(&content(faulty), &name, "v1", empty_index().0).await.unwrap();
+            assert!(has_layers(&storage, &name).await, "{call:?} of {at}");
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! What a crash, of this program or of another, leaves between two steps.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use super::*;
+use crate::storage::Objects;
+use crate::storage::faulty::Faulty;
+use crate::storage::memory::MemoryStorage;
 
 async fn pushed() -> (Registry, RepositoryName, Image) {
     let registry = registry();
@@ -171,44 +173,54 @@ async fn a_push_renews_every_link_it_relies_on() {
 }
 
 #[tokio::test]
-async fn a_head_by_one_who_may_push_renews_an_old_lease_and_leaves_a_young_one() {
+async fn a_head_by_one_who_may_push_takes_out_a_lease_where_the_link_is_old_and_leaves_a_young_one() {
     let (registry, name, image) = pushed().await;
-    let blob = layout::layer_link(&name, &sha256(b"layer"));
-    let manifest = layout::revision_link(&name, &image.digest());
-    for link in [&blob, &manifest] {
-        age(&registry, link);
-    }
-    registry.blobs.find(&name, &sha256(b"layer")).await.unwrap();
+    let digests = [sha256(b"layer"), image.digest()];
+    let [blob, manifest] = digests.map(|digest| layout::lease(&name, &digest));
+    let links = [
+        layout::layer_link(&name, &digests[0]),
+        layout::revision_link(&name, &digests[1]),
+    ];
+    let head = async || {
+        registry.blobs.find_for_push(&name, &digests[0]).await.unwrap();
+        registry
+            .manifests
+            .get_for_push(&name, &by_tag("v1"))
+            .await
+            .unwrap();
+    };
+    head().await;
+    assert!(!registry.path(&blob).exists(), "the link itself is young");
+    links.iter().for_each(|link| age(&registry, link));
+    registry.blobs.find(&name, &digests[0]).await.unwrap();
     registry.manifests.get(&name, &by_tag("v1")).await.unwrap();
-    assert!(
-        !is_new(&registry, &blob) && !is_new(&registry, &manifest),
-        "a pull renews nothing"
-    );
-    let file = |key: &Key| fs::metadata(registry.path(key)).unwrap().ino();
-    let files = [file(&blob), file(&manifest)];
-    registry
-        .blobs
-        .find_for_push(&name, &sha256(b"layer"))
-        .await
-        .unwrap();
-    registry
-        .manifests
-        .get_for_push(&name, &by_tag("v1"))
-        .await
-        .unwrap();
+    assert!(!registry.path(&blob).exists(), "a pull takes out none");
+    head().await;
     assert!(is_new(&registry, &blob) && is_new(&registry, &manifest));
     // Written anew, a link that somebody deletes at this moment would come back.
-    assert_eq!([file(&blob), file(&manifest)], files);
+    assert!(links.iter().all(|link| !is_new(&registry, link)));
     let before = fs::metadata(registry.path(&blob)).unwrap().modified().unwrap();
-    registry
-        .blobs
-        .find_for_push(&name, &sha256(b"layer"))
-        .await
-        .unwrap();
-    assert_eq!(
-        fs::metadata(registry.path(&blob)).unwrap().modified().unwrap(),
-        before
+    head().await;
+    let modified = fs::metadata(registry.path(&blob)).unwrap().modified().unwrap();
+    assert_eq!(modified, before);
+    age(&registry, &blob);
+    head().await;
+    assert!(is_new(&registry, &blob));
+}
+
+/// By the clock of the store all of this is old, whatever this machine's says.
+#[tokio::test]
+async fn a_lease_goes_by_the_clock_of_the_store() {
+    let storage = MemoryStorage::new();
+    let content = Content::new(
+        Arc::new(Faulty::new(storage.clone()).ahead_by(13 * 3600)),
+        options(),
     );
+    let (name, digest) = (repository("app"), sha256(b"layer"));
+    push_blob(&content, &name, Bytes::from_static(b"layer")).await;
+    content.blobs.find_for_push(&name, &digest).await.unwrap();
+    let lease = layout::lease(&name, &digest);
+    assert!(storage.stat(&lease).await.unwrap().is_some());
 }
 
 #[tokio::test]

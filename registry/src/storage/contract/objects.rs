@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 use tokio::task::JoinSet;
 
-use super::super::{Key, Opened, Version, Wanted};
+use super::super::{Key, Opened, Removal, Stat, Version, Wanted};
 use super::{Store, all_of, key};
 
 async fn put(storage: &Store, at: &str, bytes: &'static str) {
@@ -96,19 +97,6 @@ pub(crate) async fn writing_again_replaces_and_renews_the_time(storage: Store) {
     assert_eq!(get(&storage, "a").await.as_deref(), Some("other"));
 }
 
-pub(crate) async fn touching_renews_the_time_and_brings_nothing_back(storage: Store) {
-    put(&storage, "a/b", "same").await;
-    let before = storage.stat(&key("a/b")).await.unwrap().unwrap().modified;
-    tokio::time::sleep(Duration::from_millis(20)).await;
-    assert!(storage.touch(&key("a/b")).await.unwrap());
-    let after = storage.stat(&key("a/b")).await.unwrap().unwrap().modified;
-    assert!(after > before && after <= SystemTime::now() + Duration::from_secs(1));
-    assert_eq!(get(&storage, "a/b").await.as_deref(), Some("same"));
-    storage.delete(&key("a/b"), &key("a")).await.unwrap();
-    assert!(!storage.touch(&key("a/b")).await.unwrap());
-    assert_eq!(get(&storage, "a/b").await, None);
-}
-
 pub(crate) async fn flushing_changes_nothing(storage: Store) {
     put(&storage, "a/b", "same").await;
     let before = storage.stat(&key("a/b")).await.unwrap();
@@ -193,56 +181,124 @@ pub(crate) async fn deleting_is_idempotent_and_tidies_up(storage: Store) {
     put(&storage, "keep/a/b/c", "x").await;
     put(&storage, "keep/a/other", "x").await;
     for _ in 0..2 {
-        storage.delete(&key("keep/a/b/c"), &key("keep")).await.unwrap();
+        storage.delete(&key("keep/a/b/c")).await.unwrap();
         assert_eq!(names(&storage, "keep/a", None, 10).await, ["other"]);
     }
-    storage.delete(&key("keep/a/other"), &key("keep")).await.unwrap();
+    storage.delete(&key("keep/a/other")).await.unwrap();
     assert_eq!(names(&storage, "keep", None, 10).await, [""; 0]);
-    storage
-        .delete(&key("never/was/there"), &key("never"))
-        .await
-        .unwrap();
+    storage.delete(&key("never/was/there")).await.unwrap();
 }
 
-pub(crate) async fn delete_if_spares_another_value(storage: Store) {
-    let (at, within) = (key("tag/link"), key("tag"));
+pub(crate) async fn of_many_that_are_deleted_each_has_an_answer(storage: Store) {
+    let keys: Arc<[Key]> = (0..30).map(|i| key(&format!("many/{i}/link"))).collect();
+    for at in keys.iter().step_by(2) {
+        storage.write(at, Bytes::new()).await.unwrap();
+    }
+    put(&storage, "many/stays", "x").await;
+    let answers = storage.delete_many(Arc::clone(&keys)).await.unwrap();
+    assert!(
+        answers.len() == keys.len() && answers.iter().all(Result::is_ok),
+        "{answers:?}"
+    );
+    assert_eq!(names(&storage, "many", None, 10).await, ["stays"]);
+    assert!(storage.delete_many([].into()).await.unwrap().is_empty());
+}
+
+pub(crate) async fn delete_if_same_spares_another_value(storage: Store) {
+    let at = key("tag/link");
     put(&storage, "tag/link", "old").await;
     let old = version(&storage, &at, "old").await.unwrap();
     put(&storage, "tag/link", "new").await;
-    storage.delete_if(&at, &within, &old).await.unwrap();
+    let removal = storage.delete_if_same(&at, &old).await.unwrap();
+    assert!(matches!(removal, Removal::Moved | Removal::Unsure), "{removal:?}");
     assert_eq!(get(&storage, "tag/link").await.as_deref(), Some("new"));
     let new = version(&storage, &at, "new").await.unwrap();
     for _ in 0..2 {
-        storage.delete_if(&at, &within, &new).await.unwrap();
-        assert_eq!(get(&storage, "tag/link").await, None);
-        assert_eq!(version(&storage, &at, "new").await, None);
+        let is_there = match storage.delete_if_same(&at, &new).await.unwrap() {
+            Removal::Deleted => None,
+            Removal::Unsure => Some("new"),
+            Removal::Moved => panic!("nobody moved it"),
+        };
+        assert_eq!(get(&storage, "tag/link").await.as_deref(), is_there);
     }
 }
 
-pub(crate) async fn delete_if_spares_the_same_value_written_again(storage: Store) {
-    let (at, within) = (key("tag/link"), key("tag"));
+pub(crate) async fn delete_if_same_spares_the_same_value_written_again(storage: Store) {
+    let at = key("tag/link");
     for round in 0..20 {
         put(&storage, "tag/link", "same").await;
         let seen = version(&storage, &at, "same").await.unwrap();
         put(&storage, "tag/link", "same").await;
-        storage.delete_if(&at, &within, &seen).await.unwrap();
+        let removal = storage.delete_if_same(&at, &seen).await.unwrap();
+        assert_ne!(removal, Removal::Deleted, "round {round}");
         let found = get(&storage, "tag/link").await;
         assert_eq!(found.as_deref(), Some("same"), "round {round}");
     }
 }
 
+pub(crate) async fn what_was_written_has_the_version_that_is_read(storage: Store) {
+    let written = storage
+        .write(&key("a"), Bytes::from_static(b"one"))
+        .await
+        .unwrap();
+    assert_eq!(version(&storage, &key("a"), "one").await, Some(written.clone()));
+    let other = storage
+        .write(&key("a"), Bytes::from_static(b"other"))
+        .await
+        .unwrap();
+    assert_ne!(written, other);
+}
+
+pub(crate) async fn a_walk_meets_all_objects_in_the_order_of_their_keys(storage: Store) {
+    let mut keys: Vec<String> = (0..1500).map(|i| format!("w/{}/{i:04}/data", i % 7)).collect();
+    keys.extend(["w/a-b/c", "w/a/c", "w/a.b", "w/a0", "w/z"].map(str::to_owned));
+    for at in keys.iter().rev() {
+        storage.write_lazily(&key(at), at.clone().into()).await.unwrap();
+    }
+    put(&storage, "w-not/below", "x").await;
+    keys.sort();
+    let found: Vec<(Key, Stat)> = storage.walk(&key("w")).try_concat().await.unwrap();
+    let names: Vec<&str> = found.iter().map(|(key, _)| key.as_str()).collect();
+    assert_eq!(names, keys);
+    assert!(
+        found
+            .iter()
+            .all(|(key, stat)| stat.size == key.as_str().len() as u64)
+    );
+    for nothing in ["nowhere", "w/z"] {
+        let found: Vec<(Key, Stat)> = storage.walk(&key(nothing)).try_concat().await.unwrap();
+        assert!(found.is_empty(), "{found:?} below {nothing}");
+    }
+}
+
+pub(crate) async fn its_clock_is_the_one_that_dates_objects(storage: Store) {
+    put(&storage, "a", "x").await;
+    let clock = storage.clock();
+    let found = storage.stat(&key("a")).await.unwrap().unwrap();
+    assert!(clock.uncertainty < Duration::from_secs(60), "{clock:?}");
+    assert!(
+        clock.is_younger(found.modified, Duration::from_secs(120)),
+        "{clock:?}"
+    );
+    assert!(
+        !clock.is_older(found.modified, Duration::from_secs(60)),
+        "{clock:?}"
+    );
+}
+
 /// One deletes the value `old` again and again, others move it to `new` values and read: once `new` is there, no
 /// read may find nothing.
-pub(crate) async fn a_value_written_during_delete_if_is_never_missed(storage: Store) {
-    let (at, within) = (key("tags/v1/link"), key("tags"));
+pub(crate) async fn a_value_written_during_delete_if_same_is_never_missed(storage: Store) {
+    let at = key("tags/v1/link");
     for round in 0..60 {
         storage.write(&at, Bytes::from_static(b"old")).await.unwrap();
         let old = version(&storage, &at, "old").await.unwrap();
         let deletions: JoinSet<()> = (0..2)
             .map(|_| {
-                let (storage, at, within) = (Arc::clone(&storage), at.clone(), within.clone());
-                let old = old.clone();
-                async move { storage.delete_if(&at, &within, &old).await.unwrap() }
+                let (storage, at, old) = (Arc::clone(&storage), at.clone(), old.clone());
+                async move {
+                    storage.delete_if_same(&at, &old).await.unwrap();
+                }
             })
             .collect();
         storage.write(&at, Bytes::from_static(b"new")).await.unwrap();
@@ -267,20 +323,12 @@ pub(crate) async fn writing_beats_tidying(storage: Store) {
     for _ in 0..40 {
         let removal = {
             let storage = Arc::clone(&storage);
-            tokio::spawn(async move {
-                storage
-                    .delete(&key("t/v1/index/one/link"), &key("t"))
-                    .await
-                    .unwrap()
-            })
+            tokio::spawn(async move { storage.delete(&key("t/v1/index/one/link")).await.unwrap() })
         };
         put(&storage, "t/v1/current/link", "x").await;
         removal.await.unwrap();
         assert_eq!(get(&storage, "t/v1/current/link").await.as_deref(), Some("x"));
-        storage
-            .delete(&key("t/v1/current/link"), &key("t"))
-            .await
-            .unwrap();
+        storage.delete(&key("t/v1/current/link")).await.unwrap();
         put(&storage, "t/v1/index/one/link", "y").await;
     }
 }
@@ -289,7 +337,7 @@ pub(crate) async fn deleting_a_folder_takes_all_below_it(storage: Store) {
     put(&storage, "keep/a/b/c", "x").await;
     put(&storage, "keep/a/d", "x").await;
     for _ in 0..2 {
-        storage.delete_folder(&key("keep/a"), &key("keep")).await.unwrap();
+        storage.delete_folder(&key("keep/a")).await.unwrap();
         assert_eq!(names(&storage, "keep", None, 10).await, [""; 0]);
     }
 }

@@ -145,7 +145,7 @@ pub(crate) async fn publishing_again_and_over_another_object_is_the_same(storage
         sealed.publish(&key(TO)).await.unwrap();
         assert_eq!(get(&storage).await.unwrap(), b"hello");
     }
-    storage.delete(&key(TO), &key("data")).await.unwrap();
+    storage.delete(&key(TO)).await.unwrap();
     sealed.publish(&key(TO)).await.unwrap();
     sealed.forget().await.unwrap();
     assert_eq!(get(&storage).await.unwrap(), b"hello");
@@ -227,7 +227,7 @@ pub(crate) async fn an_object_may_be_empty(storage: Store) {
         sealed.publish(&key(TO)).await.unwrap();
         sealed.forget().await.unwrap();
         assert_eq!(get(&storage).await.unwrap(), b"");
-        storage.delete(&key(TO), &key("data")).await.unwrap();
+        storage.delete(&key(TO)).await.unwrap();
     }
 }
 

@@ -14,8 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::{Answer, Key, Objects, Opened, Page, Stat, Storage, Version, Wanted};
+use super::{
+    Answer, Clock, Error, Key, Objects, Opened, Page, Removal, Stat, Storage, Version, Walked, Wanted,
+};
 use past::{Past, View};
 pub(crate) use script::{Befalls, Call, Fault, Script, Trouble};
 
@@ -26,6 +29,10 @@ pub(crate) struct Faulty {
     view: View,
     /// Of a page, so many names.
     page: usize,
+    /// Whether it cannot tell one version from another.
+    is_unsure: bool,
+    /// How far its clock is ahead, in nanoseconds.
+    ahead: i64,
 }
 
 impl Faulty {
@@ -35,11 +42,29 @@ impl Faulty {
             script: Arc::default(),
             view: Past::of_nobody(),
             page: usize::MAX,
+            is_unsure: false,
+            ahead: 0,
         }
     }
 
     pub(crate) fn with_pages_of(self, page: usize) -> Self {
         Faulty { page, ..self }
+    }
+
+    /// As S3 without versions of objects.
+    pub(crate) fn unsure(self) -> Self {
+        Faulty {
+            is_unsure: true,
+            ..self
+        }
+    }
+
+    /// Says that its clock is ahead of ours by this. Dates are not changed.
+    pub(crate) fn ahead_by(self, seconds: i64) -> Self {
+        Faulty {
+            ahead: seconds * 1_000_000_000,
+            ..self
+        }
     }
 
     /// The same store for another machine, which sees what others did so much later.
@@ -49,6 +74,8 @@ impl Faulty {
             script: Arc::default(),
             view: self.view.of_another(by),
             page: self.page,
+            is_unsure: self.is_unsure,
+            ahead: self.ahead,
         }
     }
 
@@ -124,7 +151,7 @@ impl Objects for Faulty {
         })
     }
 
-    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
+    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, Version> {
         self.change(Call::Write, key, move || self.inner.write(key, bytes))
     }
 
@@ -134,16 +161,8 @@ impl Objects for Faulty {
         })
     }
 
-    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
-        self.call(Call::Touch, key, move || self.inner.touch(key))
-    }
-
     fn confirm<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
         self.call(Call::Confirm, key, move || self.inner.confirm(key))
-    }
-
-    fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
-        self.call(Call::MakeFolder, folder, move || self.inner.make_folder(folder))
     }
 
     fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Page> {
@@ -156,20 +175,57 @@ impl Objects for Faulty {
         })
     }
 
-    fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        self.change(Call::Delete, key, move || self.inner.delete(key, within))
+    fn walk(&self, folder: &Key) -> Walked {
+        let (script, view, inner) = (
+            Arc::clone(&self.script),
+            self.view.clone(),
+            Arc::clone(&self.inner),
+        );
+        let folder = folder.clone();
+        let walked = async move {
+            let begin = || -> Answer<'static, ()> { ready(()) };
+            script.run(Call::Walk, &folder, begin).await?;
+            let pages: Walked = match view.is_of_the_past() {
+                true => stream::once(async move { view.walk(&*inner, &folder).await }).boxed(),
+                false => inner.walk(&folder),
+            };
+            Ok(pages)
+        };
+        stream::once(walked).try_flatten().boxed()
     }
 
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
-        self.change(Call::DeleteIf, key, move || {
-            self.inner.delete_if(key, within, version)
+    fn delete<'a>(&'a self, key: &'a Key) -> Answer<'a, ()> {
+        self.change(Call::Delete, key, move || self.inner.delete(key))
+    }
+
+    fn delete_many(&self, keys: Arc<[Key]>) -> Answer<'_, Vec<Result<(), Error>>> {
+        Box::pin(async move {
+            let mut answers = Vec::with_capacity(keys.len());
+            for key in keys.iter() {
+                let delete = || self.inner.delete(key);
+                answers.push(self.change(Call::DeleteMany, key, delete).await);
+            }
+            Ok(answers)
         })
     }
 
-    fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()> {
+    fn delete_if_same<'a>(&'a self, key: &'a Key, version: &'a Version) -> Answer<'a, Removal> {
+        self.change(Call::DeleteIfSame, key, move || match self.is_unsure {
+            true => ready(Removal::Unsure),
+            false => self.inner.delete_if_same(key, version),
+        })
+    }
+
+    fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
         self.call(Call::DeleteFolder, folder, move || {
-            self.inner.delete_folder(folder, within)
+            self.inner.delete_folder(folder)
         })
+    }
+
+    fn clock(&self) -> Clock {
+        let mut clock = self.inner.clock();
+        clock.offset += self.ahead;
+        clock
     }
 }
 
@@ -203,6 +259,15 @@ mod tests {
         ));
     }
 
+    mod that_cannot_tell_versions_apart {
+        use super::*;
+
+        contract_tests!((
+            Arc::new(Faulty::new(MemoryStorage::new()).unsure()) as Arc<dyn Storage>,
+            ()
+        ));
+    }
+
     fn key(text: &str) -> Key {
         text.parse().unwrap()
     }
@@ -217,7 +282,7 @@ mod tests {
         }
         here.write(&old, Bytes::from_static(b"2")).await.unwrap();
         here.write(&new, Bytes::from_static(b"2")).await.unwrap();
-        here.delete(&gone, &key("f")).await.unwrap();
+        here.delete(&gone).await.unwrap();
         let names = async |store: &Faulty| {
             let page = store.list(&key("f"), None, 9).await.unwrap();
             page.entries

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::TryStreamExt;
 
 use super::super::{Answer, Entry, Error, Key, Page, Stat, Storage};
 
@@ -134,6 +135,24 @@ impl View {
             entries.truncate(limit);
             Ok(Page { entries, more })
         })
+    }
+
+    /// All objects below the folder as they were.
+    pub(super) async fn walk(&self, inner: &dyn Storage, folder: &Key) -> Result<Vec<(Key, Stat)>, Error> {
+        let mut found: BTreeMap<Key, Stat> = inner.walk(folder).try_concat().await?.into_iter().collect();
+        let changed: Vec<Key> = {
+            let changes = self.past.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            changes.keys().cloned().collect()
+        };
+        let below = format!("{folder}/");
+        for key in changed.into_iter().filter(|key| key.as_str().starts_with(&below)) {
+            match self.before(&key) {
+                Some(Some(then)) => drop(found.insert(key, then.stat)),
+                Some(None) => drop(found.remove(&key)),
+                None => {}
+            }
+        }
+        Ok(found.into_iter().collect())
     }
 
     /// Whether anything that is in this folder now was there then.

@@ -1,6 +1,6 @@
 //! Deleting what was seen, and nothing that came later.
 //!
-//! A filesystem cannot delete a file on condition of what it is. So [`Tree::delete_if`] renames it aside, looks,
+//! A filesystem cannot delete a file on condition of what it is. So [`Tree::delete_if_same`] renames it aside, looks,
 //! and links it back if it is not what was to be deleted. For that moment, and for ever if the program dies in it,
 //! the value lies beside its name: reading looks there too, so nobody misses it.
 //!
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 
-use super::super::{Key, Version};
+use super::super::{Key, Removal, Version};
 use super::absent_as_none;
 use super::exclusive;
 use super::folders::parent;
@@ -44,7 +44,7 @@ impl Tree {
         Ok(Some((bytes, version(&metadata)?)))
     }
 
-    pub(super) fn delete_if(&self, key: &Key, within: &Key, expected: &Version) -> io::Result<()> {
+    pub(super) fn delete_if_same(&self, key: &Key, expected: &Version) -> io::Result<Removal> {
         let path = self.path(key);
         // What lies aside while there is a value came before that value: if the value goes, nothing older may come
         // back. So this list is made first.
@@ -55,7 +55,7 @@ impl Tree {
                     remove_all(&older)?;
                 }
             }
-            Some(_) => return Ok(()),
+            Some(_) => return Ok(Removal::Moved),
             // An earlier attempt, cut off by a crash, left it aside.
             None => {
                 if let Some(file) = newest(&older)?
@@ -72,7 +72,17 @@ impl Tree {
                 absent_as_none(fs::remove_file(&aside))?;
             }
         }
-        self.tidy(&path, within)
+        self.tidy(&path)?;
+        // What is there now came later, and may lie aside for the moment.
+        let is_there = match absent_as_none(File::open(&path))? {
+            Some(_) => true,
+            None => open_set_aside(&path)?.is_some(),
+        };
+        Ok(if is_there {
+            Removal::Moved
+        } else {
+            Removal::Deleted
+        })
     }
 
     /// Whether it was this version that went away.
@@ -102,7 +112,7 @@ impl Tree {
     }
 }
 
-fn version(metadata: &Metadata) -> io::Result<Version> {
+pub(super) fn version(metadata: &Metadata) -> io::Result<Version> {
     let modified = metadata.modified()?;
     let (sign, since) = match modified.duration_since(SystemTime::UNIX_EPOCH) {
         Ok(since) => ("", since),

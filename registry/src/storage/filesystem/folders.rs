@@ -10,6 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use super::FilesystemStorage;
 use super::flush::{Flush, lock};
 
 /// More known folders than this are forgotten, which costs flushes and nothing else.
@@ -47,16 +48,10 @@ impl Folders {
         self.attempt(parent(path), put).map(|(placed, _)| placed)
     }
 
-    pub(super) fn make(&self, folder: &Path) -> io::Result<()> {
-        let (_, new) = self.attempt(folder, || Ok(()))?;
-        self.flush_parents(new)
-    }
-
-    /// Removes the folder and those above it as long as they are empty, but nothing outside `within`. Gives the
-    /// first that stays.
-    pub(super) fn remove_empty<'a>(&self, folder: &'a Path, within: &Path) -> &'a Path {
+    /// Removes the folder and those above it as long as they are empty. Gives the first that stays.
+    pub(super) fn remove_empty<'a>(&self, folder: &'a Path) -> &'a Path {
         let mut folder = folder;
-        while folder != within && folder.starts_with(within) {
+        while !self.stays(folder) {
             // First forgotten, then removed: whoever makes it again flushes it again.
             lock(&self.known).remove(folder);
             match fs::remove_dir(folder) {
@@ -65,6 +60,15 @@ impl Folders {
             }
         }
         folder
+    }
+
+    /// Whether it stays when it is empty. By the names that begin so registry:2 knows a repository, and each such name is
+    /// made again soon.
+    fn stays(&self, folder: &Path) -> bool {
+        let name = folder.file_name().unwrap_or_default();
+        folder == self.root
+            || folder.ends_with(FilesystemStorage::TEMPORARY)
+            || name.as_encoded_bytes().starts_with(b"_")
     }
 
     /// Returns when a flush of this folder that began after this call has ended.
@@ -192,15 +196,25 @@ mod tests {
     }
 
     #[test]
-    fn empty_folders_are_removed_up_to_the_bound() {
+    fn empty_folders_are_removed_up_to_the_root_or_one_that_marks_a_repository() {
         let root = tempfile::tempdir().unwrap();
         let folders = Folders::new(root.path().to_owned());
-        let deep = root.path().join("keep/a/b");
-        folders.make(&deep).unwrap();
-        folders.make(&root.path().join("keep/a/other")).unwrap();
-        folders.remove_empty(&deep, &root.path().join("keep"));
-        assert!(root.path().join("keep/a/other").is_dir() && !deep.exists());
-        folders.remove_empty(&root.path().join("keep/a/other"), &root.path().join("keep"));
-        assert!(root.path().join("keep").is_dir() && !root.path().join("keep/a").exists());
+        let at = |path: &str| root.path().join(path);
+        for (empty, staying) in [
+            ("app/_layers/sha256/ab", "app/_layers"),
+            ("app/_manifests/tags/v1/current", "app/_manifests"),
+            ("blobs/sha256/ab", ""),
+            ("roadstead/tmp", "roadstead/tmp"),
+        ] {
+            fs::create_dir_all(at(empty)).unwrap();
+            folders.remove_empty(&at(empty));
+            assert!(at(staying).is_dir(), "{empty}");
+            let first = empty.strip_prefix(staying).unwrap().trim_start_matches('/');
+            let first = first.split('/').next().unwrap();
+            assert!(first.is_empty() || !at(staying).join(first).exists(), "{empty}");
+        }
+        fs::create_dir_all(at("keep/a/b")).unwrap();
+        fs::create_dir_all(at("keep/a/other")).unwrap();
+        assert_eq!(folders.remove_empty(&at("keep/a/b")), at("keep/a"));
     }
 }

@@ -8,7 +8,8 @@
 //! uploads.rs ─ writer.rs   what arrives piece by piece
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
-//! listing.rs   removal.rs ─ conditional.rs    names, deleting, deleting what was seen and nothing newer
+//! listing.rs   walk.rs     names in a folder, and all objects below one
+//! removal.rs ─ conditional.rs    deleting, and deleting what was seen and nothing newer
 //! nfs.rs                   a warning
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
@@ -30,6 +31,7 @@ mod row;
 mod tree;
 mod uploads;
 mod version;
+mod walk;
 mod writer;
 
 use std::io;
@@ -39,8 +41,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::FutureExt;
 
-use super::{Answer, Buffers, Error, Key, Objects, Opened, Page, Stat, Version, Wanted};
+use super::{
+    Answer, Buffers, Clock, Error, Key, Objects, Opened, Page, Removal, Stat, Version, Walked, Wanted,
+};
 use lookup::Lookup;
+use placement::TICK;
 use row::Row;
 use tree::Tree;
 
@@ -160,7 +165,7 @@ impl Objects for FilesystemStorage {
         })
     }
 
-    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
+    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, Version> {
         self.blocking("write", key, move |tree, key| tree.write(key, &bytes))
     }
 
@@ -168,16 +173,8 @@ impl Objects for FilesystemStorage {
         self.blocking("write", key, move |tree, key| tree.write_lazily(key, &bytes))
     }
 
-    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
-        self.blocking("renew", key, Tree::touch)
-    }
-
     fn confirm<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
         self.blocking("flush", key, Tree::flush)
-    }
-
-    fn make_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
-        self.blocking("make folder", folder, Tree::make_folder)
     }
 
     fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Page> {
@@ -190,23 +187,45 @@ impl Objects for FilesystemStorage {
         })
     }
 
-    fn delete<'a>(&'a self, key: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        let within = within.clone();
-        self.blocking("delete", key, move |tree, key| tree.delete(key, &within))
+    fn walk(&self, folder: &Key) -> Walked {
+        walk::walk(Arc::clone(&self.tree), folder)
     }
 
-    fn delete_if<'a>(&'a self, key: &'a Key, within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
-        let (within, version) = (within.clone(), version.clone());
-        self.blocking("delete", key, move |tree, key| {
-            tree.delete_if(key, &within, &version)
-        })
+    fn delete<'a>(&'a self, key: &'a Key) -> Answer<'a, ()> {
+        self.blocking("delete", key, Tree::delete)
     }
 
-    fn delete_folder<'a>(&'a self, folder: &'a Key, within: &'a Key) -> Answer<'a, ()> {
-        let within = within.clone();
-        self.blocking("delete", folder, move |tree, folder| {
-            tree.delete_folder(folder, &within)
-        })
+    fn delete_many(&self, keys: Arc<[Key]>) -> Answer<'_, Vec<Result<(), Error>>> {
+        let tree = Arc::clone(&self.tree);
+        async move {
+            let Some(first) = keys.first().cloned() else {
+                return Ok(Vec::new());
+            };
+            let delete = move |key: &Key| {
+                tree.delete(key)
+                    .map_err(|source| Error::new("delete", key, source))
+            };
+            let deleted = off_thread(move || Ok(keys.iter().map(delete).collect())).await;
+            deleted.map_err(|source| Error::new("delete", &first, source))
+        }
+        .boxed()
+    }
+
+    fn delete_if_same<'a>(&'a self, key: &'a Key, version: &'a Version) -> Answer<'a, Removal> {
+        let version = version.clone();
+        self.blocking("delete", key, move |tree, key| tree.delete_if_same(key, &version))
+    }
+
+    fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
+        self.blocking("delete", folder, Tree::delete_folder)
+    }
+
+    fn clock(&self) -> Clock {
+        match self.tree.remembered.may_know() {
+            true => Clock::ours(TICK),
+            // A share's server dates what is written there.
+            false => self.tree.clock.clock(),
+        }
     }
 }
 

@@ -2,26 +2,34 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
 use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
 
-use super::super::Key;
+use super::super::{Key, Version};
 use super::absent_as_none;
+use super::conditional::version;
 use super::exclusive::{self, is_unsupported};
 use super::tree::{Temporary, Tree};
 
+/// How often a filesystem's clock ticks: every few milliseconds, or every second.
+pub(super) const TICK: Duration = Duration::from_secs(1);
+
 impl Tree {
-    pub(super) fn write(&self, key: &Key, bytes: &Bytes) -> io::Result<()> {
-        let temporary = self.temporary_file(bytes, true)?;
-        self.place(&temporary, key)
+    pub(super) fn write(&self, key: &Key, bytes: &Bytes) -> io::Result<Version> {
+        let begun = SystemTime::now();
+        let (temporary, file) = self.temporary_file(bytes, true)?;
+        let metadata = file.metadata()?;
+        self.clock.observe(metadata.modified()?, begun, TICK);
+        self.place(&temporary, key)?;
+        version(&metadata)
     }
 
     pub(super) fn write_lazily(&self, key: &Key, bytes: &Bytes) -> io::Result<()> {
-        let temporary = self.temporary_file(bytes, false)?;
+        let (temporary, _) = self.temporary_file(bytes, false)?;
         let path = self.path(key);
         self.folders
             .place_unflushed(&path, || fs::rename(&temporary.0, &path))
@@ -29,7 +37,7 @@ impl Tree {
 
     /// Makes an object unless there is one: of several who try, exactly one gets `true`. Not durable.
     pub(super) fn create(&self, key: &Key, bytes: &Bytes) -> io::Result<bool> {
-        let temporary = self.temporary_file(bytes, false)?;
+        let (temporary, _) = self.temporary_file(bytes, false)?;
         let path = self.path(key);
         let put = || exclusive::place(&temporary.0, &path);
         is_first(self.folders.place_unflushed(&path, put))
@@ -37,7 +45,7 @@ impl Tree {
 
     /// As [`Self::create`], in a folder that is there: `NotFound` if it is not.
     pub(super) fn create_beside(&self, key: &Key, bytes: &Bytes) -> io::Result<bool> {
-        let temporary = self.temporary_file(bytes, false)?;
+        let (temporary, _) = self.temporary_file(bytes, false)?;
         is_first(exclusive::place(&temporary.0, &self.path(key)))
     }
 
@@ -49,16 +57,6 @@ impl Tree {
         self.place(&temporary, to)
     }
 
-    pub(super) fn touch(&self, key: &Key) -> io::Result<bool> {
-        let Some(file) = absent_as_none(File::open(self.path(key)))? else {
-            return Ok(false);
-        };
-        renew(&file)?;
-        file.sync_all()?;
-        // Deleted while it was open: what was renewed is nobody's.
-        Ok(file.metadata()?.nlink() > 0)
-    }
-
     pub(super) fn flush(&self, key: &Key) -> io::Result<bool> {
         let path = self.path(key);
         let Some(file) = absent_as_none(File::open(&path))? else {
@@ -68,10 +66,6 @@ impl Tree {
         file.sync_all()?;
         self.folders.place(&path, || Ok(()))?;
         Ok(absent_as_none(fs::metadata(&path))?.is_some())
-    }
-
-    pub(super) fn make_folder(&self, folder: &Key) -> io::Result<()> {
-        self.folders.make(&self.path(folder))
     }
 
     fn place(&self, temporary: &Temporary, key: &Key) -> io::Result<()> {

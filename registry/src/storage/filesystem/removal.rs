@@ -16,7 +16,7 @@ use super::tree::{Tree, read_to_limit};
 pub(super) const SET_ASIDE: &str = ".roadstead-aside-";
 
 impl Tree {
-    pub(super) fn delete(&self, key: &Key, within: &Key) -> io::Result<()> {
+    pub(super) fn delete(&self, key: &Key) -> io::Result<()> {
         let path = self.path(key);
         // Another program may be linking back what it set aside: gone is what is gone from both names.
         loop {
@@ -29,29 +29,31 @@ impl Tree {
                 break;
             }
         }
-        self.tidy(&path, within)
+        self.tidy(&path)
     }
 
-    pub(super) fn delete_folder(&self, folder: &Key, within: &Key) -> io::Result<()> {
+    pub(super) fn delete_folder(&self, folder: &Key) -> io::Result<()> {
         let path = self.path(folder);
         match absent_as_none(fs::remove_dir_all(&path)) {
             // Somebody put something in meanwhile: it is theirs now.
             Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {}
             result => drop(result?),
         }
-        self.folders.remove_empty(parent(&path), &self.path(within));
+        self.folders.remove_empty(parent(&path));
         Ok(())
     }
 
     /// As [`Self::delete_folder`], and never with a part of it still under its name: whoever puts something in meanwhile
     /// finds no folder.
-    pub(super) fn delete_folder_at_once(&self, folder: &Key, within: &Key) -> io::Result<()> {
-        let aside = within.join(&Uuid::new_v4().to_string());
-        let aside = aside.expect("letters, digits and dashes");
-        match fs::rename(self.path(folder), self.path(&aside)) {
-            Ok(()) => self.delete_folder(&aside, within),
+    pub(super) fn delete_folder_at_once(&self, folder: &Key) -> io::Result<()> {
+        let name = Uuid::new_v4().to_string();
+        let aside = folder.parent().and_then(|within| within.join(&name).ok());
+        match aside {
+            Some(aside) if fs::rename(self.path(folder), self.path(&aside)).is_ok() => {
+                self.delete_folder(&aside)
+            }
             // It is gone; or a share that renames no folder of which something is open.
-            Err(_) => self.delete_folder(folder, within),
+            _ => self.delete_folder(folder),
         }
     }
 
@@ -62,8 +64,8 @@ impl Tree {
             .transpose()
     }
 
-    pub(super) fn tidy(&self, path: &Path, within: &Key) -> io::Result<()> {
-        let staying = self.folders.remove_empty(parent(path), &self.path(within));
+    pub(super) fn tidy(&self, path: &Path) -> io::Result<()> {
+        let staying = self.folders.remove_empty(parent(path));
         absent_as_none(self.folders.flush(staying)).map(|_| ())
     }
 }
@@ -85,6 +87,12 @@ fn aside_prefix(path: &Path) -> String {
         "{SET_ASIDE}{}~",
         path.file_name().unwrap_or_default().to_string_lossy()
     )
+}
+
+/// The name that a value had which lies aside under this one.
+pub(super) fn without_aside(name: &str) -> Option<&str> {
+    let (name, _unique) = name.strip_prefix(SET_ASIDE)?.rsplit_once('~')?;
+    Some(name)
 }
 
 /// Of the values that lie aside, the one that was written last.

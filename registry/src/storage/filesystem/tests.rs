@@ -25,7 +25,8 @@ fn key(text: &str) -> Key {
 /// What is there now.
 async fn delete_seen(storage: &dyn Storage, at: &Key) {
     let (_, version) = storage.read_version(at, 100).await.unwrap().unwrap();
-    storage.delete_if(at, &key("tags"), &version).await.unwrap();
+    let removal = storage.delete_if_same(at, &version).await.unwrap();
+    assert_eq!(removal, Removal::Deleted);
 }
 
 #[tokio::test]
@@ -40,9 +41,9 @@ async fn a_value_left_aside_by_a_crash_is_still_read_and_can_be_deleted() {
         storage.read(&link, 100).await.unwrap().as_deref(),
         Some(&b"value"[..])
     );
-    storage.delete(&link, &key("tags")).await.unwrap();
+    storage.delete(&link).await.unwrap();
     assert_eq!(storage.read(&link, 100).await.unwrap(), None);
-    assert!(folder.path().join("tags").is_dir() && !current.exists());
+    assert!(!folder.path().join("tags").exists());
 }
 
 #[tokio::test]
@@ -59,7 +60,7 @@ async fn a_value_left_aside_by_a_crash_does_not_hide_a_newer_one() {
         storage.read(&link, 100).await.unwrap().as_deref(),
         Some(&b"new"[..])
     );
-    storage.delete(&link, &key("tags")).await.unwrap();
+    storage.delete(&link).await.unwrap();
     assert_eq!(storage.read(&link, 100).await.unwrap(), None);
 }
 
@@ -97,7 +98,8 @@ async fn of_two_values_left_aside_the_newer_one_counts() {
         storage.read(&link, 100).await.unwrap().as_deref(),
         Some(&b"new"[..])
     );
-    storage.delete_if(&link, &key("tags"), &old).await.unwrap();
+    let removal = storage.delete_if_same(&link, &old).await.unwrap();
+    assert_eq!(removal, Removal::Moved);
     assert_eq!(
         storage.read(&link, 100).await.unwrap().as_deref(),
         Some(&b"new"[..])
@@ -117,7 +119,8 @@ async fn a_value_that_is_written_in_place_is_another_one_however_soon() {
         fs::write(&path, "same").unwrap();
         let (_, seen) = storage.read_version(&link, 100).await.unwrap().unwrap();
         fs::write(&path, "same").unwrap();
-        storage.delete_if(&link, &key("tags"), &seen).await.unwrap();
+        let removal = storage.delete_if_same(&link, &seen).await.unwrap();
+        assert_eq!(removal, Removal::Moved);
         assert_eq!(fs::read(&path).unwrap(), b"same", "round {round}");
     }
 }
@@ -179,28 +182,35 @@ async fn an_open_object_outlives_its_deletion() {
     let Opened::Found(reading) = storage.open(&key("a/b"), Wanted::All).await.unwrap() else {
         panic!("not found");
     };
-    storage.delete(&key("a/b"), &key("a")).await.unwrap();
+    storage.delete(&key("a/b")).await.unwrap();
     assert_eq!(
         reading.pieces.try_collect::<Vec<_>>().await.unwrap().concat(),
         b"hello"
     );
 }
 
+/// A crash may have left the only name of a tag aside.
 #[tokio::test]
-async fn a_made_folder_stays_empty() {
-    let (storage, _folder) = fresh();
-    storage.make_folder(&key("a/empty")).await.unwrap();
-    storage.make_folder(&key("a/empty")).await.unwrap();
-    storage
-        .write(&key("a/empty/x/y"), Bytes::from_static(b"x"))
-        .await
+async fn a_walk_meets_what_lies_aside_under_its_own_name_and_once() {
+    let (storage, folder) = fresh();
+    let link = key("tags/v1/current/link");
+    storage.write(&link, Bytes::from_static(b"value")).await.unwrap();
+    let current = folder.path().join("tags/v1/current");
+    for number in 0..2 {
+        fs::copy(
+            current.join("link"),
+            current.join(format!("{}link~{number}", removal::SET_ASIDE)),
+        )
         .unwrap();
-    storage
-        .delete(&key("a/empty/x/y"), &key("a/empty"))
-        .await
-        .unwrap();
-    let page = storage.list(&key("a"), None, 10).await.unwrap();
-    assert!(page.entries.len() == 1 && page.entries[0].name == "empty");
+    }
+    for _ in 0..2 {
+        let found: Vec<(Key, Stat)> = storage.walk(&key("tags")).try_concat().await.unwrap();
+        assert!(
+            matches!(&found[..], [(found, stat)] if *found == link && stat.size == 5),
+            "{found:?}"
+        );
+        let _ = fs::remove_file(current.join("link"));
+    }
 }
 
 /// By itself, or when nobody wants it any more.

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use rustix::fs::{Mode, OFlags};
 use uuid::Uuid;
 
+use super::super::clock::ClockSamples;
 use super::super::{Key, Stat};
 use super::folders::Folders;
 use super::listing::Listings;
@@ -26,6 +27,7 @@ pub(super) struct Tree {
     pub(super) remembered: Remembered,
     pub(super) listings: Listings,
     pub(super) direct_io: DirectIo,
+    pub(super) clock: ClockSamples,
     temporary: PathBuf,
 }
 
@@ -42,6 +44,7 @@ impl Tree {
             remembered: Remembered::new(&root_folder),
             listings: Listings::new(),
             direct_io,
+            clock: ClockSamples::default(),
             root_folder,
             temporary,
         })
@@ -71,13 +74,13 @@ impl Tree {
     }
 
     /// A new temporary file with these bytes, flushed to the disk if it is to be `durable`.
-    pub(super) fn temporary_file(&self, bytes: &[u8], durable: bool) -> io::Result<Temporary> {
+    pub(super) fn temporary_file(&self, bytes: &[u8], durable: bool) -> io::Result<(Temporary, File)> {
         let (temporary, mut file) = self.new_temporary()?;
         file.write_all(bytes)?;
         if durable {
             file.sync_data()?;
         }
-        Ok(temporary)
+        Ok((temporary, file))
     }
 
     pub(super) fn new_temporary(&self) -> io::Result<(Temporary, File)> {

@@ -372,8 +372,7 @@ fn damaged(at: &Key) -> io::Error {
 }
 
 fn abandon(tree: &Tree, at: &Key) -> io::Result<()> {
-    let within = at.parent().unwrap_or_else(|| at.clone());
-    tree.delete_folder_at_once(at, &within)
+    tree.delete_folder_at_once(at)
 }
 
 fn purge(tree: &Tree, folder: &Key, before: SystemTime) -> io::Result<usize> {
@@ -385,7 +384,7 @@ fn purge(tree: &Tree, folder: &Key, before: SystemTime) -> io::Result<usize> {
         if !is_abandoned(tree, &upload, before)? {
             continue;
         }
-        match tree.delete_folder_at_once(&upload, folder) {
+        match tree.delete_folder_at_once(&upload) {
             Ok(()) => purged += 1,
             Err(error) => warn!(%upload, %error, "abandoned upload not purged"),
         }
@@ -427,7 +426,7 @@ fn purge_remains(tree: &Tree, folder: &Key, before: SystemTime) -> io::Result<us
         };
         let found = super::absent_as_none(tree.stat(&remainder))?;
         if found.is_some_and(|found| found.modified < before) {
-            tree.delete(&remainder, folder)?;
+            tree.delete(&remainder)?;
             purged += 1;
         }
     }

@@ -4,13 +4,16 @@ mod uploads;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt};
 use futures::{FutureExt, future};
 
-use super::{Answer, Buffers, Entry, Error, Key, Objects, Opened, Page, Reading, Stat, Version, Wanted};
+use super::{
+    Answer, Buffers, Clock, Entry, Error, Key, Objects, Opened, Page, Reading, Removal, Stat, Version,
+    Walked, Wanted,
+};
 use uploads::Upload;
 
 /// Clones are the same store.
@@ -59,14 +62,16 @@ impl MemoryStorage {
 }
 
 impl Kept {
-    fn write(&mut self, key: &Key, bytes: Bytes) {
+    fn write(&mut self, key: &Key, bytes: Bytes) -> Version {
         self.writes += 1;
         let stored = Stored {
             bytes,
             modified: SystemTime::now(),
             version: self.writes,
         };
+        let version = stored.version();
         self.objects.insert(key.clone(), stored);
+        version
     }
 
     fn read(&self, key: &Key, limit: usize) -> Option<Bytes> {
@@ -86,6 +91,10 @@ fn name_below<'a>(key: &'a Key, folder: &Key) -> Option<&'a str> {
 }
 
 impl Stored {
+    fn version(&self) -> Version {
+        Version(self.version.to_string().into())
+    }
+
     fn stat(&self) -> Stat {
         Stat {
             size: self.bytes.len() as u64,
@@ -106,8 +115,9 @@ impl Objects for MemoryStorage {
 
     fn read_version<'a>(&'a self, key: &'a Key, limit: usize) -> Answer<'a, Option<(Bytes, Version)>> {
         self.answer(move |kept| {
-            let version = |stored: &Stored| Version(stored.version.to_string().into());
-            Ok(kept.read(key, limit).zip(kept.objects.get(key).map(version)))
+            Ok(kept
+                .read(key, limit)
+                .zip(kept.objects.get(key).map(Stored::version)))
         })
     }
 
@@ -133,33 +143,19 @@ impl Objects for MemoryStorage {
         })
     }
 
-    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
+    fn write<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, Version> {
+        self.answer(move |kept| Ok(kept.write(key, bytes)))
+    }
+
+    fn write_lazily<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
         self.answer(move |kept| {
             kept.write(key, bytes);
             Ok(())
         })
     }
 
-    fn write_lazily<'a>(&'a self, key: &'a Key, bytes: Bytes) -> Answer<'a, ()> {
-        self.write(key, bytes)
-    }
-
-    fn touch<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
-        self.answer(move |kept| match kept.read(key, usize::MAX) {
-            Some(bytes) => {
-                kept.write(key, bytes);
-                Ok(true)
-            }
-            None => Ok(false),
-        })
-    }
-
     fn confirm<'a>(&'a self, key: &'a Key) -> Answer<'a, bool> {
         self.answer(move |kept| Ok(kept.objects.contains_key(key)))
-    }
-
-    fn make_folder<'a>(&'a self, _folder: &'a Key) -> Answer<'a, ()> {
-        future::ready(Ok(())).boxed()
     }
 
     fn list<'a>(&'a self, folder: &'a Key, after: Option<&'a str>, limit: usize) -> Answer<'a, Page> {
@@ -182,30 +178,59 @@ impl Objects for MemoryStorage {
         })
     }
 
-    fn delete<'a>(&'a self, key: &'a Key, _within: &'a Key) -> Answer<'a, ()> {
+    fn walk(&self, folder: &Key) -> Walked {
+        let (storage, folder) = (self.clone(), folder.clone());
+        let all = async move {
+            let kept = storage.kept();
+            let below = kept
+                .objects
+                .iter()
+                .filter(|(key, _)| name_below(key, &folder).is_some());
+            let found: Vec<_> = below.map(|(key, stored)| (key.clone(), stored.stat())).collect();
+            Ok(found)
+        };
+        stream::once(all).boxed()
+    }
+
+    fn delete<'a>(&'a self, key: &'a Key) -> Answer<'a, ()> {
         self.answer(move |kept| {
             kept.objects.remove(key);
             Ok(())
         })
     }
 
-    fn delete_if<'a>(&'a self, key: &'a Key, _within: &'a Key, version: &'a Version) -> Answer<'a, ()> {
+    fn delete_many(&self, keys: Arc<[Key]>) -> Answer<'_, Vec<Result<(), Error>>> {
         self.answer(move |kept| {
-            let is_same = |stored: &Stored| *version.0 == *stored.version.to_string();
-            if kept.objects.get(key).is_some_and(is_same) {
-                kept.objects.remove(key);
-            }
-            Ok(())
+            let delete = |key: &Key| drop(kept.objects.remove(key));
+            Ok(keys.iter().map(delete).map(Ok).collect())
         })
     }
 
-    fn delete_folder<'a>(&'a self, folder: &'a Key, _within: &'a Key) -> Answer<'a, ()> {
+    fn delete_if_same<'a>(&'a self, key: &'a Key, version: &'a Version) -> Answer<'a, Removal> {
+        self.answer(move |kept| {
+            if kept
+                .objects
+                .get(key)
+                .is_some_and(|stored| stored.version() != *version)
+            {
+                return Ok(Removal::Moved);
+            }
+            kept.objects.remove(key);
+            Ok(Removal::Deleted)
+        })
+    }
+
+    fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
         self.answer(move |kept| {
             for key in kept.below(folder) {
                 kept.objects.remove(&key);
             }
             Ok(())
         })
+    }
+
+    fn clock(&self) -> Clock {
+        Clock::ours(Duration::ZERO)
     }
 }
 
