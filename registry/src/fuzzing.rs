@@ -10,13 +10,14 @@ use crate::config;
 /// What a fuzzer calls with its bytes.
 pub type Target = fn(&[u8]);
 
-pub const TARGETS: [(&str, Target); 6] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("config", config),
     ("content_range", content_range),
     ("digest", digest),
     ("manifest", manifest),
     ("name", name),
     ("route", route),
+    ("tls", tls),
 ];
 
 pub fn route(bytes: &[u8]) {
@@ -25,6 +26,10 @@ pub fn route(bytes: &[u8]) {
 
 pub fn content_range(bytes: &[u8]) {
     crate::http::fuzzing::content_range(bytes);
+}
+
+pub fn tls(bytes: &[u8]) {
+    crate::tls::fuzzing::stream(bytes);
 }
 
 /// A repository's name, a tag, a reference.
@@ -88,6 +93,8 @@ mod tests {
     use super::*;
 
     const CHANGES: usize = 20_000;
+    /// Each of these shakes hands.
+    const CHANGES_OF_TLS: usize = 500;
 
     #[test]
     fn nothing_in_the_corpus_nor_near_it_makes_anything_panic() {
@@ -103,7 +110,8 @@ mod tests {
             let inputs: Vec<Vec<u8>> = paths.iter().map(|path| fs::read(path).unwrap()).collect();
             assert!(inputs.len() >= 3, "{name} has a corpus");
             inputs.iter().for_each(|input| target(input));
-            for _ in 0..CHANGES {
+            let changes = if name == "tls" { CHANGES_OF_TLS } else { CHANGES };
+            for _ in 0..changes {
                 target(&changed(&inputs, &mut chance));
             }
         }

@@ -13,6 +13,8 @@ mod assembly;
 #[cfg(test)]
 mod client_tests;
 mod client_verifier;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod live;
 mod look;
 mod material;

@@ -69,6 +69,8 @@ pub struct TlsStream<S> {
     has_said_goodbye: bool,
     /// What came was not right. Nothing more is opened or sealed; an alert may be on its way.
     is_broken: bool,
+    /// Why, if content that came before is to be read first.
+    reason: Option<io::Error>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
@@ -88,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             has_ended: false,
             has_said_goodbye: false,
             is_broken: false,
+            reason: None,
         };
         poll_fn(|context| connection.poll_handshake(context)).await?;
         Ok(connection)
@@ -174,7 +177,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream<S> {
             let held = done + self.held;
             let record = record_length(&records[held..]);
             let end = record.map_or(records.len(), |length| held + length);
-            done += self.open_one(&mut records[done..end], target)?;
+            let before = target.filled().len();
+            done += self
+                .open_one(&mut records[done..end], target)
+                .inspect_err(|_| target.set_filled(before))?;
             if self.has_ended {
                 return Ok(done);
             }
@@ -325,7 +331,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if this.is_broken {
-            return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            let reason = this.reason.take();
+            return Poll::Ready(Err(reason.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into())));
         }
         if target.remaining() == 0 {
             return Poll::Ready(Ok(()));
@@ -337,9 +344,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for TlsStream<S> {
             return Poll::Ready(Ok(()));
         }
         let before = target.filled().len();
-        this.poll_receive(context, target, |this, target| {
-            target.filled().len() > before || this.has_ended
-        })
+        let has_content = |target: &ReadBuf<'_>| target.filled().len() > before;
+        let outcome = this.poll_receive(context, target, |this, target| {
+            has_content(target) || this.has_ended
+        });
+        match outcome {
+            Poll::Ready(Err(error)) if has_content(target) => {
+                this.reason = Some(error);
+                Poll::Ready(Ok(()))
+            }
+            outcome => outcome,
+        }
     }
 }
 
@@ -398,6 +413,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
     }
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
+impl<S> TlsStream<S> {
+    /// What it keeps from one call to the next, lent memory aside.
+    pub(super) fn kept(&self) -> usize {
+        self.sealed.len() + self.opened.len() + self.outgoing.len()
+    }
+}
+
+#[cfg(test)]
+#[path = "framing_tests.rs"]
+mod framing_tests;
+#[cfg(test)]
+#[path = "http2_tests.rs"]
+mod http2_tests;
 #[cfg(test)]
 #[path = "stream_tests.rs"]
 mod tests;

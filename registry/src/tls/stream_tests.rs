@@ -15,9 +15,9 @@ use super::super::provider::with_suites_of_ring;
 use super::super::tests::{authority, issue};
 use super::*;
 
-type Client = tokio_rustls::client::TlsStream<DuplexStream>;
+pub(super) type Client = tokio_rustls::client::TlsStream<DuplexStream>;
 
-const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
+pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS13, &TLS12];
 
 fn server_config(authority: &Authority, version: &'static SupportedProtocolVersion) -> Arc<ServerConfig> {
     let certificate = issue(authority, &["127.0.0.1"]);
@@ -38,7 +38,7 @@ fn server_config(authority: &Authority, version: &'static SupportedProtocolVersi
 }
 
 /// Both ends of a connection over a line that holds so many bytes.
-async fn connected(
+pub(super) async fn connected(
     version: &'static SupportedProtocolVersion,
     line: usize,
 ) -> (TlsStream<DuplexStream>, Client) {
@@ -54,12 +54,18 @@ async fn connected(
         .with_no_client_auth();
     client.enable_secret_extraction = true;
     let (ours, theirs) = duplex(line);
-    let connect = TlsConnector::from(Arc::new(client)).connect("127.0.0.1".try_into().unwrap(), theirs);
-    let (server, client) = tokio::join!(TlsStream::accept(ours, server), connect);
-    (server.unwrap(), client.unwrap())
+    let connector = TlsConnector::from(Arc::new(client));
+    let client = tokio::spawn(connector.connect("127.0.0.1".try_into().unwrap(), theirs));
+    let mut server = TlsStream::accept(ours, server).await.unwrap();
+    // The last that a client of TLS 1.2 waits for may still have to be sent.
+    while !client.is_finished() {
+        let _ = tokio::time::timeout(Duration::from_millis(1), server.flush()).await;
+        tokio::task::yield_now().await;
+    }
+    (server, client.await.unwrap().unwrap())
 }
 
-fn bytes(count: usize) -> Vec<u8> {
+pub(super) fn bytes(count: usize) -> Vec<u8> {
     (0..count).map(|number| (number * 31 % 251) as u8).collect()
 }
 
@@ -226,15 +232,15 @@ async fn a_handshake_message_in_tiny_pieces_is_cut_off() {
 }
 
 /// Seals as the client of a TLS 1.3 connection, what no client would.
-struct Forger {
-    line: DuplexStream,
+pub(super) struct Forger {
+    pub(super) line: DuplexStream,
     key: LessSafeKey,
     iv: Iv,
     number: u64,
 }
 
 impl Forger {
-    fn new(client: Client) -> Self {
+    pub(super) fn new(client: Client) -> Self {
         let (line, tls) = client.into_inner();
         let (number, secrets) = tls.dangerous_extract_secrets().unwrap().tx;
         let ConnectionTrafficSecrets::Aes256Gcm { key, iv } = secrets else {
@@ -250,8 +256,12 @@ impl Forger {
     }
 
     /// RFC 8446 §5.2: the type follows the content.
-    async fn send(&mut self, content: &[u8], kind: ContentType) {
-        let mut record = [content, &[kind.into()]].concat();
+    pub(super) async fn send(&mut self, content: &[u8], kind: ContentType) {
+        self.seal([content, &[kind.into()]].concat()).await;
+    }
+
+    /// Sends these bytes as the inside of a record.
+    pub(super) async fn seal(&mut self, mut record: Vec<u8>) {
         let length = u16::try_from(record.len() + AES_256_GCM.tag_len()).unwrap();
         let head = [&[23, 3, 3][..], &length.to_be_bytes()].concat();
         let nonce = Nonce::assume_unique_for_key(rustls::crypto::cipher::Nonce::new(&self.iv, self.number).0);
