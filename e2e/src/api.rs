@@ -1,7 +1,6 @@
 //! The distribution API in its own words: requests go out as a test says them, answers come back whole.
 
-use std::fmt::Write as _;
-
+use base16ct::lower::encode_string;
 use sha2::{Digest as _, Sha256, Sha512};
 use ureq::http::{HeaderMap, Method, Request};
 use ureq::{Agent, Body};
@@ -182,17 +181,10 @@ fn whole(mut body: Body) -> Result<Vec<u8>, ureq::Error> {
 
 /// `sha256:…` of these bytes.
 pub fn sha256(bytes: &[u8]) -> String {
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+    format!("sha256:{}", encode_string(&Sha256::digest(bytes)))
 }
 
 /// `sha512:…` of these bytes.
 pub fn sha512(bytes: &[u8]) -> String {
-    format!("sha512:{}", hex(&Sha512::digest(bytes)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes everything");
-        text
-    })
+    format!("sha512:{}", encode_string(&Sha512::digest(bytes)))
 }

@@ -6,7 +6,7 @@ use aws_lc_rs::rand;
 pub fn generate() -> String {
     let mut bytes = [0; 16];
     rand::fill(&mut bytes).expect("the kernel's random source answers once the machine has booted");
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    base16ct::lower::encode_string(&bytes)
 }
 
 #[cfg(test)]

@@ -136,10 +136,7 @@ fn leftovers(host: &HostRoot, folder: &HostPath) -> io::Result<Vec<HostPath>> {
 }
 
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    base16ct::lower::encode_string(&Sha256::digest(bytes))
 }
 
 pub fn file() -> HostPath {

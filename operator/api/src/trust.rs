@@ -311,7 +311,7 @@ impl TrustBundleSpec {
             Proof::Required => {}
             Proof::NotExpected => field(&mut hasher, "no proof expected"),
         }
-        hex(hasher)
+        base16ct::lower::encode_string(&hasher.finalize())
     }
 }
 
@@ -330,21 +330,13 @@ where
         field(&mut hasher, host.as_ref());
         field(&mut hasher, content.as_ref());
     }
-    hex(hasher)
+    base16ct::lower::encode_string(&hasher.finalize())
 }
 
 /// The length goes first, so that no two lists of fields give the same bytes.
 fn field(hasher: &mut Sha256, text: &str) {
     hasher.update((text.len() as u64).to_be_bytes());
     hasher.update(text);
-}
-
-fn hex(hasher: Sha256) -> String {
-    hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
 
 #[cfg(test)]

@@ -6,10 +6,7 @@ use sha2::{Digest, Sha256};
 /// SHA-256 over the JSON of a value, as hexadecimal digits.
 pub(crate) fn hash<T: Serialize>(value: &T) -> String {
     let json = serde_json::to_vec(value).expect("what is hashed here is plain JSON");
-    Sha256::digest(json)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    base16ct::lower::encode_string(&Sha256::digest(json))
 }
 
 /// Enough of it to tell contents of one object apart.

@@ -63,7 +63,7 @@ impl From<content::BodyError> for Error {
 }
 
 /// What a client gets to see.
-struct Shape {
+struct ErrorBody {
     status: StatusCode,
     code: ErrorCode,
     message: String,
@@ -71,9 +71,9 @@ struct Shape {
     headers: HeaderMap,
 }
 
-impl Shape {
+impl ErrorBody {
     fn new(status: StatusCode, code: ErrorCode, message: impl Into<String>) -> Self {
-        Shape {
+        ErrorBody {
             status,
             code,
             message: message.into(),
@@ -83,15 +83,15 @@ impl Shape {
     }
 
     fn bad(code: ErrorCode, message: impl Into<String>) -> Self {
-        Shape::new(StatusCode::BAD_REQUEST, code, message)
+        ErrorBody::new(StatusCode::BAD_REQUEST, code, message)
     }
 
     fn unknown(code: ErrorCode, message: impl Into<String>) -> Self {
-        Shape::new(StatusCode::NOT_FOUND, code, message)
+        ErrorBody::new(StatusCode::NOT_FOUND, code, message)
     }
 
     fn broken(status: StatusCode, code: ErrorCode) -> Self {
-        Shape::new(status, code, code.default_message())
+        ErrorBody::new(status, code, code.default_message())
     }
 
     fn with(mut self, name: HeaderName, value: &str) -> Self {
@@ -126,10 +126,10 @@ impl Error {
 
     pub(super) fn into_response(self, request_id: &str) -> Response<ResponseBody> {
         let missing = missing(&self);
-        let shape = self.shape();
+        let body = self.body();
         let item = |message: &str, detail: Value| match detail {
-            Value::Null => json!({"code": shape.code.as_str(), "message": message}),
-            detail => json!({"code": shape.code.as_str(), "message": message, "detail": detail}),
+            Value::Null => json!({"code": body.code.as_str(), "message": message}),
+            detail => json!({"code": body.code.as_str(), "message": message, "detail": detail}),
         };
         let errors: Vec<Value> = if !missing.is_empty() {
             // One entry for each missing blob, as registry:2 has it.
@@ -138,19 +138,19 @@ impl Error {
                 .iter()
                 .map(|digest| item(&message(digest), json!({"digest": digest})))
                 .collect()
-        } else if shape.status.is_server_error() {
-            vec![item(&shape.message, json!({"requestId": request_id}))]
+        } else if body.status.is_server_error() {
+            vec![item(&body.message, json!({"requestId": request_id}))]
         } else {
-            vec![item(&shape.message, shape.detail.clone())]
+            vec![item(&body.message, body.detail.clone())]
         };
         let mut response = Response::new(ResponseBody::whole(format!("{}\n", json!({"errors": errors}))));
-        *response.status_mut() = shape.status;
-        *response.headers_mut() = shape.headers;
+        *response.status_mut() = body.status;
+        *response.headers_mut() = body.headers;
         response.headers_mut().insert(CONTENT_TYPE, JSON);
         response
     }
 
-    fn shape(self) -> Shape {
+    fn body(self) -> ErrorBody {
         match self {
             Error::Route(error) => route(error),
             Error::Refused { refusal, challenge } => refused(refusal, &challenge),
@@ -163,28 +163,28 @@ impl Error {
                 let message = format!(
                     "{user} may not {action} in {repository}; ask the registry's operator for access"
                 );
-                Shape::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
+                ErrorBody::new(StatusCode::FORBIDDEN, ErrorCode::Denied, message)
                     .detail(json!({"repository": repository, "action": action}))
             }
             Error::OutOfOrder { received, headers } => {
                 let message = format!("the upload has {received} bytes; continue with byte {received}");
-                Shape {
+                ErrorBody {
                     headers: *headers,
-                    ..Shape::new(
+                    ..ErrorBody::new(
                         StatusCode::RANGE_NOT_SATISFIABLE,
                         ErrorCode::RangeInvalid,
                         message,
                     )
                 }
             }
-            Error::BadRange(message) => Shape::new(
+            Error::BadRange(message) => ErrorBody::new(
                 StatusCode::RANGE_NOT_SATISFIABLE,
                 ErrorCode::RangeInvalid,
                 message,
             ),
             Error::Unsatisfiable { size } => {
                 let message = format!("the range lies outside of the blob, which has {size} bytes");
-                Shape::new(
+                ErrorBody::new(
                     StatusCode::RANGE_NOT_SATISFIABLE,
                     ErrorCode::RangeInvalid,
                     message,
@@ -194,18 +194,18 @@ impl Error {
             Error::Content(error) => of_content(*error),
             Error::Crowded => {
                 let message = "too many manifests are being pushed; try again in a moment";
-                Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+                ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
                     .with(RETRY_AFTER, "10")
             }
-            Error::Panic => Shape::broken(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
+            Error::Panic => ErrorBody::broken(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown),
         }
     }
 }
 
-fn route(error: RouteError) -> Shape {
+fn route(error: RouteError) -> ErrorBody {
     let message = error.to_string();
     match error {
-        RouteError::NoSuchPlace(_) => Shape::unknown(ErrorCode::Unsupported, message),
+        RouteError::NoSuchPlace(_) => ErrorBody::unknown(ErrorCode::Unsupported, message),
         RouteError::Moved { to, is_read } => {
             // After 301 most clients ask with GET, whatever they wanted: a push would look done that never was.
             let status = if is_read {
@@ -213,21 +213,22 @@ fn route(error: RouteError) -> Shape {
             } else {
                 StatusCode::PERMANENT_REDIRECT
             };
-            Shape::new(status, ErrorCode::Unsupported, message).with(LOCATION, &to)
+            ErrorBody::new(status, ErrorCode::Unsupported, message).with(LOCATION, &to)
         }
-        RouteError::TooLong(_) => Shape::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, message),
+        RouteError::TooLong(_) => ErrorBody::new(StatusCode::URI_TOO_LONG, ErrorCode::NameInvalid, message),
         RouteError::Method(allowed) => {
-            Shape::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message).with(ALLOW, allowed)
+            ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
+                .with(ALLOW, allowed)
         }
-        RouteError::Name(_) => Shape::bad(ErrorCode::NameInvalid, message),
-        RouteError::Tag(_) => Shape::bad(ErrorCode::TagInvalid, message),
-        RouteError::Digest(_) => Shape::bad(ErrorCode::DigestInvalid, message),
-        RouteError::Upload(_) => Shape::unknown(ErrorCode::BlobUploadUnknown, message),
-        RouteError::Number(_) => Shape::bad(ErrorCode::PaginationNumberInvalid, message),
+        RouteError::Name(_) => ErrorBody::bad(ErrorCode::NameInvalid, message),
+        RouteError::Tag(_) => ErrorBody::bad(ErrorCode::TagInvalid, message),
+        RouteError::Digest(_) => ErrorBody::bad(ErrorCode::DigestInvalid, message),
+        RouteError::Upload(_) => ErrorBody::unknown(ErrorCode::BlobUploadUnknown, message),
+        RouteError::Number(_) => ErrorBody::bad(ErrorCode::PaginationNumberInvalid, message),
     }
 }
 
-fn refused(refusal: Refusal, challenge: &str) -> Shape {
+fn refused(refusal: Refusal, challenge: &str) -> ErrorBody {
     let message = match refusal {
         Refusal::NoCredentials => "authentication required; log in first",
         Refusal::Unreadable => {
@@ -243,62 +244,63 @@ fn refused(refusal: Refusal, challenge: &str) -> Shape {
         }
         Refusal::Busy => {
             let message = "too many logins are being checked; try again in a moment";
-            return Shape::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
+            return ErrorBody::new(StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests, message)
                 .with(RETRY_AFTER, "2");
         }
     };
-    Shape::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message).with(WWW_AUTHENTICATE, challenge)
+    ErrorBody::new(StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized, message)
+        .with(WWW_AUTHENTICATE, challenge)
 }
 
-fn of_content(error: content::Error) -> Shape {
+fn of_content(error: content::Error) -> ErrorBody {
     use content::Error as E;
     let message = error.to_string();
     match error {
         E::BlobUnknown { digest, .. } => {
-            Shape::unknown(ErrorCode::BlobUnknown, message).detail(json!({"digest": digest}))
+            ErrorBody::unknown(ErrorCode::BlobUnknown, message).detail(json!({"digest": digest}))
         }
-        E::BlobUploadUnknown { .. } => Shape::unknown(ErrorCode::BlobUploadUnknown, message),
-        E::DigestInvalid { expected, actual } => Shape::bad(ErrorCode::DigestInvalid, message)
+        E::BlobUploadUnknown { .. } => ErrorBody::unknown(ErrorCode::BlobUploadUnknown, message),
+        E::DigestInvalid { expected, actual } => ErrorBody::bad(ErrorCode::DigestInvalid, message)
             .detail(json!({"expected": expected, "actual": actual})),
-        E::ManifestUnknown { .. } => Shape::unknown(ErrorCode::ManifestUnknown, message),
-        E::ManifestInvalid(_) | E::SizeMismatch { .. } => Shape::bad(ErrorCode::ManifestInvalid, message),
-        E::ManifestBlobUnknown { .. } => Shape::bad(ErrorCode::ManifestBlobUnknown, message),
-        E::NameUnknown(_) => Shape::unknown(ErrorCode::NameUnknown, message),
-        E::RangeInvalid { .. } => Shape::new(
+        E::ManifestUnknown { .. } => ErrorBody::unknown(ErrorCode::ManifestUnknown, message),
+        E::ManifestInvalid(_) | E::SizeMismatch { .. } => ErrorBody::bad(ErrorCode::ManifestInvalid, message),
+        E::ManifestBlobUnknown { .. } => ErrorBody::bad(ErrorCode::ManifestBlobUnknown, message),
+        E::NameUnknown(_) => ErrorBody::unknown(ErrorCode::NameUnknown, message),
+        E::RangeInvalid { .. } => ErrorBody::new(
             StatusCode::RANGE_NOT_SATISFIABLE,
             ErrorCode::RangeInvalid,
             message,
         ),
-        E::Unsupported(_) => Shape::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
+        E::Unsupported(_) => ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
             .with(ALLOW, "GET, HEAD"),
-        E::TooLarge { .. } => Shape::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
-        E::Collecting => Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+        E::TooLarge { .. } => ErrorBody::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
+        E::Collecting => ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
             .with(RETRY_AFTER, "10"),
         E::NoSpace(_) => {
             let message = "the storage of the registry is full";
-            Shape::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)
+            ErrorBody::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)
         }
         E::Unwritable(_) => {
             let message = "the storage of the registry cannot be written, so it takes no pushes and no deletes; \
                            tell its operator, the log says why";
-            Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
         }
         E::Busy { retry_after, .. } => {
             let message = "the storage of the registry is busy; try again in a moment";
             let seconds = retry_after.as_secs().max(1).to_string();
-            Shape::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+            ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
                 .with(RETRY_AFTER, &seconds)
         }
-        E::Body(error) if error.0.is::<TooSlow>() => Shape::new(
+        E::Body(error) if error.0.is::<TooSlow>() => ErrorBody::new(
             StatusCode::REQUEST_TIMEOUT,
             ErrorCode::BlobUploadInvalid,
             chain(&error),
         ),
-        E::Body(_) => Shape::bad(ErrorCode::SizeInvalid, message),
+        E::Body(_) => ErrorBody::bad(ErrorCode::SizeInvalid, message),
         E::Storage(_) => {
             let message =
                 "the storage of the registry failed; tell its operator, the log says why under the requestId";
-            Shape::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
+            ErrorBody::new(StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Unknown, message)
         }
     }
 }

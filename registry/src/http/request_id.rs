@@ -39,7 +39,7 @@ fn new() -> HeaderValue {
     static PROCESS: LazyLock<String> = LazyLock::new(|| {
         let mut bytes = [0; 6];
         aws_lc_rs::rand::fill(&mut bytes).expect("the system's random source works");
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        base16ct::lower::encode_string(&bytes)
     });
     static COUNT: AtomicU64 = AtomicU64::new(1);
     let id = format!("{}-{:x}", *PROCESS, COUNT.fetch_add(1, Ordering::Relaxed));

@@ -60,8 +60,7 @@ impl Instance {
     /// Where the queue of this endpoint is.
     pub(super) fn queue(&self, endpoint: &str) -> PathBuf {
         let hash = Sha256::digest(endpoint.as_bytes());
-        let name: String = hash[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(name)
+        self.folder.join(base16ct::lower::encode_string(&hash[..16]))
     }
 
     /// Removes what is empty; what waits for an endpoint that is not configured any more stays.

@@ -98,12 +98,7 @@ pub(crate) fn digest(bytes: &[u8]) -> String {
 
 /// What a hash came to, as registries write it.
 pub(crate) fn digest_text(hasher: Sha256) -> String {
-    let hex: String = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", base16ct::lower::encode_string(&hasher.finalize()))
 }
 
 fn noise(length: usize) -> Bytes {

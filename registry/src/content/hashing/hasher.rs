@@ -45,8 +45,8 @@ impl Hasher {
 
     pub(in crate::content) fn save(&self) -> HashState {
         match self {
-            Self::Sha256(hasher) => HashState::Sha256(to_hex(&hasher.serialize())),
-            Self::Sha512(hasher) => HashState::Sha512(to_hex(&hasher.serialize())),
+            Self::Sha256(hasher) => HashState::Sha256(base16ct::lower::encode_string(&hasher.serialize())),
+            Self::Sha512(hasher) => HashState::Sha512(base16ct::lower::encode_string(&hasher.serialize())),
         }
     }
 }
@@ -85,20 +85,9 @@ impl HashState {
 }
 
 fn resume<H: SerializableState>(hex: &str) -> Result<H, BadState> {
-    let bytes = from_hex(hex).ok_or(BadState)?;
+    let bytes = base16ct::lower::decode_vec(hex).map_err(|_| BadState)?;
     let state = SerializedState::<H>::try_from(&bytes[..]).map_err(|_| BadState)?;
     H::deserialize(&state).map_err(|DeserializeStateError| BadState)
-}
-
-fn to_hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(hex: &str) -> Option<Vec<u8>> {
-    let pairs = hex.as_bytes().chunks(2);
-    pairs
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect()
 }
 
 #[cfg(test)]

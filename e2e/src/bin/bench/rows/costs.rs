@@ -6,7 +6,7 @@ use super::large_blob::Client;
 use super::{RowName, manifests, pull_after_push, pull_images, push_images};
 use crate::client::Protocol;
 use crate::content::Blob;
-use crate::measure::measured;
+use crate::measure::{Sample, measured};
 use crate::programs::Program;
 use crate::servers::Server;
 use crate::sizes::Sizes;
@@ -35,10 +35,10 @@ impl RowName {
     /// Does the work once.
     pub(crate) async fn costs(self, server: &Server, sizes: &Sizes) -> anyhow::Result<Vec<Cost>> {
         match self {
-            Self::Pull => pull(server, sizes, Protocol::Http1, "pull").await,
-            Self::PullHttp2 => pull(server, sizes, Protocol::Http2, "pull by HTTP/2").await,
-            Self::Push => push(server, sizes, Protocol::Http1, "push").await,
-            Self::PushHttp2 => push(server, sizes, Protocol::Http2, "push by HTTP/2").await,
+            Self::Pull => one_layer(server, sizes, Protocol::Http1, "pull", pull).await,
+            Self::PullHttp2 => one_layer(server, sizes, Protocol::Http2, "pull by HTTP/2", pull).await,
+            Self::Push => one_layer(server, sizes, Protocol::Http1, "push", push).await,
+            Self::PushHttp2 => one_layer(server, sizes, Protocol::Http2, "push by HTTP/2", push).await,
             Self::FirstPull => first_pull(server, sizes).await,
             Self::PullAfterPush => {
                 let blob = Blob::random(sizes.blob);
@@ -59,32 +59,28 @@ impl RowName {
     }
 }
 
-async fn push(
-    server: &Server,
-    sizes: &Sizes,
-    protocol: Protocol,
-    figure: &'static str,
-) -> anyhow::Result<Vec<Cost>> {
-    let blob = Blob::random(sizes.blob);
-    let target = server.target.over(protocol);
-    let sample = client(server, &target).push(&blob).await?;
-    server.forget(blob.digest())?;
-    Ok(vec![(figure, sample.cpu)])
+async fn push(client: Client<'_>, blob: &Blob) -> anyhow::Result<Sample> {
+    client.push(blob).await
 }
 
 /// The third pull: the first goes past the page cache, and the second brings the layer into it.
-async fn pull(
+async fn pull(client: Client<'_>, blob: &Blob) -> anyhow::Result<Sample> {
+    client.push_and_pull(blob).await?;
+    client.pull(blob).await?;
+    client.pull(blob).await
+}
+
+/// Does something with a layer of its own, by one of the protocols.
+async fn one_layer(
     server: &Server,
     sizes: &Sizes,
     protocol: Protocol,
     figure: &'static str,
+    work: impl AsyncFnOnce(Client<'_>, &Blob) -> anyhow::Result<Sample>,
 ) -> anyhow::Result<Vec<Cost>> {
     let blob = Blob::random(sizes.blob);
     let target = server.target.over(protocol);
-    let client = client(server, &target);
-    client.push_and_pull(&blob).await?;
-    client.pull(&blob).await?;
-    let sample = client.pull(&blob).await?;
+    let sample = work(client(server, &target), &blob).await?;
     server.forget(blob.digest())?;
     Ok(vec![(figure, sample.cpu)])
 }
