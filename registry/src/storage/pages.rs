@@ -9,8 +9,7 @@ pub(super) const ALIGNMENT: usize = 4096;
 /// Memories of this size or more are large.
 pub(super) const ALIGNED_FROM: usize = 128 << 10;
 /// A page of the larger kind (x86-64, and aarch64 with small pages of 4 KiB). What fills one is asked for as one: the
-/// disk is given one page then instead of 512, and the processor looks one up. CPU of a push of 1 GiB without them: 1.08×
-/// (1.07–1.12, 5 pairs).
+/// disk is given one page then instead of 512, and the processor looks one up (`registry/PERFORMANCE.md`).
 const HUGE: usize = 2 << 20;
 
 /// So many bytes, zero at first.

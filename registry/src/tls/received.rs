@@ -4,9 +4,8 @@
 //! that brings much is lent one of a few large ones, and keeps it until all in it is opened.
 //!
 //! Every call that empties the socket has the kernel tell the sender that there is room again, and what the sender then
-//! sends is, on loopback, work that is done in our name: few large calls cost a tenth less than many small ones. Whoever
-//! keeps a large memory for long takes that from others, and nothing else. CPU of a push of 1 GiB without large memories:
-//! 1.09× (1.03–1.12, 5 pairs).
+//! sends is, on loopback, work that is done in our name: few large calls cost less than many small ones
+//! (`registry/PERFORMANCE.md`). Whoever keeps a large memory for long takes that from others, and nothing else.
 
 use std::cell::Cell;
 use std::io;

@@ -6,13 +6,7 @@
 //! connection stays only what has to wait for the next one: a part of a record that came, a piece that the client does
 //! not take; and what was received together with more than was asked for.
 //!
-//! Server CPU for 1 GiB by HTTP/1.1 with plain tokio-rustls (behind 64 KiB of read buffer, 256 KiB to write) instead, on
-//! two cores of AMD EPYC (`make bench ARGS="--baseline …"`, medians of 5 pairs):
-//!
-//! | | this | tokio-rustls |
-//! |---|---|---|
-//! | push | 1.14 s | 1.12× (1.05–1.14) |
-//! | pull | 0.25 s | 1.60× (0.88–1.89) |
+//! `registry/PERFORMANCE.md` says what it buys beside plain tokio-rustls.
 
 use std::cell::RefCell;
 use std::future::poll_fn;

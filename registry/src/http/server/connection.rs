@@ -41,7 +41,7 @@ const STREAM_WINDOW: u32 = 512 * 1024;
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// Layers come in frames of this size at most; those that go out are as large as the client allows. Each is received
 /// into memory of its own, which the allocator would take from the kernel for each if it were larger (`cli/allocator.rs`).
-/// CPU of a push of 1 GiB, beside frames of 64 KiB: 0.62× (32 KiB), 0.79× (16 KiB).
+/// `registry/PERFORMANCE.md` has the figures.
 const FRAME: u32 = 32 * 1024;
 /// What waits to be sent on one stream of HTTP/2: both pieces of a blob that its transfer may have, so that one is read
 /// while the other is sent. Measured for 1 MiB only: CPU of a pull of 1 GiB is 0.81× of what it is with 128 KiB

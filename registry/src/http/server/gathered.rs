@@ -4,7 +4,7 @@
 //! would be a call into the kernel, two records of TLS (the frame has a head) and a packet. So what is written waits until
 //! there is much of it, or until the connection has nothing more to do for now.
 //!
-//! CPU of a pull of 1 GiB by HTTP/2: 0.62× of what it is without (0.61–0.77, 4 pairs).
+//! `registry/PERFORMANCE.md` says what it buys.
 
 use std::future::Future;
 use std::io::{self, IoSlice};

@@ -4,9 +4,7 @@
 //! they are pulled by many: bringing each into memory costs the kernel more than sending it costs the server. So a file
 //! comes into memory when it is read a second time, by whoever does so, also while the first is still reading.
 //!
-//! CPU for 1 GiB, one client, beside reading through the page cache from the first time on (3 pairs): the first pull after
-//! the push 0.37× (0.33–0.52), push and first pull together 0.62× (0.59–0.71). The second pull costs what the first did
-//! before.
+//! `registry/PERFORMANCE.md` says what that buys. The second pull costs what the first would without it.
 
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;

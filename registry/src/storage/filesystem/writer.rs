@@ -2,8 +2,8 @@
 //!
 //! Large pieces go past the page cache. A layer is hashed while it passes and need not be read again, and for every
 //! byte of it the kernel would find, clear and later free memory: that costs more than hashing does. What lies in
-//! memory for pulls is then what pulls have asked for. CPU of a push of 1 GiB through the page cache: 1.5× (3 pairs);
-//! what the first pull pays for that is in `first_read.rs`.
+//! memory for pulls is then what pulls have asked for. `registry/PERFORMANCE.md` says what that buys, and what the first
+//! pull pays for it.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
