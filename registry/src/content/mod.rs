@@ -45,12 +45,12 @@ use std::time::Duration;
 
 use crate::storage::Storage;
 pub use crate::storage::Wanted;
-pub use blobs::{BlobReading, BlobStream, Blobs};
+pub use blobs::{Blob, BlobReading, BlobStream, Blobs};
 use durable::Durable;
 pub use error::{BodyError, Error};
 use leases::Leases;
 use manifests::References;
-pub use manifests::{Manifests, Pushed, StoredManifest};
+pub use manifests::{Deleted, Manifests, Pushed, StoredManifest};
 pub use options::{MissingReferences, Options};
 pub use probe::Probed;
 use purge::Purged;

@@ -16,9 +16,9 @@ use super::caller::{Caller, Client};
 use super::carried_through::CarriedThrough;
 use super::challenge::challenge;
 use super::error::Error;
+use super::events::{self, Events};
 use super::handlers::{Asked, Handlers, Room};
 use super::locations::Locations;
-use super::news::News;
 use super::observe::{AccessLines, Observation};
 use super::request_id::{REQUEST_ID, RequestId};
 use super::route::{self, Links, Need, Route};
@@ -240,21 +240,21 @@ impl Inner {
         let Exchange { parts, id, .. } = exchange;
         let pieces = body.pieces(&exchange.observation);
         let client = exchange.observation.client();
-        let news = self.notifications.as_ref().map(|notifications| {
-            let place = (&self.settings.locations, self.settings.prefix.as_str());
-            News::of(
-                notifications,
-                (parts, id.as_str()),
-                (caller, client, &identity),
-                place,
-            )
+        let Settings {
+            locations, prefix, ..
+        } = &self.settings;
+        let events = self.notifications.as_ref().map(|notifications| Events {
+            notifications: notifications.clone(),
+            request: events::request(parts, id.as_str(), caller, client),
+            actor: events::actor(&identity),
+            links: events::links(parts, caller, locations, prefix),
         });
         let asked = Asked {
             head: parts.method == Method::HEAD,
             headers: &parts.headers,
             request: (parts, caller),
             identity,
-            news,
+            events,
             body: pieces,
         };
         self.handlers.handle(route, asked).await

@@ -4,7 +4,7 @@
 //! connection ─► App: route ─► who is asking ─► may they ─► handler ─► answer
 //!                 │                                           │
 //!                 └── observe (log line, metrics)             ├─► content
-//!                                                             └─► news ─► notifications
+//!                                                             └─► events ─► notifications
 //! ```
 //! `route` alone knows URLs, `error` alone knows status numbers. What blobs and manifests are is known to `content`.
 
@@ -15,12 +15,12 @@ mod caller;
 mod carried_through;
 mod challenge;
 mod error;
+mod events;
 mod forwarded;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod handlers;
 mod locations;
-mod news;
 mod observe;
 mod range;
 mod request_id;

@@ -10,7 +10,7 @@ use http::StatusCode;
 use tokio::sync::Notify;
 
 use super::client::{Client, ClientError, SendError, is_taken};
-use super::event::{Happening, envelope};
+use super::event::{Event, envelope};
 use super::queue::{Next, Queue};
 use super::settings::EndpointSettings;
 
@@ -75,9 +75,9 @@ impl Endpoint {
         &self.settings.name
     }
 
-    pub(super) fn wants(&self, happening: &Happening) -> bool {
-        let media_type = happening.target.media_type.as_deref();
-        !self.settings.ignored_actions.contains(&happening.action)
+    pub(super) fn wants(&self, event: &Event) -> bool {
+        let media_type = event.target.media_type.as_deref();
+        !self.settings.ignored_actions.contains(&event.action)
             && !media_type.is_some_and(|media_type| {
                 self.settings
                     .ignored_media_types

@@ -143,7 +143,7 @@ pub(super) struct SourceRecord {
 
 /// Something that happened, before this server puts its name to it.
 #[derive(Clone, Debug)]
-pub struct Happening {
+pub struct Event {
     pub action: Action,
     pub target: Target,
     pub request: RequestRecord,
@@ -151,7 +151,7 @@ pub struct Happening {
 }
 
 #[derive(Debug, Serialize)]
-pub(super) struct Event {
+pub(super) struct EventRecord {
     id: String,
     /// RFC 3339.
     timestamp: String,
@@ -162,15 +162,15 @@ pub(super) struct Event {
     source: SourceRecord,
 }
 
-impl Event {
-    pub(super) fn new(happening: Happening, source: &SourceRecord) -> Self {
-        let Happening {
+impl EventRecord {
+    pub(super) fn new(event: Event, source: &SourceRecord) -> Self {
+        let Event {
             action,
             target,
             request,
             actor,
-        } = happening;
-        Event {
+        } = event;
+        EventRecord {
             id: uuid::Uuid::new_v4().to_string(),
             timestamp: Timestamp::now().to_string(),
             action,

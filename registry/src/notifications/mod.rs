@@ -26,8 +26,8 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::client::ClientError;
 use self::endpoint::Endpoint;
 pub use self::endpoint::Status;
-pub use self::event::{Action, ActorRecord, Happening, RequestRecord, Target};
-use self::event::{Event, SourceRecord};
+pub use self::event::{Action, ActorRecord, Event, RequestRecord, Target};
+use self::event::{EventRecord, SourceRecord};
 use self::instance::Instance;
 use self::queue::{Limits, Queue};
 pub use self::settings::{EndpointSettings, Settings};
@@ -122,8 +122,8 @@ impl Notifications {
     }
 
     /// Something was changed: returns when the event is in the queues, where `kill -9` does not reach it.
-    pub async fn changed(&self, happening: Happening) {
-        let Some((message, written)) = self.message(happening) else {
+    pub async fn changed(&self, event: Event) {
+        let Some((message, written)) = self.message(event) else {
             return;
         };
         let wanted = message.wanted.clone();
@@ -142,8 +142,8 @@ impl Notifications {
     }
 
     /// Something was read: nobody waits for that to be told.
-    pub fn read(&self, happening: Happening) {
-        let Some((message, _)) = self.message(happening) else {
+    pub fn read(&self, event: Event) {
+        let Some((message, _)) = self.message(event) else {
             return;
         };
         if let Err(unsent) = self.0.writer.try_send(message) {
@@ -180,16 +180,16 @@ impl Notifications {
             .collect()
     }
 
-    fn message(&self, happening: Happening) -> Option<(Message, oneshot::Receiver<()>)> {
+    fn message(&self, event: Event) -> Option<(Message, oneshot::Receiver<()>)> {
         let endpoints = self.0.endpoints.iter().enumerate();
         let wanted: Vec<_> = endpoints
-            .filter(|(_, endpoint)| endpoint.wants(&happening))
+            .filter(|(_, endpoint)| endpoint.wants(&event))
             .map(|(number, _)| number)
             .collect();
         if wanted.is_empty() {
             return None;
         }
-        let line = Event::new(happening, &self.0.source).line();
+        let line = EventRecord::new(event, &self.0.source).line();
         let (written, receiver) = oneshot::channel();
         Some((
             Message {

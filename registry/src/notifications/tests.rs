@@ -140,7 +140,7 @@ fn start(folder: &Path, endpoint: EndpointSettings) -> Notifications {
     Notifications::start(&settings, folder, 5000).unwrap().unwrap()
 }
 
-fn pushed(tag: &str) -> Happening {
+fn pushed(tag: &str) -> Event {
     let digest = roadstead_oci::Digest::sha256([7; 32]);
     let target = Target::manifest(
         "application/vnd.oci.image.manifest.v1+json",
@@ -149,7 +149,7 @@ fn pushed(tag: &str) -> Happening {
         708,
         format!("https://registry.example.com/v2/team/app/manifests/{digest}"),
     );
-    Happening {
+    Event {
         action: Action::Push,
         target: Target {
             tag: Some(tag.parse().unwrap()),
@@ -276,7 +276,7 @@ async fn what_an_endpoint_ignores_it_is_not_told() {
     endpoint.ignored_actions = vec![Action::Pull];
     endpoint.ignored_media_types = vec!["application/octet-stream".to_owned()];
     let notifications = start(folder.path(), endpoint);
-    let pull = Happening {
+    let pull = Event {
         action: Action::Pull,
         ..pushed("ignored")
     };
@@ -299,7 +299,7 @@ async fn pulls_are_told_too_and_are_on_disk_after_a_flush() {
         .unwrap();
     let notifications = start(folder.path(), at(address));
     for _ in 0..100 {
-        notifications.read(Happening {
+        notifications.read(Event {
             action: Action::Pull,
             ..pushed("v1")
         });
@@ -317,7 +317,7 @@ fn gone(folder: &Path, endpoint: &str, tags: &[&str]) {
     };
     let lines: Vec<_> = tags
         .iter()
-        .map(|tag| Event::new(pushed(tag), &source).line())
+        .map(|tag| EventRecord::new(pushed(tag), &source).line())
         .collect();
     Queue::open(&instance.queue(endpoint), Limits::USUAL)
         .unwrap()

@@ -138,18 +138,8 @@ fn data_is_gone(repository: &RepositoryName, digest: &Digest) -> Error {
 /// A blob that is there.
 #[derive(Clone, Copy, Debug)]
 pub struct Blob {
-    digest: Digest,
-    size: u64,
-}
-
-impl Blob {
-    pub fn digest(&self) -> &Digest {
-        &self.digest
-    }
-
-    pub fn size(&self) -> u64 {
-        self.size
-    }
+    pub digest: Digest,
+    pub size: u64,
 }
 
 /// A blob that is being read.

@@ -2,7 +2,7 @@
 
 use roadstead_oci::{Digest, RepositoryName};
 
-use super::Blobs;
+use super::{Blob, Blobs};
 use crate::content::error::Error;
 use crate::content::{layout, link};
 
@@ -10,7 +10,7 @@ use crate::content::{layout, link};
 const CANDIDATES: usize = 1000;
 
 impl Blobs {
-    /// Makes a blob of `from` a blob of `repository` too. `false`: it is not in `from`, upload it.
+    /// Makes a blob of `from` a blob of `repository` too. `None`: it is not in `from`, upload it.
     /// That the caller may pull from `from` has been checked before: a mount must not hand out bytes that the
     /// caller could not otherwise read.
     pub async fn mount(
@@ -18,31 +18,35 @@ impl Blobs {
         repository: &RepositoryName,
         digest: &Digest,
         from: &RepositoryName,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Blob>, Error> {
         self.options.check_writable()?;
         let Some(target) = self.target(from, digest).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         let data = layout::blob_data(&target);
         let Some(found) = self.storage.stat(&data).await? else {
-            return Ok(false);
+            return Ok(None);
         };
         if self.verify.is_damaged(&target, found.size).await? || !self.durable.ensure(&data, found).await? {
-            return Ok(false);
+            return Ok(None);
         }
+        let blob = Blob {
+            digest: *digest,
+            size: found.size,
+        };
         let at = layout::layer_link(repository, digest);
         loop {
             link::write(&*self.storage, &at, &target).await?;
             self.durable.remember(&at).await?;
             if !self.leases.collection_passed().await? {
-                return Ok(true);
+                return Ok(Some(blob));
             }
             if self.storage.stat(&data).await?.is_none() {
                 self.storage.delete(&at).await?;
-                return Ok(false);
+                return Ok(None);
             }
             if self.storage.stat(&at).await?.is_some() {
-                return Ok(true);
+                return Ok(Some(blob));
             }
         }
     }
@@ -53,20 +57,22 @@ impl Blobs {
         repository: &RepositoryName,
         digest: &Digest,
         may_pull: impl Fn(&RepositoryName) -> bool + Send + Sync,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Blob>, Error> {
         self.options.check_writable()?;
         if self.storage.stat(&layout::blob_data(digest)).await?.is_none() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut candidates = self.repositories.walk(None);
         for _ in 0..CANDIDATES {
             let Some(from) = candidates.next().await? else {
                 break;
             };
-            if may_pull(&from) && self.mount(repository, digest, &from).await? {
-                return Ok(true);
+            if may_pull(&from)
+                && let Some(blob) = self.mount(repository, digest, &from).await?
+            {
+                return Ok(Some(blob));
             }
         }
-        Ok(false)
+        Ok(None)
     }
 }

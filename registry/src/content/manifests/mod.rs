@@ -28,12 +28,22 @@ pub struct StoredManifest {
     pub bytes: Bytes,
 }
 
-/// What a manifest push answers.
+/// A manifest that was pushed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
     pub digest: Digest,
-    /// For `OCI-Subject`: the manifest refers to this one.
-    pub subject: Option<Digest>,
+    pub size: u64,
+    /// All that point at it now because of this push.
+    pub tags: Vec<Tag>,
+    pub manifest: Manifest,
+}
+
+/// A manifest that was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Deleted {
+    pub digest: Digest,
+    /// Those that pointed at it, and went with it.
+    pub tags: Vec<Tag>,
 }
 
 #[derive(Debug)]
@@ -122,7 +132,7 @@ impl Manifests {
             Reference::Tag(tag) => Some(tag),
             Reference::Digest(_) => None,
         };
-        let tags: Vec<&Tag> = named.into_iter().chain(tags).collect();
+        let tags: Vec<Tag> = named.into_iter().chain(tags).cloned().collect();
         loop {
             self.store_manifest(repository, &digest, &manifest, &bytes, &tags)
                 .await?;
@@ -133,16 +143,19 @@ impl Manifests {
             }
         }
         let media_type = manifest.media_type().as_str();
+        let size = bytes.len() as u64;
         self.revisions
             .remember(digest, CachedManifest { media_type, bytes });
         Ok(Pushed {
             digest,
-            subject: manifest.subject().map(|subject| subject.digest),
+            size,
+            tags,
+            manifest,
         })
     }
 
-    /// Deletes a manifest and every tag that points at it, and gives those. Who refers to it stays, as does what it refers to.
-    pub async fn delete(&self, repository: &RepositoryName, digest: &Digest) -> Result<Vec<Tag>, Error> {
+    /// Deletes a manifest and every tag that points at it. Who refers to it stays, as does what it refers to.
+    pub async fn delete(&self, repository: &RepositoryName, digest: &Digest) -> Result<Deleted, Error> {
         self.options.check_deletable()?;
         let revision = layout::revision_link(repository, digest);
         let Some(target) = self.revisions.find(repository, digest).await? else {
@@ -170,7 +183,10 @@ impl Manifests {
                 self.referrers.examine_manifest(repository, digest).await?;
             }
         }
-        Ok(tags)
+        Ok(Deleted {
+            digest: *digest,
+            tags,
+        })
     }
 
     async fn subject_of(&self, digest: &Digest) -> Result<Option<Digest>, Error> {
@@ -190,7 +206,7 @@ impl Manifests {
         digest: &Digest,
         manifest: &Manifest,
         bytes: &Bytes,
-        tags: &[&Tag],
+        tags: &[Tag],
     ) -> Result<(), Error> {
         if let Some(subject) = manifest.subject() {
             self.referrers

@@ -15,7 +15,9 @@ async fn an_image_is_found_by_tag_and_by_digest() {
         pushed,
         Pushed {
             digest: image.digest(),
-            subject: None
+            size: image.manifest().len() as u64,
+            tags: vec![tag("v1")],
+            manifest: roadstead_oci::Manifest::parse(&image.manifest(), None).unwrap(),
         }
     );
     for reference in [by_tag("v1"), Reference::Digest(image.digest())] {

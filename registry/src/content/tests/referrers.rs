@@ -29,7 +29,10 @@ async fn a_referrer_is_listed_with_its_type_and_annotations() {
     let signature = signature(&app).with("annotations", json!({"who": "me"}));
     app.push(&registry, "app", "v1").await;
     let pushed = signature.push_untagged(&registry, "app").await;
-    assert_eq!(pushed.subject, Some(app.digest()));
+    assert_eq!(
+        pushed.manifest.subject().map(|subject| subject.digest),
+        Some(app.digest())
+    );
     let found = referrers(&registry, &app.digest()).await;
     assert_eq!(found.len(), 1);
     assert_eq!(

@@ -96,11 +96,11 @@ async fn perform(act: Act, content: &Content) -> Result<String, Error> {
                 whole(reading.part.unwrap().1).await.unwrap()
             )
         }
-        Act::Head => content.blobs.find(&app, &layer).await?.size().to_string(),
+        Act::Head => content.blobs.find(&app, &layer).await?.size.to_string(),
         Act::HeadForPush => {
             let manifest = content.manifests.get_for_push(&app, &by_tag("v1")).await?;
             let blob = content.blobs.find_for_push(&app, &layer).await?;
-            format!("{} {}", manifest.digest, blob.size())
+            format!("{} {}", manifest.digest, blob.size)
         }
         Act::Tags => format!("{:?}", content.tags.list(&app, None, None).await?.items),
         Act::Catalog => format!(
@@ -130,7 +130,12 @@ async fn perform(act: Act, content: &Content) -> Result<String, Error> {
                 .await?;
             received.to_string()
         }
-        Act::Mount => content.blobs.mount(&one, &layer, &app).await?.to_string(),
+        Act::Mount => content
+            .blobs
+            .mount(&one, &layer, &app)
+            .await?
+            .is_some()
+            .to_string(),
         Act::PushManifest => put(content, &app, "v2", new().manifest())
             .await?
             .digest
@@ -138,7 +143,7 @@ async fn perform(act: Act, content: &Content) -> Result<String, Error> {
         Act::PushReferrer => {
             let more = signature().with("annotations", json!({"more": "yes"}));
             let pushed = put(content, &app, &more.digest().to_string(), more.manifest()).await?;
-            format!("{:?}", pushed.subject)
+            format!("{:?}", pushed.manifest.subject().map(|it| it.digest))
         }
         Act::DeleteTag => {
             content.tags.delete(&app, &tag("unused")).await?;

@@ -8,7 +8,7 @@ use crate::content::purge::Purged;
 
 const NAME: &str = "team/app";
 
-async fn finish(content: &Content, id: &UploadId, digest: &Digest) -> Result<(), Error> {
+async fn finish(content: &Content, id: &UploadId, digest: &Digest) -> Result<Blob, Error> {
     content
         .uploads
         .finish(&repository(NAME), id, digest, None, no_body())
@@ -103,7 +103,8 @@ async fn a_chunk_at_the_wrong_place_is_told_the_right_one() {
             .unwrap_err();
         assert!(matches!(error, Error::RangeInvalid { received: 5 }), "{error}");
     }
-    finish(&registry, &id, &sha256(b"hello")).await.unwrap();
+    let blob = finish(&registry, &id, &sha256(b"hello")).await.unwrap();
+    assert_eq!((blob.digest, blob.size), (sha256(b"hello"), 5));
 }
 
 #[tokio::test]
@@ -213,7 +214,7 @@ async fn a_cancelled_upload_is_unknown() {
             .await
             .map(|_| ()),
         registry.uploads.cancel(&name, &id).await,
-        finish(&registry, &id, &sha256(b"hello")).await,
+        finish(&registry, &id, &sha256(b"hello")).await.map(|_| ()),
     ];
     assert!(
         results

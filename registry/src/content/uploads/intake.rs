@@ -16,6 +16,8 @@ impl<T: Stream<Item = Result<Bytes, BodyError>> + Send + Unpin> Body for T {}
 pub(super) struct Intake {
     /// Has all that came.
     pub(super) writer: Box<dyn Writer>,
+    /// How many bytes came.
+    pub(super) size: u64,
     pub(super) hasher: Hasher,
     /// Whether the body came to its end.
     pub(super) ended: Result<(), BodyError>,
@@ -32,14 +34,17 @@ pub(super) async fn take_in(
         rest: Bytes::new(),
         ended: None,
     };
+    let mut size = 0;
     let mut piece = source.fill(writer.piece().await?).await;
     while !piece.is_empty() {
+        size += piece.filled().len() as u64;
         let memory = writer.piece().await?;
         let (stored, next) = join(store(&mut *writer, hasher, piece), source.fill(memory)).await;
         (hasher, piece) = (stored?, next);
     }
     Ok(Intake {
         writer,
+        size,
         hasher,
         ended: source.ended.unwrap_or(Ok(())),
     })

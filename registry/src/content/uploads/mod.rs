@@ -7,7 +7,7 @@ use std::sync::Arc;
 use roadstead_oci::{Algorithm, Digest, RepositoryName};
 use tracing::warn;
 
-use super::blobs::Blobs;
+use super::blobs::{Blob, Blobs};
 use super::error::Error;
 use super::hashing::{HashState, Hasher, hash_all, same_digest};
 use super::layout;
@@ -74,20 +74,24 @@ impl Uploads {
         digest: &Digest,
         at: Option<u64>,
         body: impl Body,
-    ) -> Result<(), Error> {
+    ) -> Result<Blob, Error> {
         self.options.check_writable()?;
         let upload = self.load(repository, id, at).await?;
         let hasher = hasher(&upload, Some(digest.algorithm())).ok_or_else(|| unknown(repository, id))?;
         let gone = |error| upload_gone(error, repository, id);
         let taken = take_in(upload.writer, hasher, body).await.map_err(gone)?;
+        let blob = Blob {
+            digest: *digest,
+            size: upload.received + taken.size,
+        };
         if let Err(early) = taken.ended {
             keep(taken.writer, &taken.hasher).await.map_err(gone)?;
             return Err(early.into());
         }
         let sealed = taken.writer.seal().await.map_err(|error| gone(error.into()))?;
-        let outcome = self.commit(repository, digest, taken.hasher, &*sealed).await;
+        let outcome = self.commit(repository, blob, taken.hasher, &*sealed).await;
         let outcome = outcome.map_err(gone);
-        if matches!(outcome, Ok(()) | Err(Error::DigestInvalid { .. })) {
+        if matches!(outcome, Ok(_) | Err(Error::DigestInvalid { .. })) {
             forget(sealed).await;
         }
         outcome
@@ -99,17 +103,22 @@ impl Uploads {
         repository: &RepositoryName,
         digest: &Digest,
         body: impl Body,
-    ) -> Result<(), Error> {
+    ) -> Result<Blob, Error> {
         self.options.check_writable()?;
         let writer = self.storage.direct(&layout::blob_data(digest));
         let Intake {
             writer,
+            size,
             hasher,
             ended,
         } = take_in(writer, Hasher::new(digest.algorithm()), body).await?;
         ended?;
         let sealed = writer.seal().await?;
-        let outcome = self.commit(repository, digest, hasher, &*sealed).await;
+        let blob = Blob {
+            digest: *digest,
+            size,
+        };
+        let outcome = self.commit(repository, blob, hasher, &*sealed).await;
         forget(sealed).await;
         outcome
     }
@@ -140,18 +149,19 @@ impl Uploads {
     async fn commit(
         &self,
         repository: &RepositoryName,
-        digest: &Digest,
+        blob: Blob,
         hasher: Hasher,
         sealed: &dyn Sealed,
-    ) -> Result<(), Error> {
-        let actual = if hasher.algorithm() == digest.algorithm() {
+    ) -> Result<Blob, Error> {
+        let actual = if hasher.algorithm() == blob.digest.algorithm() {
             hasher.finish()
         } else {
             // The client named another algorithm at the end than it did, or did not, at the beginning.
-            hash_all(digest.algorithm(), sealed.read()).await?
+            hash_all(blob.digest.algorithm(), sealed.read()).await?
         };
-        same_digest(digest, actual)?;
-        self.blobs.commit(repository, digest, sealed).await
+        same_digest(&blob.digest, actual)?;
+        self.blobs.commit(repository, &blob.digest, sealed).await?;
+        Ok(blob)
     }
 }
 

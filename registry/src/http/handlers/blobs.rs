@@ -6,11 +6,12 @@ use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, 
 use http::{HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
 
-use super::{Answer, Asked, DIGEST, FOREVER, Handlers, empty, etag, plain};
+use super::{Answer, Asked, DIGEST, FOREVER, Handlers, empty, etag, plain, tell};
 use crate::auth::access::Action;
-use crate::content::{BlobReading, Wanted};
+use crate::content::{Blob, BlobReading, Wanted};
 use crate::http::body::ResponseBody;
 use crate::http::error::Error;
+use crate::http::events::Outcome;
 use crate::http::range;
 
 impl Handlers {
@@ -25,16 +26,18 @@ impl Handlers {
         let wanted = range::requested(asked.headers, &etag);
         // A pusher who hears "it is there" will not send it: it must stay there until the manifest comes.
         let blob = if asked.head && self.may(asked, repository, Action::Push) {
-            let size = self.content.blobs.find_for_push(repository, digest).await?.size();
+            let size = self.content.blobs.find_for_push(repository, digest).await?.size;
             Found::without_bytes(size, wanted)
         } else if asked.head || is_known {
-            Found::without_bytes(self.content.blobs.find(repository, digest).await?.size(), wanted)
+            Found::without_bytes(self.content.blobs.find(repository, digest).await?.size, wanted)
         } else {
             self.content.blobs.read(repository, digest, wanted).await?.into()
         };
-        if let Some(news) = &asked.news {
-            news.pulled_blob(repository, digest, blob.size);
-        }
+        let pulled = Blob {
+            digest: *digest,
+            size: blob.size,
+        };
+        tell(asked.events.as_ref(), repository, Outcome::BlobPulled(pulled)).await;
         let mut response = if is_known {
             empty(StatusCode::NOT_MODIFIED)
         } else {
@@ -54,9 +57,7 @@ impl Handlers {
         asked: &Asked<'_>,
     ) -> Answer {
         self.content.blobs.delete(repository, digest).await?;
-        if let Some(news) = &asked.news {
-            news.deleted_blob(repository, digest).await;
-        }
+        tell(asked.events.as_ref(), repository, Outcome::BlobDeleted(digest)).await;
         Ok(empty(StatusCode::ACCEPTED))
     }
 }

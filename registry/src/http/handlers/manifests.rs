@@ -8,12 +8,13 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain};
+use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain, tell};
 use crate::auth::access::Action;
 use crate::content::{self, StoredManifest};
 use crate::http::accept;
 use crate::http::body::ResponseBody;
 use crate::http::error::Error;
+use crate::http::events::Outcome;
 use crate::http::range;
 
 /// Hardly any manifest is larger. Clients that send larger ones, and slowly, must not keep the others out.
@@ -59,9 +60,11 @@ impl Handlers {
         let mut response = if range::is_known(asked.headers, &etag) {
             empty(StatusCode::NOT_MODIFIED)
         } else {
-            if let Some(news) = &asked.news {
-                news.pulled_manifest(repository, reference, &manifest);
-            }
+            let pulled = Outcome::ManifestPulled {
+                reference,
+                manifest: &manifest,
+            };
+            tell(asked.events.as_ref(), repository, pulled).await;
             Response::new(ResponseBody::whole(manifest.bytes))
         };
         let headers = response.headers_mut();
@@ -144,16 +147,19 @@ impl Handlers {
         let pushed = self
             .content
             .manifests
-            .put(repository, reference, tags, content_type, bytes.clone())
+            .put(repository, reference, tags, content_type, bytes)
             .await?;
-        if let Some(news) = &asked.news {
-            news.pushed_manifest(repository, reference, tags, &pushed, &bytes)
-                .await;
-        }
+        tell(
+            asked.events.as_ref(),
+            repository,
+            Outcome::ManifestPushed(&pushed),
+        )
+        .await;
         let mut response = created(&links.manifest(repository, &pushed.digest), &pushed.digest);
         let headers = response.headers_mut();
-        if let Some(subject) = pushed.subject {
-            headers.insert(HeaderName::from_static("oci-subject"), plain(subject.to_string()));
+        if let Some(subject) = pushed.manifest.subject() {
+            let subject = plain(subject.digest.to_string());
+            headers.insert(HeaderName::from_static("oci-subject"), subject);
         }
         for tag in tags {
             headers.append(HeaderName::from_static("oci-tag"), plain(tag.as_str()));
@@ -167,18 +173,15 @@ impl Handlers {
         reference: &Reference,
         asked: &Asked<'_>,
     ) -> Answer {
+        let events = asked.events.as_ref();
         match reference {
             Reference::Tag(tag) => {
                 self.content.tags.delete(repository, tag).await?;
-                if let Some(news) = &asked.news {
-                    news.deleted_tag(repository, tag).await;
-                }
+                tell(events, repository, Outcome::TagDeleted(tag)).await;
             }
             Reference::Digest(digest) => {
-                let tags = self.content.manifests.delete(repository, digest).await?;
-                if let Some(news) = &asked.news {
-                    news.deleted_manifest(repository, digest, &tags).await;
-                }
+                let deleted = self.content.manifests.delete(repository, digest).await?;
+                tell(events, repository, Outcome::ManifestDeleted(&deleted)).await;
             }
         }
         Ok(empty(StatusCode::ACCEPTED))

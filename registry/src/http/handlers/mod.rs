@@ -20,8 +20,8 @@ use roadstead_oci::{Digest, RepositoryName};
 use super::body::{JSON, Pieces, ResponseBody};
 use super::caller::Caller;
 use super::error::Error;
+use super::events::{Events, Outcome};
 use super::locations::Locations;
-use super::news::News;
 use super::route::{Links, Route};
 use crate::auth::access::{Action, Identity};
 use crate::auth::{Auth, Decision};
@@ -57,7 +57,7 @@ pub(super) struct Asked<'a> {
     pub(super) request: (&'a Parts, &'a Caller),
     pub(super) identity: Identity,
     /// Absent: nobody is told.
-    pub(super) news: Option<News>,
+    pub(super) events: Option<Events>,
     pub(super) body: Pieces,
 }
 
@@ -128,6 +128,13 @@ impl Handlers {
 
     fn may(&self, asked: &Asked<'_>, repository: &RepositoryName, action: Action) -> bool {
         self.auth.authorize(&asked.identity, repository, action) == Decision::Allowed
+    }
+}
+
+/// After something was done, and before the client hears of it.
+async fn tell(events: Option<&Events>, repository: &RepositoryName, outcome: Outcome<'_>) {
+    if let Some(events) = events {
+        events.record(repository, &outcome).await;
     }
 }
 

@@ -4,12 +4,12 @@ use http::header::{LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use roadstead_oci::{Algorithm, Digest, RepositoryName};
 
-use super::{Answer, Asked, Handlers, created, empty, plain};
+use super::{Answer, Asked, Handlers, created, empty, plain, tell};
 use crate::auth::access::Action;
-use crate::content::{self, UploadId};
+use crate::content::{self, Blob, UploadId};
 use crate::http::body::ResponseBody;
 use crate::http::error::Error;
-use crate::http::news::News;
+use crate::http::events::Outcome;
 use crate::http::range;
 use crate::http::route::{Links, Start};
 use crate::metrics::Upload;
@@ -27,16 +27,15 @@ impl Handlers {
         match start {
             Start::Session(algorithm) => self.open_session(repository, algorithm, &links).await,
             Start::Whole(digest) => {
-                self.content.uploads.push(repository, &digest, asked.body).await?;
-                self.tell_pushed(asked.news.as_ref(), repository, &digest).await;
+                let blob = self.content.uploads.push(repository, &digest, asked.body).await?;
+                tell(asked.events.as_ref(), repository, Outcome::BlobPushed(blob)).await;
                 Ok(created(&links.blob(repository, &digest), &digest))
             }
             Start::Mount { digest, from } => {
-                if self.mount(repository, &digest, from.as_ref(), &asked).await? {
-                    if let Some(news) = &asked.news {
-                        let size = self.size(repository, &digest).await;
-                        news.mounted_blob(repository, &digest, size, from.as_ref()).await;
-                    }
+                let from = from.as_ref();
+                if let Some(blob) = self.mount(repository, &digest, from, &asked).await? {
+                    let mounted = Outcome::BlobMounted { blob, from };
+                    tell(asked.events.as_ref(), repository, mounted).await;
                     return Ok(created(&links.blob(repository, &digest), &digest));
                 }
                 // The client goes on as if it had not asked.
@@ -53,12 +52,12 @@ impl Handlers {
         digest: &Digest,
         from: Option<&RepositoryName>,
         asked: &Asked<'_>,
-    ) -> Result<bool, content::Error> {
+    ) -> Result<Option<Blob>, content::Error> {
         match from {
             Some(from) if self.may(asked, from, Action::Pull) => {
                 self.content.blobs.mount(repository, digest, from).await
             }
-            Some(_) => Ok(false),
+            Some(_) => Ok(None),
             None => {
                 let may_pull = |from: &RepositoryName| self.may(asked, from, Action::Pull);
                 self.content
@@ -113,23 +112,10 @@ impl Handlers {
             .uploads
             .finish(repository, id, digest, at, asked.body)
             .await;
-        finished.map_err(|error| explain(error, links.upload(repository, id), id))?;
-        self.tell_pushed(asked.news.as_ref(), repository, digest).await;
+        let blob = finished.map_err(|error| explain(error, links.upload(repository, id), id))?;
+        tell(asked.events.as_ref(), repository, Outcome::BlobPushed(blob)).await;
         self.metrics.upload(Upload::Finished);
         Ok(created(&links.blob(repository, digest), digest))
-    }
-
-    async fn tell_pushed(&self, news: Option<&News>, repository: &RepositoryName, digest: &Digest) {
-        if let Some(news) = news {
-            let size = self.size(repository, digest).await;
-            news.pushed_blob(repository, digest, size).await;
-        }
-    }
-
-    /// Of a blob that is there. What was acknowledged stays so, though somebody deleted it meanwhile.
-    async fn size(&self, repository: &RepositoryName, digest: &Digest) -> u64 {
-        let blob = self.content.blobs.find(repository, digest).await;
-        blob.map_or(0, |blob| blob.size())
     }
 
     pub(super) async fn upload_status(

@@ -3,9 +3,9 @@
 mod access;
 mod certificates;
 mod errors;
+mod events;
 mod image;
 mod lists;
-mod news;
 mod pull;
 mod push;
 mod tokens;

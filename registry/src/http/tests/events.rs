@@ -121,6 +121,8 @@ async fn a_push_a_pull_a_mount_and_deletes_are_told_in_order() {
     assert_eq!(events[3]["target"]["size"], manifest.len());
     assert_eq!(events[3]["target"].get("references"), None);
     assert_eq!(events[6]["target"]["fromRepository"], "team/app");
+    let size = |event: &Value| event["target"]["size"].clone();
+    assert_eq!((size(&events[2]), size(&events[6])), (json!(4), json!(5)));
     assert_eq!(events[7]["target"].get("url"), None, "what is gone is nowhere");
 }
 
