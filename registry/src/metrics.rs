@@ -349,10 +349,12 @@ impl Sources {
         let help = "Changed files that could not be used, so that the old ones stayed";
         let mut encoder = encoder.encode_descriptor("reload_failures", help, None, MetricType::Counter)?;
         let certificates = self.tls.as_ref().map_or(0, |tls| tls.failures());
-        let login = self.auth.as_ref().and_then(|auth| auth.reload_failures());
+        let mut login: Vec<_> = self.auth.iter().flat_map(|auth| auth.reload_failures()).collect();
         // The users have a line even where there are none, for dashboards that were made when there was nothing else.
-        let login = login.unwrap_or(("users", 0));
-        for (what, failures) in [("certificates", certificates), login] {
+        if login.is_empty() {
+            login.push(("users", 0));
+        }
+        for (what, failures) in std::iter::once(("certificates", certificates)).chain(login) {
             ConstCounter::new(failures).encode(encoder.encode_family(&[("what", what)])?)?;
         }
         Ok(())

@@ -1,93 +1,46 @@
 //! Who is asking, and what they may do.
 //!
 //! ```text
-//! Authorization ─┬► basic ─► verifier ─┬► Identity ─► what a token grants, access rules ─► may or may not
-//!                │             ▲       │
-//!                │      users (htpasswd file, reloaded)
-//!                ├► token ─────────────┤
-//!                │      keys (reloaded)│
-//! certificate ───┴─────────────────────┘
+//!              ┌► certificate ──────────────────────┐
+//! what is sent ┼► token       ─ keys (reloaded)     ├► Identity ─► what a token grants, access rules ─► may or may not
+//!              └► htpasswd    ─ users (reloaded)    │
+//!                    └► verifier (bcrypt, once) ────┘
 //! ```
+//! Each is an [`Authenticator`]; they are asked in this order. What is slow to verify goes through the [`verifier`].
 //! It knows no routes, no status numbers and no metrics. Certificates were verified by `tls`; here they are names.
 
 pub mod access;
-mod basic;
+mod authenticator;
+mod certificate;
+mod htpasswd;
 mod pattern;
 mod settings;
+#[cfg(test)]
+mod tests;
 pub(crate) mod token;
-mod users;
 mod verifier;
+mod watching;
 
-use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use roadstead_oci::RepositoryName;
 
 use self::access::{Action, Identity, Rules};
+use self::authenticator::{Answer, Authenticator, Files};
+pub use self::authenticator::{Challenge, Presented, Refusal};
+use self::certificate::Certificate;
+pub use self::htpasswd::UsersError;
 pub use self::settings::{Htpasswd, Login, TokenAuth};
 pub use self::token::TokenKeysError;
-use self::token::Tokens;
-use self::users::Users;
-pub use self::users::UsersError;
-use self::verifier::{Verdict, Verifier};
-use crate::watch::{self, Watcher};
+pub use self::watching::Watching;
 
 /// Tells who is asking and what they may do.
 pub struct Auth {
-    door: Option<Door>,
-    certificates_log_in: bool,
+    /// In the order in which they are asked.
+    authenticators: Vec<Arc<dyn Authenticator>>,
+    /// Nobody is asked who they are.
+    is_open: bool,
     rules: Option<Rules>,
-}
-
-/// What stands before everything when there are users.
-enum Door {
-    Passwords(Passwords),
-    Tokens(Arc<Tokens>),
-}
-
-struct Passwords {
-    realm: String,
-    users: Arc<Users>,
-    verifier: Arc<Verifier>,
-}
-
-/// How somebody can log in.
-#[derive(Clone, Copy, Debug)]
-pub enum Scheme<'a> {
-    Basic { realm: &'a str },
-    Bearer(&'a TokenAuth),
-}
-
-/// What somebody showed.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Presented<'a> {
-    /// The value of `Authorization`.
-    pub authorization: Option<&'a [u8]>,
-    /// Whom the verified certificate of the connection names.
-    pub certificate: Option<&'a str>,
-    /// The certificate is not good any more.
-    pub is_void: bool,
-    /// From where.
-    pub peer: Option<IpAddr>,
-}
-
-/// Why somebody was not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
-    /// Nothing was sent: the usual first request of every client.
-    NoCredentials,
-    /// Another scheme, or damaged.
-    Unreadable,
-    WrongCredentials,
-    /// Forged, expired, of another issuer, for another service.
-    InvalidToken,
-    /// It has expired, or its CA is not trusted any more.
-    VoidCertificate,
-    /// A good token that does not grant this.
-    InsufficientScope,
-    /// Too many passwords are waiting to be verified.
-    Busy,
 }
 
 /// Whether somebody may do something.
@@ -113,62 +66,68 @@ impl Auth {
     /// `certificates_log_in`: a client's certificate is as good as a password or a token. Where there is no `login`
     /// it names the user in any case. `Watching` has to be run for changes of files to be seen.
     pub fn new(
-        login: Option<&Login>,
+        login: &Login,
         certificates_log_in: bool,
         rules: Option<Rules>,
     ) -> Result<(Self, Watching), AuthError> {
-        let (door, watched) = match login {
-            None => (None, None),
-            Some(Login::Htpasswd(htpasswd)) => {
-                let (users, watcher) = Users::load(&htpasswd.path)?;
-                let users = Arc::new(users);
-                let door = Door::Passwords(Passwords {
-                    realm: htpasswd.realm.clone(),
-                    users: Arc::clone(&users),
-                    verifier: Verifier::new(Arc::clone(&users)),
-                });
-                (Some(door), Some((Watched::Users(users), watcher)))
-            }
-            Some(Login::Token(settings)) => {
-                let (tokens, watcher) = Tokens::load(settings)?;
-                let tokens = Arc::new(tokens);
-                let door = Door::Tokens(Arc::clone(&tokens));
-                (Some(door), Some((Watched::Tokens(tokens), watcher)))
-            }
-        };
+        let is_open = login.is_none();
+        let mut authenticators: Vec<Arc<dyn Authenticator>> = Vec::new();
+        let mut watched: Vec<(Arc<dyn Authenticator>, _)> = Vec::new();
+        if certificates_log_in || is_open {
+            authenticators.push(Arc::new(Certificate));
+        }
+        if let Some(settings) = &login.token {
+            let (tokens, watcher) = token::Tokens::load(settings)?;
+            watched.push((Arc::new(tokens), watcher));
+        }
+        if let Some(settings) = &login.htpasswd {
+            let (passwords, watcher) = htpasswd::Passwords::load(settings)?;
+            watched.push((Arc::new(passwords), watcher));
+        }
+        authenticators.extend(watched.iter().map(|(authenticator, _)| Arc::clone(authenticator)));
         let auth = Auth {
-            door,
-            certificates_log_in,
+            authenticators,
+            is_open,
             rules,
         };
         Ok((auth, Watching(watched)))
     }
 
-    /// `None`: nobody is asked who they are.
-    pub fn scheme(&self) -> Option<Scheme<'_>> {
-        Some(match self.door.as_ref()? {
-            Door::Passwords(passwords) => Scheme::Basic {
-                realm: &passwords.realm,
-            },
-            Door::Tokens(tokens) => Scheme::Bearer(tokens.settings()),
-        })
+    /// How somebody who sent this can log in; `None`: nobody is asked who they are.
+    ///
+    /// It is one challenge, also where there are several ways: of two, docker follows both, so that a token server which
+    /// does not know a user of the htpasswd file keeps them out, and everyone else follows one alone, some the first and some
+    /// Bearer (docs/clients.md has the table). Whoever chose a scheme is told of that one. Everyone else is sent
+    /// to the token server, for a client that is told nothing of it can have no token, while a password can be sent unasked.
+    pub fn challenge(&self, presented: &Presented<'_>) -> Option<Challenge<'_>> {
+        let challenges = || {
+            self.authenticators
+                .iter()
+                .filter_map(|authenticator| authenticator.challenge())
+        };
+        let chosen = challenges().find(|challenge| presented.credentials(challenge.scheme()).is_some());
+        chosen.or_else(|| challenges().next())
     }
 
-    pub async fn authenticate(&self, presented: Presented<'_>) -> Result<Identity, Refusal> {
+    pub async fn authenticate(&self, mut presented: Presented<'_>) -> Result<Identity, Refusal> {
         if presented.is_void {
             return Err(Refusal::VoidCertificate);
         }
-        let by_certificate = presented.certificate.map(|user| Identity::User(user.to_owned()));
-        match (&self.door, presented.authorization) {
-            (None, _) => Ok(by_certificate.unwrap_or(Identity::Anonymous)),
-            (Some(_), None) => by_certificate
-                .filter(|_| self.certificates_log_in)
-                .ok_or(Refusal::NoCredentials),
-            // Whoever says who they are is taken at their word, and the word must be good.
-            (Some(Door::Passwords(passwords)), Some(header)) => {
-                passwords.authenticate(header, presented.peer).await
+        if self.is_open {
+            // As with registry:2, where nobody asks for it, it says nothing.
+            presented.authorization = None;
+        }
+        for authenticator in &self.authenticators {
+            match authenticator.authenticate(presented).await {
+                Answer::Is(identity) => return Ok(identity),
+                Answer::Refused(refusal) => return Err(refusal),
+                Answer::NotMine => {}
             }
-            (Some(Door::Tokens(tokens)), Some(header)) => by_token(tokens, header),
+        }
+        match presented.authorization {
+            None if self.is_open => Ok(Identity::Anonymous),
+            None => Err(Refusal::NoCredentials),
+            Some(_) => Err(Refusal::Unreadable),
         }
     }
 
@@ -206,87 +165,29 @@ impl Auth {
             .is_none_or(|rules| rules.allow(identity, repository, action))
     }
 
-    /// How many lines of the file of users let nobody in; `None` where there is no such file.
-    pub fn unusable_lines(&self) -> Option<usize> {
-        match self.door.as_ref()? {
-            Door::Passwords(passwords) => Some(passwords.users.unusable_lines()),
-            Door::Tokens(_) => None,
-        }
+    fn files(&self) -> impl Iterator<Item = &dyn Files> {
+        self.authenticators
+            .iter()
+            .filter_map(|authenticator| authenticator.files())
     }
 
-    /// What a changed file is of, and how often one could not be used.
-    pub fn reload_failures(&self) -> Option<(&'static str, u64)> {
-        Some(match self.door.as_ref()? {
-            Door::Passwords(passwords) => ("users", passwords.users.failures()),
-            Door::Tokens(tokens) => ("token_keys", tokens.failures()),
-        })
+    /// How many lines of the file of users let nobody in; `None` where there is no such file.
+    pub fn unusable_lines(&self) -> Option<usize> {
+        self.files().find_map(Files::unusable_lines)
+    }
+
+    /// What changed files are of, and how often some could not be used.
+    pub fn reload_failures(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.files().map(|files| (files.name(), files.failures()))
     }
 }
 
 /// What is wrong with the files that say who may log in, for who asks before they are used. What keeps the server from
 /// starting is an error, what does not is in the list.
 pub fn look_at(login: &Login) -> Result<Vec<String>, AuthError> {
-    match login {
-        Login::Htpasswd(htpasswd) => {
-            let (_, problems) = users::read(&htpasswd.path)?;
-            let path = htpasswd.path.display();
-            let named = |problem| format!("auth.htpasswd.path: {path}: {problem}; this line lets nobody in");
-            Ok(problems.into_iter().map(named).collect())
-        }
-        Login::Token(settings) => {
-            Tokens::load(settings)?;
-            Ok(Vec::new())
-        }
+    if let Some(settings) = &login.token {
+        token::Tokens::load(settings)?;
     }
-}
-
-impl Passwords {
-    async fn authenticate(&self, header: &[u8], peer: Option<IpAddr>) -> Result<Identity, Refusal> {
-        let credentials = basic::parse(header).ok_or(Refusal::Unreadable)?;
-        let user = credentials.user.clone();
-        match self.verifier.verify(credentials, peer).await {
-            Verdict::Right => Ok(Identity::User(user)),
-            Verdict::Wrong => Err(Refusal::WrongCredentials),
-            Verdict::Busy => Err(Refusal::Busy),
-        }
-    }
-}
-
-fn by_token(tokens: &Tokens, header: &[u8]) -> Result<Identity, Refusal> {
-    let header = std::str::from_utf8(header).map_err(|_| Refusal::Unreadable)?;
-    let (scheme, token) = header.split_once(' ').ok_or(Refusal::Unreadable)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(Refusal::Unreadable);
-    }
-    match tokens.verify(token.trim()) {
-        Ok(bearer) => Ok(Identity::Bearer(Arc::new(bearer))),
-        Err(error) => {
-            tracing::info!(%error, "a token was not taken");
-            Err(Refusal::InvalidToken)
-        }
-    }
-}
-
-enum Watched {
-    Users(Arc<Users>),
-    Tokens(Arc<Tokens>),
-}
-
-/// Looks at the files that say who may log in.
-#[must_use = "changes of the users and keys are seen only while this runs"]
-pub struct Watching(Option<(Watched, Watcher)>);
-
-impl Watching {
-    /// Ends only when there is nothing to look at.
-    pub async fn run(self) {
-        self.run_every(watch::INTERVAL).await;
-    }
-
-    pub(crate) async fn run_every(self, interval: Duration) {
-        match self.0 {
-            None => {}
-            Some((Watched::Users(users), watcher)) => users.watch(watcher, interval).await,
-            Some((Watched::Tokens(tokens), watcher)) => tokens.watch(watcher, interval).await,
-        }
-    }
+    let problems = login.htpasswd.as_ref().map(htpasswd::look_at).transpose()?;
+    Ok(problems.unwrap_or_default())
 }

@@ -2,11 +2,18 @@
 
 use std::path::PathBuf;
 
-/// How people say who they are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Login {
-    Htpasswd(Htpasswd),
-    Token(TokenAuth),
+/// How people say who they are, by one or more of these. With none of them nobody is asked, as with registry:2.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Login {
+    pub htpasswd: Option<Htpasswd>,
+    pub token: Option<TokenAuth>,
+}
+
+impl Login {
+    /// Nobody is asked who they are.
+    pub fn is_none(&self) -> bool {
+        *self == Login::default()
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -19,9 +19,7 @@ pub(super) fn look_at(config: &Config) -> Found {
         Some(settings) => tls::look_at(settings, Timestamp::now()),
         None => Found::default(),
     };
-    if let Some(login) = &config.login {
-        users(login, &mut found);
-    }
+    users(&config.login, &mut found);
     for endpoint in &config.notifications.endpoints {
         if let Some(path) = &endpoint.root_cert_bundle {
             bundle(&endpoint.name, path, &mut found);
@@ -44,7 +42,7 @@ fn users(login: &Login, found: &mut Found) {
         Ok(lines) => found.wrong.extend(lines),
         Err(error) => found.fatal.push(error.to_string()),
     }
-    if let Login::Htpasswd(settings) = login
+    if let Some(settings) = &login.htpasswd
         && let Ok(text) = std::fs::read_to_string(&settings.path)
     {
         let (users, _) = htpasswd::Htpasswd::read(&text);

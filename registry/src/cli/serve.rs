@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::open_files;
-use crate::auth::{self, Auth, Login};
+use crate::auth::{self, Auth};
 use crate::config::{self, Config, Loaded, UploadPurging};
 use crate::content::{Content, MissingReferences, Options};
 use crate::http::server::{self, Admin, Admission, Listener, Readiness, Server};
@@ -136,16 +136,13 @@ async fn serve(
 
 fn served(config: &Config, address: SocketAddr) -> Served<'_> {
     let tls = config.http.tls.as_ref();
-    let users = match &config.login {
-        Some(Login::Htpasswd(htpasswd)) => Some(htpasswd.path.as_path()),
-        Some(Login::Token(_)) | None => None,
-    };
+    let htpasswd = config.login.htpasswd.as_ref();
     Served {
         address,
         prefix: &config.http.prefix,
         data: &config.storage.root,
         certificate: tls.map(|tls| tls.primary.certificate.as_path()),
-        users,
+        users: htpasswd.map(|htpasswd| htpasswd.path.as_path()),
     }
 }
 
@@ -155,7 +152,7 @@ async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Resu
     let storage = StorageTimes::default();
     let content = open_content(config, &storage)?;
     let (auth, users) = Auth::new(
-        config.login.as_ref(),
+        &config.login,
         config.client_auth().is_some_and(|client| client.logs_in),
         config.access.clone(),
     )?;

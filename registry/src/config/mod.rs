@@ -44,8 +44,7 @@ pub struct Config {
     pub log: log::Settings,
     pub storage: Storage,
     pub http: Http,
-    /// Absent: nobody is asked who they are, as with registry:2.
-    pub login: Option<Login>,
+    pub login: Login,
     /// Absent: everyone who is authenticated may do everything.
     pub access: Option<Rules>,
     pub validation: Validation,

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use super::body::{RequestBody, ResponseBody};
 use super::caller::{Caller, Client};
 use super::carried_through::CarriedThrough;
-use super::challenge::challenge;
+use super::challenge;
 use super::error::Error;
 use super::events::{self, Events};
 use super::handlers::{Asked, Handlers, Room};
@@ -273,7 +273,7 @@ impl Inner {
             return Ok(Admitted { route, identity });
         }
         let presented = Presented {
-            authorization: parts.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes),
+            authorization: authorization(&parts.headers),
             certificate: caller.certificate.as_deref(),
             is_void: caller
                 .void
@@ -281,7 +281,7 @@ impl Inner {
                 .is_some_and(|void| void.load(Ordering::Relaxed)),
             peer: observation.client().counts(),
         };
-        let refused = |refusal| self.refused(refusal, &route, parts);
+        let refused = |refusal| self.refused(refusal, &presented, &route, parts);
         let identity = self.auth.authenticate(presented).await.map_err(refused)?;
         if let Some(user) = identity.user() {
             observation.user(user);
@@ -300,10 +300,10 @@ impl Inner {
         }
     }
 
-    fn refused(&self, refusal: Refusal, route: &Route, parts: &Parts) -> Error {
+    fn refused(&self, refusal: Refusal, presented: &Presented<'_>, route: &Route, parts: &Parts) -> Error {
         self.metrics.refused(refusal);
-        let scheme = self.auth.scheme();
-        let challenge = scheme.map(|scheme| challenge(scheme, route, refusal, parts));
+        let challenge = self.auth.challenge(presented);
+        let challenge = challenge.map(|challenge| challenge::text(challenge, route, refusal, parts));
         Error::Refused {
             refusal,
             challenge: challenge.unwrap_or_default(),
@@ -318,4 +318,11 @@ impl Inner {
             repository: repository.to_owned(),
         }
     }
+}
+
+/// Of several nothing is taken, for which of them counts would depend on who looks: a proxy may have verified the other.
+fn authorization(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next()?;
+    Some(values.next().map_or(value.as_bytes(), |_| b""))
 }

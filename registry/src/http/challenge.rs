@@ -5,13 +5,13 @@ use http::request::Parts;
 use super::caller::host;
 use super::route::{Need, Route, Start};
 use crate::auth::access::Action;
-use crate::auth::{Refusal, Scheme};
+use crate::auth::{Challenge, Refusal};
 
 /// What somebody is told who is not let in.
-pub(super) fn challenge(scheme: Scheme<'_>, route: &Route, refusal: Refusal, parts: &Parts) -> String {
-    let settings = match scheme {
-        Scheme::Basic { realm } => return format!("Basic realm={}", quote(realm)),
-        Scheme::Bearer(settings) => settings,
+pub(super) fn text(challenge: Challenge<'_>, route: &Route, refusal: Refusal, parts: &Parts) -> String {
+    let settings = match challenge {
+        Challenge::Basic { realm } => return format!("Basic realm={}", quote(realm)),
+        Challenge::Bearer(settings) => settings,
     };
     let realm = match &settings.redirect_path {
         None => settings.realm.clone(),

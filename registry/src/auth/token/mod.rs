@@ -27,6 +27,10 @@ pub use self::claims::Grants;
 use self::keys::Keys;
 pub use self::keys::TokenKeysError;
 use crate::auth::TokenAuth;
+use crate::auth::access::Identity;
+use crate::auth::authenticator::{
+    Answer, Answering, Authenticator, Challenge, Files, Presented, Refusal, at_once,
+};
 use crate::watch::{Fingerprint, Reason, Watcher};
 
 /// How far clocks may be apart: distribution's own.
@@ -79,15 +83,6 @@ impl Tokens {
         Ok((tokens, watcher))
     }
 
-    pub(super) fn settings(&self) -> &TokenAuth {
-        &self.settings
-    }
-
-    /// How often changed keys could not be used.
-    pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
-    }
-
     pub(super) fn verify(&self, token: &str) -> Result<Bearer, InvalidToken> {
         let header = decode_header(token)?;
         if header.crit.is_some() {
@@ -123,18 +118,40 @@ impl Tokens {
         keys.by_id(id)
             .ok_or_else(|| InvalidToken::UnknownKey(id.to_owned()))
     }
+}
 
-    /// Never ends. Broken files never replace good keys.
-    pub(super) async fn watch(&self, mut watcher: Watcher, interval: Duration) {
-        loop {
-            tokio::time::sleep(interval).await;
-            if let Some(reason) = watcher.look(fingerprint(&self.settings)) {
-                watcher.failed(!self.reload(reason));
+impl Authenticator for Tokens {
+    fn authenticate<'a>(&'a self, presented: Presented<'a>) -> Answering<'a> {
+        let Some(token) = presented.credentials("Bearer") else {
+            return at_once(Answer::NotMine);
+        };
+        at_once(match self.verify(token) {
+            Ok(bearer) => Answer::Is(Identity::Bearer(Arc::new(bearer))),
+            Err(error) => {
+                tracing::info!(%error, "a token was not taken");
+                Answer::Refused(Refusal::InvalidToken)
             }
-        }
+        })
     }
 
-    /// Whether they could be used.
+    fn challenge(&self) -> Option<Challenge<'_>> {
+        Some(Challenge::Bearer(&self.settings))
+    }
+
+    fn files(&self) -> Option<&dyn Files> {
+        Some(self)
+    }
+}
+
+impl Files for Tokens {
+    fn name(&self) -> &'static str {
+        "token_keys"
+    }
+
+    fn fingerprint(&self) -> Fingerprint {
+        fingerprint(&self.settings)
+    }
+
     fn reload(&self, reason: Reason) -> bool {
         match Keys::load(&self.settings) {
             Ok(keys) => {
@@ -150,6 +167,10 @@ impl Tokens {
                 false
             }
         }
+    }
+
+    fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
     }
 }
 

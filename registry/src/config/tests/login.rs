@@ -12,7 +12,7 @@ auth:
     issuer: Auth
     rootcertbundle: /certs/auth.crt
 ";
-    let Some(Login::Token(token)) = config(text, &[]).login else {
+    let Some(token) = config(text, &[]).login.token else {
         panic!("a token server is asked for")
     };
     assert_eq!(token.realm, "https://auth.example.com/token");
@@ -23,12 +23,22 @@ auth:
         ("REGISTRY_AUTH_TOKEN_AUTOREDIRECT", "true"),
         ("REGISTRY_AUTH_TOKEN_SIGNINGALGORITHMS", "[RS256]"),
     ];
-    let Some(Login::Token(token)) = config(text, &more).login else {
+    let Some(token) = config(text, &more).login.token else {
         panic!("a token server is asked for")
     };
     assert_eq!(token.jwks.as_deref(), Some(Path::new("/certs/jwks.json")));
     assert_eq!(token.redirect_path.as_deref(), Some("/auth/token"));
     assert_eq!(token.algorithms, [jsonwebtoken::Algorithm::RS256]);
+}
+
+#[test]
+fn users_and_a_token_server_may_stand_beside_one_another() {
+    let text = "auth: {htpasswd: {path: /h}, token: {realm: r, service: s, issuer: i, jwks: /j}}";
+    let login = config(text, &[]).login;
+    assert!(login.htpasswd.is_some() && login.token.is_some());
+    // One that is wrong must not leave the other alone at the door.
+    let broken = text.replace("issuer: i, ", "");
+    assert!(problems(&broken, &[])[0].starts_with("auth.token.issuer: missing"));
 }
 
 #[test]
@@ -48,11 +58,6 @@ fn what_a_token_server_lacks_is_named() {
             "jwks: /j",
             "jwks: /j, signingalgorithms: [none]",
             "auth.token.signingalgorithms.0: \"none\" is not one of RS256",
-        ),
-        (
-            "auth: {",
-            "auth: {htpasswd: {path: /h}, ",
-            "auth: htpasswd and token are both given",
         ),
     ] {
         let found = problems(&whole.replace(from, to), &[]);

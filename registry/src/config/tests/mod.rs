@@ -115,7 +115,7 @@ fn the_variables_of_the_field_guide_give_tls_and_passwords() {
         path: "/auth/htpasswd".into(),
         realm: "Registry Realm".to_owned(),
     };
-    assert_eq!(config.login, Some(Login::Htpasswd(htpasswd)));
+    assert_eq!(config.login.htpasswd, Some(htpasswd));
 }
 
 #[test]
@@ -172,11 +172,11 @@ fn a_shorter_variable_comes_before_a_longer_one_and_replaces_the_section() {
         ],
     );
     assert_eq!(
-        config.login,
-        Some(Login::Htpasswd(Htpasswd {
+        config.login.htpasswd,
+        Some(Htpasswd {
             path: "/new".into(),
             realm: "Registry".to_owned()
-        }))
+        })
     );
 }
 

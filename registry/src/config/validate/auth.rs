@@ -25,18 +25,10 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
 const REDIRECT_PATH: &str = "/auth/token";
 
 impl Check<'_> {
-    pub(super) fn login(&mut self, raw: raw::Auth) -> Option<Login> {
-        match (raw.htpasswd, raw.token) {
-            (Some(_), Some(_)) => {
-                self.problem(
-                    "auth",
-                    "htpasswd and token are both given, and only one can stand at the door; remove one",
-                );
-                None
-            }
-            (Some(htpasswd), None) => self.htpasswd(htpasswd).map(Login::Htpasswd),
-            (None, Some(token)) => self.token(token).map(Login::Token),
-            (None, None) => None,
+    pub(super) fn login(&mut self, raw: raw::Auth) -> Login {
+        Login {
+            htpasswd: raw.htpasswd.and_then(|htpasswd| self.htpasswd(htpasswd)),
+            token: raw.token.and_then(|token| self.token(token)),
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn config(raw: raw::Root, warnings: &mut Vec<Warning>, problems: &mut
     let storage = check.storage(raw.storage);
     let http = check.http(raw.http);
     let login = check.login(raw.auth);
-    let somebody = login.is_some() || http.tls.as_ref().is_some_and(|tls| tls.client_auth.is_some());
+    let somebody = !login.is_none() || http.tls.as_ref().is_some_and(|tls| tls.client_auth.is_some());
     let access = check.access(raw.access, somebody);
     let validation = check.validation(raw.validation);
     let health = check.health(raw.health);

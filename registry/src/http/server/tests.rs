@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use super::activity::{Expired, Limits};
 use super::connection::{Kind, begins, serve_within};
 use super::*;
-use crate::auth::Auth;
+use crate::auth::{Auth, Login};
 use crate::content::{Content, Options, Probed};
 use crate::http::body::{RequestBody, ResponseBody};
 use crate::http::{Settings, State};
@@ -186,7 +186,7 @@ async fn start(
 ) {
     let folder = tempfile::tempdir().unwrap();
     let storage = FilesystemStorage::open(folder.path()).unwrap();
-    let (auth, _watching) = Auth::new(None, false, None).unwrap();
+    let (auth, _watching) = Auth::new(&Login::default(), false, None).unwrap();
     let metrics = Metrics::new(Sources::default());
     let app = App::new(State {
         content: Content::new(Arc::new(storage), Options::default()),

@@ -132,15 +132,15 @@ impl Wanted {
             .map(|user| hash_line(user, user, 4).unwrap())
             .collect();
         std::fs::write(&path, lines.join("\n")).unwrap();
-        let htpasswd = (!self.users.is_empty()).then(|| {
-            Login::Htpasswd(Htpasswd {
+        let login = Login {
+            htpasswd: (!self.users.is_empty()).then(|| Htpasswd {
                 path,
                 realm: "Test \"realm\"".to_owned(),
-            })
-        });
-        let login = self.token.map(Login::Token).or(htpasswd);
+            }),
+            token: self.token,
+        };
         let rules = (!self.rules.is_empty()).then(|| Rules::new(self.rules));
-        let (auth, _watching) = Auth::new(login.as_ref(), self.certificates_log_in, rules).unwrap();
+        let (auth, _watching) = Auth::new(&login, self.certificates_log_in, rules).unwrap();
         let metrics = Metrics::new(Sources::default());
         let app = App::new(State {
             content: Content::new(Arc::new(storage), self.options),

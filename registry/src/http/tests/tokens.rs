@@ -278,3 +278,54 @@ async fn the_token_server_may_be_found_behind_the_registrys_own_name() {
         "{challenge}"
     );
 }
+
+#[tokio::test]
+async fn users_beside_a_token_server_are_told_of_the_way_that_they_chose_and_all_others_of_the_token_server()
+{
+    let behind = behind_a_token_server(|wanted| wanted.users(&["alice"]));
+    let ask = || behind.registry.ask("GET", "/v2/");
+    let challenge = |reply: &Reply| {
+        let all: Vec<_> = reply.headers.get_all("www-authenticate").iter().collect();
+        assert_eq!((reply.status.as_u16(), all.len()), (401, 1), "{reply:?}");
+        all[0].to_str().unwrap().to_owned()
+    };
+    assert_eq!(challenge(&ask().send().await), REALM);
+    assert_eq!(
+        challenge(&ask().header("authorization", "Negotiate abc").send().await),
+        REALM
+    );
+    assert_eq!(
+        challenge(&ask().credentials("alice", "wrong").send().await),
+        "Basic realm=\"Test \\\"realm\\\"\""
+    );
+    assert_eq!(
+        challenge(&ask().header("authorization", "Bearer abc").send().await),
+        format!("{REALM},error=\"invalid_token\"")
+    );
+    assert_eq!(ask().user("alice").send().await.status, 200);
+    let token = behind.token(json!([]));
+    assert_eq!(ask().header("authorization", &token).send().await.status, 200);
+}
+
+/// A proxy in front may have verified the one that we do not look at.
+#[tokio::test]
+async fn of_several_headers_with_credentials_none_is_taken() {
+    let behind = behind_a_token_server(|wanted| wanted.users(&["alice"]));
+    let token = behind.token(json!([]));
+    for first_is_password in [true, false] {
+        let mut asking = behind.registry.ask("GET", "/v2/");
+        if first_is_password {
+            asking = asking.user("alice").header("authorization", &token);
+        } else {
+            asking = asking.header("authorization", &token).user("alice");
+        }
+        assert_eq!(asking.send().await.status, 401);
+    }
+    let open = registry().start();
+    let asking = open.ask("GET", "/v2/").user("alice").user("alice");
+    assert_eq!(
+        asking.send().await.status,
+        200,
+        "where nobody asks for one, it says nothing"
+    );
+}

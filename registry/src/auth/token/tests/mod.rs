@@ -17,6 +17,7 @@ use self::signer::message;
 pub(crate) use self::signer::{Signer, claims, settings, write_set};
 use super::*;
 use crate::auth::access::Action;
+use crate::auth::watching::Watching;
 
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 
@@ -236,7 +237,7 @@ fn only_the_algorithms_that_are_allowed_are_taken() {
     let (mut tokens, _folder) = trusting(&signers);
     let settings = TokenAuth {
         algorithms: vec![jsonwebtoken::Algorithm::RS256],
-        ..tokens.settings().clone()
+        ..tokens.settings.clone()
     };
     tokens = Tokens::load(&settings).unwrap().0;
     for (index, signer) in signers.iter().enumerate() {
@@ -391,8 +392,8 @@ async fn changed_keys_hold_without_a_restart_and_broken_ones_never_do() {
     let (tokens, watcher) = Tokens::load(&settings(None, Some(path.clone()))).unwrap();
     let tokens = Arc::new(tokens);
     let watching = tokio::spawn({
-        let tokens = Arc::clone(&tokens);
-        async move { tokens.watch(watcher, Duration::from_millis(5)).await }
+        let watching = Watching(vec![(Arc::clone(&tokens) as _, watcher)]);
+        watching.run_every(Duration::from_millis(5))
     });
     let taken = |signer: &Signer| {
         tokens

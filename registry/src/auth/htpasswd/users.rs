@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use roadstead_pki::htpasswd::{Htpasswd, LineProblem};
 
+use crate::auth::authenticator::Files;
 use crate::watch::{Fingerprint, Reason, Watcher};
 
 /// Why a file of users cannot be used. The text never holds any part of a hash.
@@ -34,7 +34,7 @@ pub(super) struct Version {
     /// How many lines let nobody in.
     unusable: usize,
     /// Counts up: what was wrong by an older version may be right by this one.
-    pub(super) number: u64,
+    number: u64,
 }
 
 /// The users that hold now.
@@ -73,29 +73,18 @@ impl Users {
     pub(super) fn number(&self) -> u64 {
         self.current.load().number
     }
+}
 
-    /// How many lines of the file let nobody in.
-    pub(super) fn unusable_lines(&self) -> usize {
-        self.current.load().unusable
+impl Files for Users {
+    fn name(&self) -> &'static str {
+        "users"
     }
 
-    /// How often a changed file could not be used.
-    pub(super) fn failures(&self) -> u64 {
-        self.failures.load(Ordering::Relaxed)
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of(std::iter::once(self.path.as_path()))
     }
 
-    /// Never ends. A broken file never replaces a good one.
-    pub(super) async fn watch(&self, mut watcher: Watcher, interval: Duration) {
-        loop {
-            tokio::time::sleep(interval).await;
-            if let Some(reason) = watcher.look(Fingerprint::of(std::iter::once(self.path.as_path()))) {
-                watcher.failed(!self.reload(reason));
-            }
-        }
-    }
-
-    /// Whether it could be used.
-    pub(super) fn reload(&self, reason: Reason) -> bool {
+    fn reload(&self, reason: Reason) -> bool {
         match read(&self.path) {
             Ok((htpasswd, problems)) => {
                 let users = htpasswd.users().count();
@@ -115,6 +104,14 @@ impl Users {
                 false
             }
         }
+    }
+
+    fn failures(&self) -> u64 {
+        self.failures.load(Ordering::Relaxed)
+    }
+
+    fn unusable_lines(&self) -> Option<usize> {
+        Some(self.current.load().unusable)
     }
 }
 
@@ -172,7 +169,7 @@ mod tests {
         std::fs::write(&path, bytes).unwrap();
         let (users, _) = Users::load(&path).unwrap();
         assert!(users.current().htpasswd.verify("alice", "wonderland"));
-        assert_eq!(users.unusable_lines(), 2);
+        assert_eq!(users.unusable_lines(), Some(2));
     }
 
     #[test]
