@@ -11,6 +11,7 @@
 
 pub mod access;
 mod authenticator;
+mod basic;
 mod certificate;
 mod htpasswd;
 mod pattern;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 
-use super::basic::Credentials;
 use super::users::Users;
+use crate::auth::basic::Credentials;
 use crate::auth::verifier::{Finding, Limits, Line, Verifier, Verify};
 
 /// Cores that bcrypt may have at most: it shares the threads with whatever waits for a disk.

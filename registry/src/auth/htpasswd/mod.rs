@@ -1,6 +1,5 @@
 //! Names and passwords (`Authorization: Basic …`) against a file of users with bcrypt hashes.
 
-mod basic;
 mod bcrypt;
 #[cfg(test)]
 mod tests;
@@ -16,6 +15,7 @@ pub use self::users::UsersError;
 use super::Htpasswd;
 use super::access::Identity;
 use super::authenticator::{Answer, Answering, Authenticator, Challenge, Files, Presented, Refusal, at_once};
+use super::basic;
 use super::verifier::{Verdict, Verifier};
 use crate::watch::Watcher;
 

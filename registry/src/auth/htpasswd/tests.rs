@@ -3,8 +3,8 @@ use std::time::{Duration, Instant};
 
 use roadstead_pki::htpasswd::hash_line;
 
-use super::basic::Credentials;
 use super::*;
+use crate::auth::basic::Credentials;
 use crate::auth::verifier::WAITING;
 use crate::auth::watching::Watching;
 use crate::watch::Reason;
