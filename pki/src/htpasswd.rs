@@ -52,6 +52,8 @@ pub const MAX_COST: u32 = 14;
 
 /// What costs a login no time that a person notices, and guessing enough.
 const MODEST_COST: u32 = 10;
+/// How long a hash is. As registry:2, what stands behind it (a comment, an end of line of old) counts for nothing.
+const HASH: usize = 60;
 /// bcrypt heeds no more bytes of a password.
 const LONGEST_PASSWORD: usize = 72;
 
@@ -169,7 +171,8 @@ pub fn check_line(line: &str) -> Result<(&str, &str), String> {
     if user.contains(char::REPLACEMENT_CHARACTER) {
         return Err("the user name is not UTF-8; save the file as UTF-8".to_owned());
     }
-    if !["$2a$", "$2b$", "$2y$"]
+    let hash = hash.get(..HASH).unwrap_or(hash);
+    if !["$2a$", "$2b$", "$2x$", "$2y$"]
         .iter()
         .any(|prefix| hash.starts_with(prefix))
     {
@@ -223,6 +226,25 @@ mod tests {
         assert!(!file.verify("alice", "Secret"));
         assert!(!file.verify("bob", "secret"));
         assert!(!file.verify("", ""));
+    }
+
+    /// Each as registry:2 reads it.
+    #[test]
+    fn a_hash_ends_where_it_ends_and_may_have_any_prefix_of_bcrypts() {
+        let whole = line("alice", "secret");
+        for written in [
+            format!("{whole} # since March"),
+            format!("{whole}:0:99999"),
+            format!("{whole}\0"),
+            format!("{whole}\rbob:x"),
+            whole.replace("$2y$", "$2a$"),
+            whole.replace("$2y$", "$2b$"),
+            whole.replace("$2y$", "$2x$"),
+        ] {
+            let file = Htpasswd::parse(&written).unwrap();
+            assert!(file.verify("alice", "secret"), "{written:?}");
+            assert!(!file.verify("alice", "other"), "{written:?}");
+        }
     }
 
     #[test]

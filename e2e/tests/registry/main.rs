@@ -4,6 +4,7 @@
 #![allow(clippy::print_stdout)]
 
 mod accept;
+mod beside;
 mod browser;
 mod client_certificates;
 mod conformance;

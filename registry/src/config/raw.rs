@@ -155,6 +155,8 @@ pub(super) struct Limits {
 pub(super) enum OneOrMany {
     One(String),
     Many(Vec<String>),
+    /// A name with nothing behind it, as registry:2 takes it.
+    Nothing,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -18,12 +18,16 @@ pub(super) fn requested(headers: &HeaderMap, etag: &str) -> Wanted {
     {
         return Wanted::All;
     }
-    let Some(spec) = range.strip_prefix("bytes=").map(str::trim) else {
+    // Empty elements of a list count for nothing (RFC 9110 §5.6.1).
+    let specs = range.strip_prefix("bytes=").unwrap_or_default().split(',');
+    let mut specs = specs.map(str::trim).filter(|spec| !spec.is_empty());
+    let (Some(spec), None) = (specs.next(), specs.next()) else {
         return Wanted::All;
     };
     let Some((first, last)) = spec.split_once('-') else {
         return Wanted::All;
     };
+    let (first, last) = (first.trim_end(), last.trim_start());
     match (first.parse::<u64>(), last.parse::<u64>()) {
         (Ok(first), Ok(last)) => Wanted::Between(first, last),
         (Ok(first), Err(_)) if last.is_empty() => Wanted::From(first),
@@ -68,17 +72,16 @@ pub(super) fn sent_at(headers: &HeaderMap) -> Result<Option<u64>, Error> {
     Ok(Some(first))
 }
 
-/// Whether the client has this version already.
+/// Whether the client has this version already. As registry:2, it takes the digest without quotes too.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .any(|value| {
-            value
-                .split(',')
-                .map(str::trim)
-                .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+            value.split(',').map(str::trim).any(|tag| {
+                tag == "*" || tag == etag.trim_matches('"') || tag.strip_prefix("W/").unwrap_or(tag) == etag
+            })
         })
 }
 
@@ -106,6 +109,10 @@ mod tests {
             ("bytes=-3", Wanted::Last(3)),
             ("bytes=-0", Wanted::Last(0)),
             ("bytes=0-1,3-4", Wanted::All),
+            ("bytes=,2-5", Wanted::Between(2, 5)),
+            ("bytes=2-5,", Wanted::Between(2, 5)),
+            ("bytes=2 - 5", Wanted::Between(2, 5)),
+            ("bytes=,", Wanted::All),
             ("lines=0-1", Wanted::All),
             ("bytes=", Wanted::All),
             ("bytes=-", Wanted::All),
@@ -147,7 +154,7 @@ mod tests {
 
     #[test]
     fn a_version_is_known_by_any_of_its_spellings() {
-        for value in ["\"v\"", "W/\"v\"", "\"u\", \"v\"", "*"] {
+        for value in ["\"v\"", "v", "W/\"v\"", "\"u\", \"v\"", "*"] {
             assert!(is_known(&headers(&[(IF_NONE_MATCH, value)]), "\"v\""), "{value}");
         }
         assert!(!is_known(&headers(&[(IF_NONE_MATCH, "\"w\"")]), "\"v\""));

@@ -133,6 +133,7 @@ impl Check<'_> {
             let values = match values {
                 raw::OneOrMany::One(value) => vec![value],
                 raw::OneOrMany::Many(values) => values,
+                raw::OneOrMany::Nothing => Vec::new(),
             };
             let Ok(name) = HeaderName::from_bytes(name.as_bytes()) else {
                 self.problem(&key, "not a header name");

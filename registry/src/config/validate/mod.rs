@@ -84,7 +84,10 @@ impl Check<'_> {
     }
 
     fn log(&mut self, raw: raw::Log, loglevel: Option<String>) -> log::Settings {
-        let level = raw.level.or(loglevel).map(|level| level.to_ascii_lowercase());
+        // Compose files pass variables on that nobody set: as registry:2, an empty one says nothing.
+        let written = |level: &String| !level.is_empty();
+        let level = raw.level.filter(written).or(loglevel.filter(written));
+        let level = level.map(|level| level.to_ascii_lowercase());
         let level = match level.as_deref() {
             Some("error" | "fatal" | "panic") => tracing::Level::ERROR,
             Some("warn" | "warning") => tracing::Level::WARN,
@@ -100,7 +103,7 @@ impl Check<'_> {
             }
         };
         let format = match raw.formatter.as_deref() {
-            None | Some("text") => log::Format::Text,
+            None | Some("" | "text") => log::Format::Text,
             // Logstash reads JSON lines.
             Some("json" | "logstash") => log::Format::Json,
             Some(other) => {
@@ -147,7 +150,7 @@ impl Check<'_> {
         }
         // Some write YAML in which these two words are booleans.
         let direct_io = match raw.filesystem.directio.as_deref() {
-            None | Some("auto") => DirectIo::Auto,
+            None | Some("" | "auto") => DirectIo::Auto,
             Some("on" | "true") => DirectIo::On,
             Some("off" | "false") => DirectIo::Off,
             Some(other) => {
@@ -158,13 +161,18 @@ impl Check<'_> {
                 DirectIo::Auto
             }
         };
+        let root = raw.filesystem.rootdirectory;
+        let root = root.unwrap_or_else(|| "/var/lib/registry".to_owned());
+        if root.is_empty() {
+            // registry:2 makes a folder `<nil>` of it, wherever it was started.
+            self.problem(
+                "storage.filesystem.rootdirectory",
+                "nothing is given; write the folder, or remove the key for /var/lib/registry",
+            );
+        }
         Storage {
             direct_io,
-            root: raw
-                .filesystem
-                .rootdirectory
-                .unwrap_or_else(|| "/var/lib/registry".to_owned())
-                .into(),
+            root: root.into(),
             delete: raw.delete.enabled,
             read_only: raw.maintenance.readonly.enabled,
             upload_purging: enabled.then_some(UploadPurging {
@@ -177,7 +185,7 @@ impl Check<'_> {
 
     fn validation(&mut self, raw: raw::Validation) -> Validation {
         let allow_missing = match raw.manifests.missing.as_deref() {
-            None | Some("reject") => false,
+            None | Some("" | "reject") => false,
             Some("allow") => true,
             Some(other) => {
                 self.problem(

@@ -132,7 +132,9 @@ impl Handlers {
     pub(super) async fn cancel_upload(&self, repository: &RepositoryName, id: &UploadId) -> Answer {
         self.content.uploads.cancel(repository, id).await?;
         self.metrics.upload(Upload::Cancelled);
-        Ok(empty(StatusCode::NO_CONTENT))
+        let mut response = empty(StatusCode::NO_CONTENT);
+        response.headers_mut().insert(UPLOAD_ID, plain(id.to_string()));
+        Ok(response)
     }
 }
 
