@@ -9,9 +9,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures::future::try_join;
 use roadstead_oci::{Digest, RepositoryName};
 use tracing::{debug, info, warn};
 
+use super::batch::{Batch, Condemned, LONGEST, MOST_BYTES, Unreadable};
 use super::error::Error;
 use super::layout;
 use super::listing::all;
@@ -20,8 +22,8 @@ use crate::storage::{Key, Stat, Storage};
 
 /// How long a link protects what it names, counted from its modification time.
 pub(super) const GRACE: Duration = Duration::from_secs(24 * 60 * 60);
-/// A published batch ends before half of the grace; a quarter of an hour later it is void.
-const BATCH_IS_VOID: Duration = Duration::from_secs(12 * 60 * 60 + 15 * 60);
+/// So long after its deadline nobody heeds a batch any more: its collection has stopped, or died.
+const VOID_AFTER: Duration = Duration::from_secs(15 * 60);
 const POLL: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
@@ -35,12 +37,16 @@ impl Leases {
         Leases { storage, options }
     }
 
-    /// After writing a link: waits for the end of a collection that may not have seen it. `true`: there was one,
-    /// so look again. Clients do not wait for ever, so this does not either; what was written so far harms nobody.
-    pub(super) async fn collection_passed(&self) -> Result<bool, Error> {
+    /// After writing a link: waits for the end of a collection that is about to delete some of what the writer relies on,
+    /// and may not have seen the link. `true`: there was one, so look again. Clients do not wait for ever, so this does
+    /// not either; what was written so far harms nobody.
+    pub(super) async fn collection_passed(
+        &self,
+        relied_on: impl Fn() -> Vec<Condemned> + Send + Sync,
+    ) -> Result<bool, Error> {
         let began = Instant::now();
         let mut waited = false;
-        while self.is_collecting().await? {
+        while self.is_condemned(&relied_on).await? {
             if !waited {
                 info!("a push waits for the garbage collection that is deleting");
             }
@@ -48,7 +54,7 @@ impl Leases {
             if began.elapsed() >= self.options.collection_patience {
                 warn!(
                     waited = ?began.elapsed(),
-                    "a push gives up waiting for a garbage collection; if none runs, remove what lies in roadstead/gc"
+                    "a push gives up waiting for a garbage collection that is deleting the same content; if none runs, this ends by itself within 20 minutes"
                 );
                 return Err(Error::Collecting);
             }
@@ -57,7 +63,7 @@ impl Leases {
         Ok(waited)
     }
 
-    /// Takes out a lease for a caller who will rely on a link that was written long ago. `false`: it or what it names
+    /// Takes out a lease for a caller who will rely on a link that was written long ago, and on what is `relied_on`. `false`: it or what it names
     /// went away meanwhile. The lease is an object of its own, for a link that somebody deletes at this moment would come
     /// back if it were written. A store that cannot be written still has what it has.
     pub(super) async fn renew(
@@ -84,27 +90,55 @@ impl Leases {
             debug!(%lease, %error, "lease not taken out");
             return Ok(true);
         }
-        if !self.collection_passed().await? {
+        let relied_on = || {
+            let (layer, revision) = (
+                Condemned::Layer(repository.clone(), *digest),
+                Condemned::Revision(repository.clone(), *digest),
+            );
+            vec![Condemned::Blob(*target), layer, revision]
+        };
+        if !self.collection_passed(relied_on).await? {
             return Ok(true);
         }
         Ok(self.storage.stat(&layout::blob_data(target)).await?.is_some()
             && self.storage.stat(at).await?.is_some())
     }
 
-    async fn is_collecting(&self) -> Result<bool, Error> {
+    async fn is_condemned(
+        &self,
+        relied_on: &(impl Fn() -> Vec<Condemned> + Send + Sync),
+    ) -> Result<bool, Error> {
         let folder = layout::condemned();
         let entries = all(&*self.storage, &folder).await?;
+        if entries.is_empty() {
+            return Ok(false);
+        }
+        let relied_on = relied_on();
         for entry in entries.iter().filter(|entry| !entry.is_folder) {
             let Some(batch) = layout::below(&folder, &entry.name) else {
                 continue;
             };
-            // One that ended between these two looks has been there: what it deleted is looked for again.
-            let found = self.storage.stat(&batch).await?;
-            let is_void = |batch: Stat| self.storage.clock().is_older(batch.modified, BATCH_IS_VOID);
-            if !found.is_some_and(is_void) {
+            if self.is_condemned_by(&batch, &relied_on).await? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    async fn is_condemned_by(&self, at: &Key, relied_on: &[Condemned]) -> Result<bool, Error> {
+        let (found, bytes) = try_join(self.storage.stat(at), self.storage.read(at, MOST_BYTES)).await?;
+        let (Some(found), Some(bytes)) = (found, bytes) else {
+            // It ended between two looks, but it has been there: what it deleted is looked for again.
+            return Ok(true);
+        };
+        // Whatever it says, no collection goes on for longer.
+        let latest = found.modified + LONGEST;
+        let deadline = match Batch::parse(&bytes) {
+            Ok(batch) if !batch.names_any(relied_on) => return Ok(false),
+            Ok(batch) => batch.deadline.min(latest),
+            // Of a newer version, torn, or somebody else's.
+            Err(Unreadable) => latest,
+        };
+        Ok(!self.storage.clock().is_older(deadline, VOID_AFTER))
     }
 }

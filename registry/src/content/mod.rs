@@ -14,6 +14,7 @@
 //! that the last writer wins; and every operation orders its steps so that stopping between any two of them
 //! leaves nothing half-visible.
 
+mod batch;
 mod blobs;
 mod durable;
 mod error;

@@ -14,6 +14,7 @@ use futures::{Stream, StreamExt};
 use roadstead_oci::{Digest, RepositoryName};
 use tracing::info;
 
+use super::batch::Condemned;
 use super::durable::Durable;
 use super::error::Error;
 use super::leases::Leases;
@@ -106,7 +107,11 @@ impl Blobs {
         let (data, at) = (layout::blob_data(digest), layout::layer_link(repository, digest));
         loop {
             link::write(&*self.storage, &at, digest).await?;
-            if !self.leases.collection_passed().await? {
+            if !self
+                .leases
+                .collection_passed(|| relied_on(repository, digest, digest))
+                .await?
+            {
                 break;
             }
             // It may have taken the link, if it had condemned that before: so it is written again.
@@ -121,6 +126,14 @@ impl Blobs {
     async fn target(&self, repository: &RepositoryName, digest: &Digest) -> Result<Option<Digest>, Error> {
         link::read(&*self.storage, &layout::layer_link(repository, digest)).await
     }
+}
+
+/// What a collection must not take from somebody who links this data under this digest.
+fn relied_on(repository: &RepositoryName, digest: &Digest, target: &Digest) -> Vec<Condemned> {
+    vec![
+        Condemned::Blob(*target),
+        Condemned::Layer(repository.clone(), *digest),
+    ]
 }
 
 fn unknown(repository: &RepositoryName, digest: &Digest) -> Error {

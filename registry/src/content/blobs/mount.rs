@@ -2,7 +2,7 @@
 
 use roadstead_oci::{Digest, RepositoryName};
 
-use super::{Blob, Blobs};
+use super::{Blob, Blobs, relied_on};
 use crate::content::error::Error;
 use crate::content::{layout, link};
 
@@ -38,7 +38,11 @@ impl Blobs {
         loop {
             link::write(&*self.storage, &at, &target).await?;
             self.durable.remember(&at).await?;
-            if !self.leases.collection_passed().await? {
+            if !self
+                .leases
+                .collection_passed(|| relied_on(repository, digest, &target))
+                .await?
+            {
                 return Ok(Some(blob));
             }
             if self.storage.stat(&data).await?.is_none() {

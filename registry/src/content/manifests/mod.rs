@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::future::{try_join, try_join_all};
 use roadstead_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag};
 
+use super::batch::Condemned;
 use super::durable::Durable;
 use super::error::Error;
 use super::hashing::{digest_of, same_digest};
@@ -226,7 +227,11 @@ impl Manifests {
             if manifest.blobs().next().is_none() {
                 visible::after_push(&*self.storage, repository, digest).await?;
             }
-            if !self.leases.collection_passed().await? {
+            if !self
+                .leases
+                .collection_passed(|| relied_on(repository, digest, manifest, tags))
+                .await?
+            {
                 return Ok(());
             }
             if let Err(error) = self.references.check(repository, manifest).await {
@@ -254,6 +259,29 @@ impl Manifests {
         self.storage.write(&data, bytes.clone()).await?;
         self.durable.remember(&data).await
     }
+}
+
+/// What a collection must not take from whoever pushes this manifest.
+fn relied_on(
+    repository: &RepositoryName,
+    digest: &Digest,
+    manifest: &Manifest,
+    tags: &[Tag],
+) -> Vec<Condemned> {
+    let references = manifest.blobs().chain(manifest.manifests());
+    let digests = references.map(|reference| reference.digest).chain([*digest]);
+    let links = digests.flat_map(|digest| {
+        let layer = Condemned::Layer(repository.clone(), digest);
+        [
+            Condemned::Blob(digest),
+            layer,
+            Condemned::Revision(repository.clone(), digest),
+        ]
+    });
+    let tags = tags
+        .iter()
+        .map(|tag| Condemned::Tag(repository.clone(), tag.clone()));
+    links.chain(tags).collect()
 }
 
 /// The digest that the manifest is stored under: the one it is pushed by, else its sha256.

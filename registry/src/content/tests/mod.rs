@@ -1,5 +1,6 @@
 //! A registry in a temporary folder, and builders for what is pushed to it.
 
+mod batches;
 mod blobs;
 mod concurrency;
 mod interrupted;
