@@ -17,7 +17,7 @@ use super::carried_through::CarriedThrough;
 use super::challenge;
 use super::error::Error;
 use super::events::{self, Events};
-use super::handlers::{Asked, Handlers, Room};
+use super::handlers::{Handlers, ManifestMemory, RequestContext};
 use super::locations::Locations;
 use super::observe::{AccessLines, Observation};
 use super::request_id::{REQUEST_ID, RequestId};
@@ -92,7 +92,7 @@ impl App {
             certificates,
             auth: Arc::clone(&auth),
             metrics: Arc::clone(&metrics),
-            room: Room::default(),
+            memory: ManifestMemory::default(),
             catalog_page: settings.catalog_page,
         };
         App(Arc::new(Inner {
@@ -249,7 +249,7 @@ impl Inner {
             actor: events::actor(&identity),
             links: events::links(parts, caller, locations, prefix),
         });
-        let asked = Asked {
+        let context = RequestContext {
             head: parts.method == Method::HEAD,
             headers: &parts.headers,
             request: (parts, caller),
@@ -257,7 +257,7 @@ impl Inner {
             events,
             body: pieces,
         };
-        self.handlers.handle(route, asked).await
+        self.handlers.handle(route, context).await
     }
 
     /// Lets the caller through, or says why not.

@@ -6,7 +6,7 @@ use http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, 
 use http::{HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, RepositoryName};
 
-use super::{Answer, Asked, DIGEST, FOREVER, Handlers, empty, etag, plain, tell};
+use super::{Answer, DIGEST, FOREVER, Handlers, RequestContext, empty, etag, plain, tell};
 use crate::auth::access::Action;
 use crate::content::{Blob, BlobReading, Wanted};
 use crate::http::body::ResponseBody;
@@ -19,16 +19,16 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Answer {
         let etag = etag(digest);
-        let is_known = range::is_known(asked.headers, &etag);
-        let wanted = range::requested(asked.headers, &etag);
+        let is_known = range::is_known(context.headers, &etag);
+        let wanted = range::requested(context.headers, &etag);
         // A pusher who hears "it is there" will not send it: it must stay there until the manifest comes.
-        let blob = if asked.head && self.may(asked, repository, Action::Push) {
+        let blob = if context.head && self.may(context, repository, Action::Push) {
             let size = self.content.blobs.find_for_push(repository, digest).await?.size;
             Found::without_bytes(size, wanted)
-        } else if asked.head || is_known {
+        } else if context.head || is_known {
             Found::without_bytes(self.content.blobs.find(repository, digest).await?.size, wanted)
         } else {
             self.content.blobs.read(repository, digest, wanted).await?.into()
@@ -37,7 +37,7 @@ impl Handlers {
             digest: *digest,
             size: blob.size,
         };
-        tell(asked.events.as_ref(), repository, Outcome::BlobPulled(pulled)).await;
+        tell(context.events.as_ref(), repository, Outcome::BlobPulled(pulled)).await;
         let mut response = if is_known {
             empty(StatusCode::NOT_MODIFIED)
         } else {
@@ -54,10 +54,10 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         digest: &Digest,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Answer {
         self.content.blobs.delete(repository, digest).await?;
-        tell(asked.events.as_ref(), repository, Outcome::BlobDeleted(digest)).await;
+        tell(context.events.as_ref(), repository, Outcome::BlobDeleted(digest)).await;
         Ok(empty(StatusCode::ACCEPTED))
     }
 }

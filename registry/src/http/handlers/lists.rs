@@ -5,7 +5,7 @@ use http::{HeaderName, HeaderValue, Response};
 use roadstead_oci::{Descriptor, Digest, RepositoryName, Tag};
 use serde::Serialize;
 
-use super::{Answer, Asked, Handlers, json, plain};
+use super::{Answer, Handlers, RequestContext, json, plain};
 use crate::http::body::ResponseBody;
 use crate::http::route::Paging;
 
@@ -56,10 +56,10 @@ impl Handlers {
         Ok(response)
     }
 
-    pub(super) async fn catalog(&self, paging: Paging, asked: &Asked<'_>) -> Answer {
+    pub(super) async fn catalog(&self, paging: Paging, context: &RequestContext<'_>) -> Answer {
         // registry:2 refuses a larger number; a shorter page with a link to the next is what the specification has.
         let n = Some(paging.n.unwrap_or(self.catalog_page).min(self.catalog_page));
-        let visible = |repository: &RepositoryName| self.auth.shows(&asked.identity, repository);
+        let visible = |repository: &RepositoryName| self.auth.shows(&context.identity, repository);
         let page = self
             .content
             .repositories

@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Response, StatusCode};
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use super::{Answer, Asked, DIGEST, FOREVER, Handlers, created, empty, etag, plain, tell};
+use super::{Answer, DIGEST, FOREVER, Handlers, RequestContext, created, empty, etag, plain, tell};
 use crate::auth::access::Action;
 use crate::content::{self, StoredManifest};
 use crate::http::accept;
@@ -23,7 +23,7 @@ const SMALL: usize = 64 << 10;
 const WAITING: Duration = Duration::from_secs(60);
 
 /// How many manifests may be pushed at the same time: room for them in memory, in KiB.
-pub(in crate::http) struct Room {
+pub(in crate::http) struct ManifestMemory {
     /// Each is received as a whole.
     small: Semaphore,
     large: Semaphore,
@@ -31,9 +31,9 @@ pub(in crate::http) struct Room {
     parsed: Semaphore,
 }
 
-impl Default for Room {
+impl Default for ManifestMemory {
     fn default() -> Self {
-        Room {
+        ManifestMemory {
             small: Semaphore::new(8 << 10),
             large: Semaphore::new(24 << 10),
             parsed: Semaphore::new(8 << 10),
@@ -46,25 +46,25 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         reference: &Reference,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Answer {
-        let manifest = if asked.head && self.may(asked, repository, Action::Push) {
+        let manifest = if context.head && self.may(context, repository, Action::Push) {
             self.content.manifests.get_for_push(repository, reference).await?
         } else {
             self.content.manifests.get(repository, reference).await?
         };
         let manifest = self
-            .for_old_clients(repository, reference, manifest, asked)
+            .for_old_clients(repository, reference, manifest, context)
             .await?;
         let etag = etag(&manifest.digest);
-        let mut response = if range::is_known(asked.headers, &etag) {
+        let mut response = if range::is_known(context.headers, &etag) {
             empty(StatusCode::NOT_MODIFIED)
         } else {
             let pulled = Outcome::ManifestPulled {
                 reference,
                 manifest: &manifest,
             };
-            tell(asked.events.as_ref(), repository, pulled).await;
+            tell(context.events.as_ref(), repository, pulled).await;
             Response::new(ResponseBody::whole(manifest.bytes))
         };
         let headers = response.headers_mut();
@@ -84,10 +84,10 @@ impl Handlers {
         repository: &RepositoryName,
         reference: &Reference,
         manifest: StoredManifest,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Result<StoredManifest, Error> {
         let is_list = matches!(reference, Reference::Tag(_)) && manifest.media_type == accept::LIST;
-        if !is_list || !accept::images_alone(asked.headers) {
+        if !is_list || !accept::images_alone(context.headers) {
             return Ok(manifest);
         }
         let Some(child) = self.usual_image(manifest.bytes.clone()).await? else {
@@ -109,7 +109,7 @@ impl Handlers {
         if list.len() <= SMALL {
             return Ok(accept::usual_image(&list));
         }
-        let _parsed = take(&self.room.parsed, list.len()).await?;
+        let _parsed = take(&self.memory.parsed, list.len()).await?;
         let found = tokio::task::spawn_blocking(move || accept::usual_image(&list)).await;
         found.map_err(|_| Error::Panic)
     }
@@ -119,11 +119,11 @@ impl Handlers {
         repository: &RepositoryName,
         reference: &Reference,
         tags: &[Tag],
-        asked: Asked<'_>,
+        context: RequestContext<'_>,
     ) -> Answer {
         let limit = self.content.max_manifest_bytes();
         let too_large = || content::Error::TooLarge { limit };
-        let announced = asked
+        let announced = context
             .headers
             .get(CONTENT_LENGTH)
             .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
@@ -131,26 +131,26 @@ impl Handlers {
         if announced.is_some_and(|length| length > limit as u64) {
             return Err(too_large().into());
         }
-        let content_type = asked
+        let content_type = context
             .headers
             .get(CONTENT_TYPE)
             .and_then(|value| value.to_str().ok());
         let length = announced.map_or(limit, |length| length.min(limit as u64) as usize);
         let receiving = match length {
-            ..=SMALL => &self.room.small,
-            _ => &self.room.large,
+            ..=SMALL => &self.memory.small,
+            _ => &self.memory.large,
         };
         let _received = take(receiving, length).await?;
-        let links = self.links(&asked);
-        let bytes = asked.body.collect(limit).await?.ok_or_else(too_large)?;
-        let _parsed = take(&self.room.parsed, bytes.len()).await?;
+        let links = self.links(&context);
+        let bytes = context.body.collect(limit).await?.ok_or_else(too_large)?;
+        let _parsed = take(&self.memory.parsed, bytes.len()).await?;
         let pushed = self
             .content
             .manifests
             .put(repository, reference, tags, content_type, bytes)
             .await?;
         tell(
-            asked.events.as_ref(),
+            context.events.as_ref(),
             repository,
             Outcome::ManifestPushed(&pushed),
         )
@@ -171,9 +171,9 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         reference: &Reference,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Answer {
-        let events = asked.events.as_ref();
+        let events = context.events.as_ref();
         match reference {
             Reference::Tag(tag) => {
                 self.content.tags.delete(repository, tag).await?;
@@ -189,8 +189,8 @@ impl Handlers {
 }
 
 /// Waits until there is room for so many bytes.
-async fn take(room: &Semaphore, bytes: usize) -> Result<SemaphorePermit<'_>, Error> {
+async fn take(memory: &Semaphore, bytes: usize) -> Result<SemaphorePermit<'_>, Error> {
     let size = u32::try_from(bytes / 1024 + 1).expect("a manifest is smaller than 4 GiB");
-    let taken = tokio::time::timeout(WAITING, room.acquire_many(size)).await;
+    let taken = tokio::time::timeout(WAITING, memory.acquire_many(size)).await;
     Ok(taken.map_err(|_| Error::Crowded)?.expect("nobody closes it"))
 }

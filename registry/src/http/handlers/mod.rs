@@ -5,7 +5,7 @@ mod lists;
 mod manifests;
 mod uploads;
 
-pub(super) use self::manifests::Room;
+pub(super) use self::manifests::ManifestMemory;
 
 use std::future::ready;
 use std::sync::Arc;
@@ -44,12 +44,12 @@ pub(super) struct Handlers {
     pub(super) certificates: Option<Arc<tls::Live>>,
     pub(super) auth: Arc<Auth>,
     pub(super) metrics: Arc<Metrics>,
-    pub(super) room: Room,
+    pub(super) memory: ManifestMemory,
     pub(super) catalog_page: usize,
 }
 
 /// The rest of a request, when its route is known and its caller was let through.
-pub(super) struct Asked<'a> {
+pub(super) struct RequestContext<'a> {
     /// Only the headers of the answer are wanted.
     pub(super) head: bool,
     pub(super) headers: &'a HeaderMap,
@@ -63,12 +63,12 @@ pub(super) struct Asked<'a> {
 
 impl Handlers {
     /// Boxed, for every connection has room for the largest of its futures, also when it is idle.
-    pub(super) fn handle<'a>(&'a self, route: Route, asked: Asked<'a>) -> BoxFuture<'a, Answer> {
+    pub(super) fn handle<'a>(&'a self, route: Route, context: RequestContext<'a>) -> BoxFuture<'a, Answer> {
         match route {
             Route::Root => ready(Ok(root())).boxed(),
             Route::Options { allowed, .. } => ready(Ok(options(allowed))).boxed(),
             Route::Base => ready(Ok(json(b"{}".to_vec()))).boxed(),
-            Route::Catalog(paging) => async move { self.catalog(paging, &asked).await }.boxed(),
+            Route::Catalog(paging) => async move { self.catalog(paging, &context).await }.boxed(),
             Route::Tags { repository, paging } => self.tags(repository, paging).boxed(),
             Route::Referrers {
                 repository,
@@ -81,37 +81,37 @@ impl Handlers {
             }
             .boxed(),
             Route::ReadBlob { repository, digest } => {
-                async move { self.read_blob(&repository, &digest, &asked).await }.boxed()
+                async move { self.read_blob(&repository, &digest, &context).await }.boxed()
             }
             Route::DeleteBlob { repository, digest } => {
-                async move { self.delete_blob(&repository, &digest, &asked).await }.boxed()
+                async move { self.delete_blob(&repository, &digest, &context).await }.boxed()
             }
             Route::ReadManifest {
                 repository,
                 reference,
-            } => async move { self.read_manifest(&repository, &reference, &asked).await }.boxed(),
+            } => async move { self.read_manifest(&repository, &reference, &context).await }.boxed(),
             Route::PutManifest {
                 repository,
                 reference,
                 tags,
-            } => async move { self.put_manifest(&repository, &reference, &tags, asked).await }.boxed(),
+            } => async move { self.put_manifest(&repository, &reference, &tags, context).await }.boxed(),
             Route::DeleteManifest {
                 repository,
                 reference,
-            } => async move { self.delete_manifest(&repository, &reference, &asked).await }.boxed(),
+            } => async move { self.delete_manifest(&repository, &reference, &context).await }.boxed(),
             Route::StartUpload { repository, start } => {
-                async move { self.start_upload(&repository, start, asked).await }.boxed()
+                async move { self.start_upload(&repository, start, context).await }.boxed()
             }
             Route::AppendUpload { repository, id } => {
-                async move { self.append_upload(&repository, &id, asked).await }.boxed()
+                async move { self.append_upload(&repository, &id, context).await }.boxed()
             }
             Route::FinishUpload {
                 repository,
                 id,
                 digest,
-            } => async move { self.finish_upload(&repository, &id, &digest, asked).await }.boxed(),
+            } => async move { self.finish_upload(&repository, &id, &digest, context).await }.boxed(),
             Route::UploadStatus { repository, id } => {
-                async move { self.upload_status(&repository, &id, &asked).await }.boxed()
+                async move { self.upload_status(&repository, &id, &context).await }.boxed()
             }
             Route::CancelUpload { repository, id } => {
                 async move { self.cancel_upload(&repository, &id).await }.boxed()
@@ -120,14 +120,14 @@ impl Handlers {
     }
 
     /// The addresses that this answer names.
-    fn links(&self, asked: &Asked<'_>) -> Links {
-        let (parts, caller) = asked.request;
+    fn links(&self, context: &RequestContext<'_>) -> Links {
+        let (parts, caller) = context.request;
         let origin = self.locations.origin(parts, caller, self.certificates.as_deref());
         Links::new(origin.as_deref(), &self.prefix)
     }
 
-    fn may(&self, asked: &Asked<'_>, repository: &RepositoryName, action: Action) -> bool {
-        self.auth.authorize(&asked.identity, repository, action) == Decision::Allowed
+    fn may(&self, context: &RequestContext<'_>, repository: &RepositoryName, action: Action) -> bool {
+        self.auth.authorize(&context.identity, repository, action) == Decision::Allowed
     }
 }
 

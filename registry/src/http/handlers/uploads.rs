@@ -4,7 +4,7 @@ use http::header::{LOCATION, RANGE};
 use http::{HeaderMap, HeaderName, Response, StatusCode};
 use roadstead_oci::{Algorithm, Digest, RepositoryName};
 
-use super::{Answer, Asked, Handlers, created, empty, plain, tell};
+use super::{Answer, Handlers, RequestContext, created, empty, plain, tell};
 use crate::auth::access::Action;
 use crate::content::{self, Blob, UploadId};
 use crate::http::body::ResponseBody;
@@ -21,21 +21,25 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         start: Start,
-        asked: Asked<'_>,
+        context: RequestContext<'_>,
     ) -> Answer {
-        let links = self.links(&asked);
+        let links = self.links(&context);
         match start {
             Start::Session(algorithm) => self.open_session(repository, algorithm, &links).await,
             Start::Whole(digest) => {
-                let blob = self.content.uploads.push(repository, &digest, asked.body).await?;
-                tell(asked.events.as_ref(), repository, Outcome::BlobPushed(blob)).await;
+                let blob = self
+                    .content
+                    .uploads
+                    .push(repository, &digest, context.body)
+                    .await?;
+                tell(context.events.as_ref(), repository, Outcome::BlobPushed(blob)).await;
                 Ok(created(&links.blob(repository, &digest), &digest))
             }
             Start::Mount { digest, from } => {
                 let from = from.as_ref();
-                if let Some(blob) = self.mount(repository, &digest, from, &asked).await? {
+                if let Some(blob) = self.mount(repository, &digest, from, &context).await? {
                     let mounted = Outcome::BlobMounted { blob, from };
-                    tell(asked.events.as_ref(), repository, mounted).await;
+                    tell(context.events.as_ref(), repository, mounted).await;
                     return Ok(created(&links.blob(repository, &digest), &digest));
                 }
                 // The client goes on as if it had not asked.
@@ -51,15 +55,15 @@ impl Handlers {
         repository: &RepositoryName,
         digest: &Digest,
         from: Option<&RepositoryName>,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Result<Option<Blob>, content::Error> {
         match from {
-            Some(from) if self.may(asked, from, Action::Pull) => {
+            Some(from) if self.may(context, from, Action::Pull) => {
                 self.content.blobs.mount(repository, digest, from).await
             }
             Some(_) => Ok(None),
             None => {
-                let may_pull = |from: &RepositoryName| self.may(asked, from, Action::Pull);
+                let may_pull = |from: &RepositoryName| self.may(context, from, Action::Pull);
                 self.content
                     .blobs
                     .mount_from_any(repository, digest, may_pull)
@@ -88,11 +92,16 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         id: &UploadId,
-        asked: Asked<'_>,
+        context: RequestContext<'_>,
     ) -> Answer {
-        let at = range::sent_at(asked.headers)?;
-        let location = self.links(&asked).upload(repository, id);
-        match self.content.uploads.append(repository, id, at, asked.body).await {
+        let at = range::sent_at(context.headers)?;
+        let location = self.links(&context).upload(repository, id);
+        match self
+            .content
+            .uploads
+            .append(repository, id, at, context.body)
+            .await
+        {
             Ok(size) => Ok(progress(StatusCode::ACCEPTED, location, id, size)),
             Err(error) => Err(explain(error, location, id)),
         }
@@ -103,17 +112,17 @@ impl Handlers {
         repository: &RepositoryName,
         id: &UploadId,
         digest: &Digest,
-        asked: Asked<'_>,
+        context: RequestContext<'_>,
     ) -> Answer {
-        let at = range::sent_at(asked.headers)?;
-        let links = self.links(&asked);
+        let at = range::sent_at(context.headers)?;
+        let links = self.links(&context);
         let finished = self
             .content
             .uploads
-            .finish(repository, id, digest, at, asked.body)
+            .finish(repository, id, digest, at, context.body)
             .await;
         let blob = finished.map_err(|error| explain(error, links.upload(repository, id), id))?;
-        tell(asked.events.as_ref(), repository, Outcome::BlobPushed(blob)).await;
+        tell(context.events.as_ref(), repository, Outcome::BlobPushed(blob)).await;
         self.metrics.upload(Upload::Finished);
         Ok(created(&links.blob(repository, digest), digest))
     }
@@ -122,10 +131,10 @@ impl Handlers {
         &self,
         repository: &RepositoryName,
         id: &UploadId,
-        asked: &Asked<'_>,
+        context: &RequestContext<'_>,
     ) -> Answer {
         let size = self.content.uploads.status(repository, id).await?;
-        let location = self.links(asked).upload(repository, id);
+        let location = self.links(context).upload(repository, id);
         Ok(progress(StatusCode::NO_CONTENT, location, id, size))
     }
 

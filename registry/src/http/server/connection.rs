@@ -44,8 +44,7 @@ const CONNECTION_WINDOW: u32 = 1024 * 1024;
 /// `registry/PERFORMANCE.md` has the figures.
 const FRAME: u32 = 32 * 1024;
 /// What waits to be sent on one stream of HTTP/2: both pieces of a blob that its transfer may have, so that one is read
-/// while the other is sent. Measured for 1 MiB only: CPU of a pull of 1 GiB is 0.81× of what it is with 128 KiB
-/// (0.67–1.04, 4 pairs).
+/// while the other is sent.
 const SEND_BUFFER: usize = 512 * 1024;
 const STREAMS: u32 = 128;
 /// The largest head of a request, and how much of a body HTTP/1.1 reads at once.

@@ -3,7 +3,7 @@
 //! ```text
 //! tree.rs                  paths, temporary files
 //! lookup.rs ─ remembered.rs ─ contents.rs, version.rs    answers from the kernel's caches, without waiting
-//! row.rs                   many small objects, one after the other
+//! batch.rs                 many small objects, one after the other
 //! object.rs ─ first_read.rs    reading piece by piece
 //! uploads.rs ─ writer.rs   what arrives piece by piece
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
@@ -14,6 +14,7 @@
 //! ```
 //! Whatever may wait for a disk runs on a blocking thread.
 
+mod batch;
 mod conditional;
 mod contents;
 mod exclusive;
@@ -27,7 +28,6 @@ mod object;
 mod placement;
 mod remembered;
 mod removal;
-mod row;
 mod tree;
 mod uploads;
 mod version;
@@ -44,9 +44,9 @@ use futures::FutureExt;
 use super::{
     Answer, Buffers, Clock, Error, Key, Objects, Opened, Page, Removal, Stat, Version, Walked, Wanted,
 };
+use batch::Batch;
 use lookup::Lookup;
 use placement::TICK;
-use row::Row;
 use tree::Tree;
 
 /// A store in a folder. Several programs, this one or registry:2, may have the same folder open.
@@ -137,7 +137,7 @@ impl Objects for FilesystemStorage {
             let Some(first) = keys.first().cloned() else {
                 return Ok(Vec::new());
             };
-            match off_thread(move || Ok(read_row(&tree, &keys, limit))).await {
+            match off_thread(move || Ok(read_batch(&tree, &keys, limit))).await {
                 Ok(read) => read,
                 Err(source) => Err(Error::new("read", &first, source)),
             }
@@ -229,11 +229,12 @@ impl Objects for FilesystemStorage {
     }
 }
 
-fn read_row(tree: &Tree, keys: &[Key], limit: usize) -> Result<Vec<Option<Bytes>>, Error> {
-    let row = Row::of(tree, keys);
+fn read_batch(tree: &Tree, keys: &[Key], limit: usize) -> Result<Vec<Option<Bytes>>, Error> {
+    let batch = Batch::of(tree, keys);
     keys.iter()
         .map(|key| {
-            row.read(key, limit)
+            batch
+                .read(key, limit)
                 .map_err(|source| Error::new("read", key, source))
         })
         .collect()

@@ -154,8 +154,8 @@ mod tests {
     use tempfile::TempDir;
 
     use super::super::DirectIo;
+    use super::super::batch::Batch;
     use super::super::lookup::Lookup;
-    use super::super::row::Row;
     use super::super::tree::Tree;
     use super::*;
 
@@ -200,7 +200,7 @@ mod tests {
         /// As one of many.
         fn read_in_a_row(&self) -> Option<String> {
             let key = Self::LINK.parse().unwrap();
-            let bytes = Row::of(&self.tree, std::slice::from_ref(&key))
+            let bytes = Batch::of(&self.tree, std::slice::from_ref(&key))
                 .read(&key, 100)
                 .unwrap()?;
             Some(String::from_utf8(bytes.to_vec()).unwrap())
@@ -302,9 +302,9 @@ mod tests {
     fn a_part_of_a_file_is_not_kept_as_all_of_it() {
         let store = Store::new();
         let key = Store::LINK.parse().unwrap();
-        let row = Row::of(&store.tree, std::slice::from_ref(&key));
+        let batch = Batch::of(&store.tree, std::slice::from_ref(&key));
         for limit in [2, 100, 2] {
-            let read = row.read(&key, limit).unwrap().unwrap();
+            let read = batch.read(&key, limit).unwrap().unwrap();
             assert_eq!(read, b"first"[..5.min(limit)]);
         }
     }

@@ -15,14 +15,14 @@ use super::lookup::Lookup;
 use super::tree::Tree;
 use super::version::Version;
 
-pub(super) struct Row<'a> {
+pub(super) struct Batch<'a> {
     tree: &'a Tree,
-    /// The one above all, with its path. It is what had that path when the row began: renaming it, or one above, is not
-    /// seen within the row.
+    /// The one above all, with its path. It is what had that path when the batch began: renaming it, or one above, is not
+    /// seen within the batch.
     folder: Option<(File, &'a str)>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> Batch<'a> {
     /// Below the folder of these keys.
     pub(super) fn of(tree: &'a Tree, keys: &'a [Key]) -> Self {
         let path = folder_above(keys);
@@ -30,7 +30,7 @@ impl<'a> Row<'a> {
             Lookup::Found(folder) => Some((folder, path)),
             Lookup::Absent | Lookup::Unknown => None,
         };
-        Row { tree, folder }
+        Batch { tree, folder }
     }
 
     /// What is in memory without asking the disk, what is not with it.
@@ -135,29 +135,29 @@ mod tests {
         let mut tree = Tree::open(root.path().to_owned(), DirectIo::Auto).unwrap();
         // Wherever the tests' folders lie.
         tree.remembered = Remembered::of_device(fs::metadata(root.path()).unwrap().dev());
-        for row in [&keys[..3], &keys] {
+        for some in [&keys[..3], &keys] {
             let missing = "tags/d/link".parse().unwrap();
-            let read = Row::of(&tree, row);
-            for key in row {
-                assert_eq!(read.read(key, 100).unwrap().unwrap(), key.as_str());
+            let batch = Batch::of(&tree, some);
+            for key in some {
+                assert_eq!(batch.read(key, 100).unwrap().unwrap(), key.as_str());
             }
-            assert_eq!(read.read(&missing, 100).unwrap(), None);
+            assert_eq!(batch.read(&missing, 100).unwrap(), None);
         }
         assert_eq!(
-            Row::of(&tree, &keys).remembered(&keys[3], 100).unwrap(),
+            Batch::of(&tree, &keys).remembered(&keys[3], 100).unwrap(),
             "other/link"
         );
-        let row = Row::of(&tree, &keys[..3]);
-        assert_eq!(row.remembered(&keys[1], 100).unwrap(), "tags/b/link");
-        assert_eq!(row.remembered(&keys[2], 4).unwrap(), "tags");
+        let batch = Batch::of(&tree, &keys[..3]);
+        assert_eq!(batch.remembered(&keys[1], 100).unwrap(), "tags/b/link");
+        assert_eq!(batch.remembered(&keys[2], 4).unwrap(), "tags");
         fs::remove_file(root.path().join("tags/b/link")).unwrap();
-        assert_eq!(row.read(&keys[1], 100).unwrap(), None);
-        // Made anew, and not seen within the row but for what the folder of before does not have.
+        assert_eq!(batch.read(&keys[1], 100).unwrap(), None);
+        // Made anew, and not seen within the batch but for what the folder of before does not have.
         fs::rename(root.path().join("tags"), root.path().join("aside")).unwrap();
         fs::create_dir_all(root.path().join("tags/b")).unwrap();
         fs::write(root.path().join("tags/b/link"), "new").unwrap();
-        assert_eq!(row.read(&keys[1], 100).unwrap().unwrap(), "new");
-        assert_eq!(row.read(&keys[0], 100).unwrap().unwrap(), "tags/a/link");
-        assert_eq!(Row::of(&tree, &keys[..3]).read(&keys[0], 100).unwrap(), None);
+        assert_eq!(batch.read(&keys[1], 100).unwrap().unwrap(), "new");
+        assert_eq!(batch.read(&keys[0], 100).unwrap().unwrap(), "tags/a/link");
+        assert_eq!(Batch::of(&tree, &keys[..3]).read(&keys[0], 100).unwrap(), None);
     }
 }
