@@ -9,6 +9,7 @@
 #![allow(clippy::print_stdout)]
 
 mod api;
+mod bucket;
 mod command;
 mod docker;
 mod documents;
@@ -21,6 +22,7 @@ mod server;
 mod wire;
 
 pub use api::{Answer, Api, sha256, sha512};
+pub use bucket::Bucket;
 pub use command::{Finished, wait_until};
 pub use docker::DockerHost;
 pub use documents::commands;

@@ -40,8 +40,12 @@ impl Software {
     fn command(self) -> Command {
         let mut command = Command::new(self.program());
         for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("REGISTRY_") {
-                command.env_remove(variable);
+            let name = variable.to_string_lossy();
+            if ["REGISTRY_", "AWS_"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix))
+            {
+                command.env_remove(&variable);
             }
         }
         // registry:3 looks for a collector of traces on this machine, unless it is told not to.
@@ -209,7 +213,7 @@ pub fn checkout() -> &'static Path {
 }
 
 /// A port that nobody has at this moment.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0))
         .and_then(|listener| listener.local_addr())
         .expect("loopback has free ports")

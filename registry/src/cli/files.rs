@@ -58,6 +58,11 @@ fn bundle(endpoint: &str, path: &Path, found: &mut Found) {
         "notifications.endpoints: {endpoint}: rootcertbundle: {}",
         path.display()
     );
+    certificates(&key, path, found);
+}
+
+/// A file with the CAs of somebody else's server.
+fn certificates(key: &str, path: &Path, found: &mut Found) {
     match std::fs::read(path) {
         Err(error) => found.fatal.push(format!("{key}: {error}")),
         Ok(pem) => match parse_certificates(&pem) {
@@ -71,6 +76,12 @@ fn bundle(endpoint: &str, path: &Path, found: &mut Found) {
 
 /// The folder is made when the server starts, if it can be.
 fn storage(config: &Config, found: &mut Found) {
+    if let Some(s3) = &config.storage.s3 {
+        if let Some(path) = &s3.ca_file {
+            certificates(&format!("storage.s3.cafile: {}", path.display()), path, found);
+        }
+        return;
+    }
     let root = &config.storage.root;
     let key = format!("storage.filesystem.rootdirectory: {}", root.display());
     let existing = root.ancestors().find(|folder| folder.exists());

@@ -21,7 +21,7 @@ use crate::http::{AccessLines, App, Settings, State};
 use crate::metrics::{Metrics, Names, Sources, StorageTimes};
 use crate::notifications::Notifications;
 use crate::standalone::{Served, Standalone};
-use crate::storage::{FilesystemStorage, Storage, Timed};
+use crate::storage::{FilesystemStorage, S3Storage, Storage, Timed};
 use crate::{log, tls};
 
 /// As a configuration says.
@@ -150,7 +150,7 @@ async fn prepare(config: &Config, combined: Option<AccessLines>) -> anyhow::Resu
     let fatal = super::files::look_at(config).fatal;
     anyhow::ensure!(fatal.is_empty(), "{}", fatal.join("\n"));
     let storage = StorageTimes::default();
-    let content = open_content(config, &storage)?;
+    let content = open_content(config, &storage).await?;
     let (auth, users) = Auth::new(
         &config.login,
         config.client_auth().is_some_and(|client| client.logs_in),
@@ -251,10 +251,7 @@ fn metrics_names(config: &Config) -> Names {
     shown.map_or(Names::Roadstead, |admin| admin.metrics_names)
 }
 
-fn open_content(config: &Config, times: &StorageTimes) -> anyhow::Result<Content> {
-    let root = &config.storage.root;
-    let storage = FilesystemStorage::open_with(root, config.storage.direct_io)
-        .with_context(|| format!("cannot use the folder {} for storage", root.display()))?;
+async fn open_content(config: &Config, times: &StorageTimes) -> anyhow::Result<Content> {
     let missing_references = match config.validation.allow_missing {
         true => MissingReferences::Allow,
         false => MissingReferences::Reject,
@@ -265,16 +262,35 @@ fn open_content(config: &Config, times: &StorageTimes) -> anyhow::Result<Content
         read_only: config.storage.read_only,
         ..Options::default()
     };
-    let storage: Arc<dyn Storage> = if metrics_names(config) == Names::Roadstead {
-        Arc::new(storage)
-    } else {
-        let times = times.clone();
-        Arc::new(Timed::new(
-            storage,
-            Box::new(move |action, time| times.took(action, time)),
-        ))
+    let storage = match &config.storage.s3 {
+        Some(settings) => {
+            let storage = S3Storage::open(settings.clone()).await;
+            timed(
+                config,
+                times,
+                storage.context("cannot use the bucket for storage")?,
+            )
+        }
+        None => {
+            let root = &config.storage.root;
+            let storage = FilesystemStorage::open_with(root, config.storage.direct_io);
+            let cannot = || format!("cannot use the folder {} for storage", root.display());
+            timed(config, times, storage.with_context(cannot)?)
+        }
     };
     Ok(Content::new(storage, options))
+}
+
+/// registry:2's metrics tell how long each action of the store takes.
+fn timed(config: &Config, times: &StorageTimes, storage: impl Storage) -> Arc<dyn Storage> {
+    if metrics_names(config) == Names::Roadstead {
+        return Arc::new(storage);
+    }
+    let times = times.clone();
+    Arc::new(Timed::new(
+        storage,
+        Box::new(move |action, time| times.took(action, time)),
+    ))
 }
 
 /// The first signal ends gently, the second at once.

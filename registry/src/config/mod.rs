@@ -34,7 +34,7 @@ use crate::auth::access::Rules;
 use crate::http::Locations;
 use crate::http::server::{ConnectionLimits, Health};
 use crate::metrics::Names;
-use crate::storage::DirectIo;
+use crate::storage::{DirectIo, s3_settings};
 use crate::{log, notifications, tls};
 use tree::Findings;
 
@@ -63,6 +63,8 @@ impl Config {
 
 #[derive(Clone, Debug)]
 pub struct Storage {
+    /// A bucket, in place of the folder.
+    pub s3: Option<s3_settings::Settings>,
     pub root: PathBuf,
     pub direct_io: DirectIo,
     pub delete: bool,

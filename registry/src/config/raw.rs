@@ -58,6 +58,8 @@ pub(super) struct Enabled {
 #[serde(default, expecting = "keys with values")]
 pub(super) struct Storage {
     pub(super) filesystem: Filesystem,
+    #[serde(alias = "s3aws")]
+    pub(super) s3: Option<S3>,
     pub(super) delete: Enabled,
     pub(super) maintenance: Maintenance,
 }
@@ -67,6 +69,42 @@ pub(super) struct Storage {
 pub(super) struct Filesystem {
     pub(super) rootdirectory: Option<String>,
     pub(super) directio: Option<String>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, expecting = "keys with values")]
+pub(super) struct S3 {
+    pub(super) accesskey: Option<String>,
+    pub(super) secretkey: Option<String>,
+    pub(super) sessiontoken: Option<String>,
+    pub(super) region: Option<String>,
+    pub(super) regionendpoint: Option<String>,
+    pub(super) forcepathstyle: Option<bool>,
+    pub(super) bucket: Option<String>,
+    pub(super) rootdirectory: Option<String>,
+    pub(super) encrypt: bool,
+    pub(super) keyid: Option<String>,
+    pub(super) storageclass: Option<String>,
+    pub(super) objectacl: Option<String>,
+    pub(super) secure: Option<bool>,
+    pub(super) skipverify: bool,
+    pub(super) v4auth: Option<bool>,
+    pub(super) cafile: Option<String>,
+    pub(super) chunksize: Option<i64>,
+    pub(super) multipartcopychunksize: Option<i64>,
+    pub(super) multipartcopymaxconcurrency: Option<i64>,
+    pub(super) multipartcopythresholdsize: Option<i64>,
+    pub(super) usedualstack: bool,
+    pub(super) accelerate: bool,
+    pub(super) usefipsendpoint: bool,
+    pub(super) useragent: Option<String>,
+}
+
+/// It holds secrets.
+impl std::fmt::Debug for S3 {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("S3")
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -48,11 +48,35 @@ const KEYS: &[(&str, &str, Class)] = &[
         "{bucket: b, keyfile: /k, chunksize: 5242880}",
         Refused,
     ),
+    ("storage.s3.accesskey", "a", Implemented),
+    ("storage.s3.secretkey", "s", Implemented),
+    ("storage.s3.sessiontoken", "t", Implemented),
+    ("storage.s3.region", "eu-west-1", Implemented),
     (
-        "storage.s3",
-        "{accesskey: a, secretkey: s, region: r, bucket: b}",
-        Refused,
+        "storage.s3.regionendpoint",
+        "https://s3.example.com:9000",
+        Implemented,
     ),
+    ("storage.s3.forcepathstyle", "true", Implemented),
+    ("storage.s3.bucket", "images", Implemented),
+    ("storage.s3.rootdirectory", "/registry", Implemented),
+    ("storage.s3.encrypt", "true", Implemented),
+    ("storage.s3.keyid", "k", Implemented),
+    ("storage.s3.storageclass", "STANDARD_IA", Implemented),
+    ("storage.s3.objectacl", "private", Implemented),
+    ("storage.s3.secure", "false", Implemented),
+    ("storage.s3.v4auth", "true", Implemented),
+    ("storage.s3.skipverify", "true", Refused),
+    ("storage.s3.chunksize", "10485760", Implemented),
+    ("storage.s3.multipartcopychunksize", "33554432", Implemented),
+    ("storage.s3.multipartcopymaxconcurrency", "100", Implemented),
+    ("storage.s3.multipartcopythresholdsize", "33554432", Implemented),
+    ("storage.s3.usedualstack", "true", Implemented),
+    ("storage.s3.accelerate", "true", Implemented),
+    ("storage.s3.usefipsendpoint", "true", Implemented),
+    ("storage.s3.useragent", "u", Implemented),
+    ("storage.s3.loglevel", "debug", Harmless),
+    ("storage.s3.redirectendpoint", "https://cdn.example.com", Harmless),
     (
         "storage.swift",
         "{username: u, password: p, container: c}",
@@ -173,7 +197,9 @@ const KEYS: &[(&str, &str, Class)] = &[
 
 /// What a section needs beside the key to be whole.
 fn around(key: &str) -> &'static str {
-    if key.starts_with("http.tls.") {
+    if key.starts_with("storage.s3.") {
+        "storage: {s3: {bucket: b, region: r, accesskey: a, secretkey: s, encrypt: true}}"
+    } else if key.starts_with("http.tls.") {
         "http: {tls: {certificate: /c, key: /k}}"
     } else if key.starts_with("auth.token.") {
         "auth: {token: {realm: r, service: s, issuer: i, rootcertbundle: /b}}"

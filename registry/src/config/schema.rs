@@ -131,16 +131,45 @@ const STORAGE: Node = Choice(&[
         "inmemory",
         RefusedKind("nothing would survive a restart; use storage.filesystem, on a tmpfs if that is meant"),
     ),
-    ("s3", RefusedKind(OTHER_DRIVER)),
-    ("s3aws", RefusedKind(OTHER_DRIVER)),
+    ("s3", S3),
+    // registry:2 knows it by both names.
+    ("s3aws", S3),
     ("azure", RefusedKind(OTHER_DRIVER)),
     ("gcs", RefusedKind(OTHER_DRIVER)),
     ("swift", RefusedKind(OTHER_DRIVER)),
     ("oss", RefusedKind(OTHER_DRIVER)),
 ]);
 
-const OTHER_DRIVER: &str =
-    "this storage driver is not supported; use storage.filesystem, or stay with registry:2 for this store";
+const OTHER_DRIVER: &str = "this storage driver is not supported; use storage.filesystem or storage.s3, or stay with registry:2 for this store";
+
+const S3: Node = Group(&[
+    ("accesskey", Text),
+    ("secretkey", Text),
+    ("sessiontoken", Text),
+    ("region", Text),
+    ("regionendpoint", Text),
+    ("forcepathstyle", Flag),
+    ("bucket", Text),
+    ("rootdirectory", Text),
+    ("encrypt", Flag),
+    ("keyid", Text),
+    ("storageclass", Text),
+    ("objectacl", Text),
+    ("secure", Flag),
+    ("skipverify", Flag),
+    ("v4auth", Flag),
+    ("cafile", Text),
+    ("chunksize", Number),
+    ("multipartcopychunksize", Number),
+    ("multipartcopymaxconcurrency", Number),
+    ("multipartcopythresholdsize", Number),
+    ("usedualstack", Flag),
+    ("accelerate", Flag),
+    ("usefipsendpoint", Flag),
+    ("useragent", Text),
+    ("loglevel", Harmless),
+    ("redirectendpoint", Harmless),
+]);
 
 const AUTH: Node = Choice(&[
     ("htpasswd", Group(&[("realm", Text), ("path", Text)])),

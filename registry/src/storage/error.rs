@@ -47,7 +47,7 @@ pub enum Error {
 }
 
 /// Whoever may not do these cannot serve pulls either.
-const READS: [&str; 4] = ["look at", "read", "open", "list"];
+pub(super) const READS: [&str; 4] = ["look at", "read", "open", "list"];
 /// By then files are closed again, or the server of a share is back.
 const SOON: Duration = Duration::from_secs(5);
 

@@ -20,6 +20,7 @@ mod key;
 pub(crate) mod memory;
 mod objects;
 mod pages;
+mod s3;
 mod timed;
 mod uploads;
 
@@ -31,6 +32,7 @@ pub use error::Error;
 pub use filesystem::{DirectIo, FilesystemStorage};
 pub use key::Key;
 pub use objects::{Entry, Objects, Opened, Page, Pieces, Reading, Removal, Stat, Version, Walked, Wanted};
+pub use s3::{S3Storage, settings as s3_settings};
 pub use timed::Timed;
 pub use uploads::{Kept, Resumed, Saved, Sealed, Uploads, Writer};
 

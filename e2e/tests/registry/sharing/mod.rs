@@ -1,5 +1,6 @@
 //! One volume, written in turn by registry:2, registry:3 and Roadstead: nobody may lose what another wrote.
 
+mod bucket;
 mod documents;
 mod interleaving;
 mod model;
@@ -62,7 +63,9 @@ fn there_and_back(peer: Software) {
     let folder = volume();
     let mut model = Model::default();
 
-    serve(peer, folder.path(), &mut model, |theirs| fill(theirs, &mut rng));
+    serve(peer, folder.path(), &mut model, |theirs| {
+        fill(theirs, &mut rng, IMAGES_EACH)
+    });
     println!("{peer:?} wrote {}", model.figures());
     let ours = Software::Roadstead;
     serve(ours, folder.path(), &mut model, |ours| {
@@ -97,7 +100,11 @@ fn volume() -> TempDir {
 
 /// Runs one of the registries on the folder for as long as `work` takes.
 fn serve(software: Software, folder: &Path, model: &mut Model, work: impl FnOnce(&mut Writer<'_>)) {
-    let server = Server::of(software, &stock_config(folder));
+    serve_as(software, &stock_config(folder), model, work);
+}
+
+fn serve_as(software: Software, config: &str, model: &mut Model, work: impl FnOnce(&mut Writer<'_>)) {
+    let server = Server::of(software, config);
     let api = Api::of(&server);
     work(&mut Writer { api: &api, model });
     // A connection that is kept open would keep the server for a while.
@@ -106,13 +113,13 @@ fn serve(software: Software, folder: &Path, model: &mut Model, work: impl FnOnce
 }
 
 /// Images that share layers, with several tags; indexes; referrers; in the formats of OCI and of Docker.
-fn fill(writer: &mut Writer<'_>, rng: &mut Rng) {
+fn fill(writer: &mut Writer<'_>, rng: &mut Rng, images_each: usize) {
     let layers: Vec<_> = (0..24)
         .map(|number| Blob::random(rng, if number == 0 { 1 << 20 } else { 32 << 10 }))
         .collect();
     for name in REPOSITORIES {
         let mut images: Vec<Rc<Document>> = Vec::new();
-        for number in 0..IMAGES_EACH {
+        for number in 0..images_each {
             let picked = rng.choose_multiple(layers.iter().cloned(), 3);
             let image = documents::image(rng, picked);
             writer.push(name, Some(&format!("v{number}")), &image);

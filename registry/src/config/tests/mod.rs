@@ -211,7 +211,7 @@ storage: {cache: {blobdescriptor: redis}, redirect: {disable: true}}
 #[test]
 fn keys_whose_meaning_would_be_lost_are_refused_with_the_way_out() {
     let text = "
-storage: {s3: {bucket: b}}
+storage: {azure: {container: b}}
 proxy: {remoteurl: 'https://mirror'}
 middleware: {storage: [{name: cloudfront}]}
 http: {tls: {letsencrypt: {email: a@b.c}}}

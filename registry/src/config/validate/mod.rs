@@ -3,6 +3,7 @@
 mod auth;
 mod http;
 mod notifications;
+mod s3;
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -161,6 +162,13 @@ impl Check<'_> {
                 DirectIo::Auto
             }
         };
+        let s3 = raw.s3.map(|raw| self.s3(raw));
+        if s3.is_some() && raw.filesystem.rootdirectory.is_some() {
+            self.problem(
+                "storage",
+                "there is one store: remove filesystem or s3; a variable for it is REGISTRY_STORAGE=s3",
+            );
+        }
         let root = raw.filesystem.rootdirectory;
         let root = root.unwrap_or_else(|| "/var/lib/registry".to_owned());
         if root.is_empty() {
@@ -171,6 +179,7 @@ impl Check<'_> {
             );
         }
         Storage {
+            s3,
             direct_io,
             root: root.into(),
             delete: raw.delete.enabled,

@@ -10,10 +10,10 @@ use futures::TryStreamExt;
 
 use super::{Key, Pieces, Storage};
 
-/// `$open` makes a fresh, empty store: `(Arc<dyn Storage>, guard)`.
+/// `$open` makes a fresh, empty store: `(Arc<dyn Storage>, guard)`. Attributes after it are those of each test.
 macro_rules! contract_tests {
-    ($open:expr) => {
-        $crate::storage::contract::contract_tests!(@ $open, objects =>
+    ($open:expr $(, #[$attribute:meta])*) => {
+        $crate::storage::contract::contract_tests!(@ {$(#[$attribute])*} $open, objects =>
             an_object_reads_as_it_was_written,
             what_is_not_there_is_none,
             a_folder_is_no_object,
@@ -38,7 +38,7 @@ macro_rules! contract_tests {
             a_walk_meets_all_objects_in_the_order_of_their_keys,
             its_clock_is_the_one_that_dates_objects,
         );
-        $crate::storage::contract::contract_tests!(@ $open, uploads =>
+        $crate::storage::contract::contract_tests!(@ {$(#[$attribute])*} $open, uploads =>
             what_came_in_several_requests_is_one_object,
             what_was_sealed_is_read_before_anybody_sees_it,
             an_upload_that_nobody_began_is_not_there,
@@ -56,14 +56,16 @@ macro_rules! contract_tests {
             old_uploads_are_purged_and_young_ones_kept,
         );
     };
-    (@ $open:expr, $suite:ident => $($name:ident),* $(,)?) => {
-        $(
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                let (storage, _guard) = $open;
-                $crate::storage::contract::$suite::$name(storage).await;
-            }
-        )*
+    (@one {$(#[$attribute:meta])*} $open:expr, $suite:ident, $name:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$attribute])*
+        async fn $name() {
+            let (storage, _guard) = $open;
+            $crate::storage::contract::$suite::$name(storage).await;
+        }
+    };
+    (@ $attributes:tt $open:expr, $suite:ident => $($name:ident),* $(,)?) => {
+        $($crate::storage::contract::contract_tests!(@one $attributes $open, $suite, $name);)*
     };
 }
 pub(crate) use contract_tests;
@@ -74,7 +76,7 @@ fn key(text: &str) -> Key {
     text.parse().unwrap()
 }
 
-async fn all_of(pieces: Pieces) -> Vec<u8> {
+pub(super) async fn all_of(pieces: Pieces) -> Vec<u8> {
     let append = |mut all: Vec<u8>, piece: bytes::Bytes| async move {
         all.extend_from_slice(&piece);
         Ok(all)
