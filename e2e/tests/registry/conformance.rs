@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use roadstead_e2e::{Authority, Finished, Server, part, stock_config};
+use roadstead_e2e::{Authority, Bucket, Finished, Server, Software, part, stock_config};
 
 const USER: &str = "conformance";
 const PASSWORD: &str = "conforms";
@@ -31,16 +31,21 @@ struct Report {
 
 #[test]
 fn the_registry_conforms_with_everything_on() {
-    check(Missing::Allow, 1032);
+    check(Missing::Allow, None, 1032);
+}
+
+#[test]
+fn the_registry_conforms_on_a_bucket() {
+    check(Missing::Allow, Some(&Bucket::start()), 1032);
 }
 
 #[test]
 fn the_registry_conforms_when_it_refuses_manifests_whose_parts_are_missing() {
-    check(Missing::Reject, 986);
+    check(Missing::Reject, None, 986);
 }
 
-fn check(missing: Missing, at_least: usize) {
-    let report = run(missing);
+fn check(missing: Missing, bucket: Option<&Bucket>, at_least: usize) {
+    let report = run(missing, bucket);
     println!(
         "conformance: {} tests, {} failures, {} errors, {} skipped",
         report.tests,
@@ -64,10 +69,10 @@ fn check(missing: Missing, at_least: usize) {
     assert!(report.tests >= at_least, "only {} tests ran", report.tests);
 }
 
-fn run(missing: Missing) -> Report {
+fn run(missing: Missing, bucket: Option<&Bucket>) -> Report {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let authority = Authority::create();
-    let server = Server::start(&config(folder.path(), &authority, missing));
+    let server = Server::start(&config(folder.path(), bucket, &authority, missing));
     let (sparse, results) = (matches!(missing, Missing::Allow), folder.path().join("results"));
     let mut suite = Command::new(part("conformance").join("conformance"));
     suite
@@ -95,7 +100,8 @@ fn run(missing: Missing) -> Report {
     read(&report)
 }
 
-fn config(folder: &Path, authority: &Authority, missing: Missing) -> String {
+/// In the bucket, or in the folder.
+fn config(folder: &Path, bucket: Option<&Bucket>, authority: &Authority, missing: Missing) -> String {
     let pair = authority.issue("localhost");
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
@@ -110,7 +116,11 @@ fn config(folder: &Path, authority: &Authority, missing: Missing) -> String {
         Missing::Allow => "allow",
         Missing::Reject => "reject",
     };
-    let stock = stock_config(&folder.join("data")).replace(
+    let stock = match bucket {
+        Some(bucket) => bucket.config(Software::Roadstead, "/conformance") + "http:\n",
+        None => stock_config(&folder.join("data")),
+    };
+    let stock = stock.replace(
         "http:\n",
         &format!("http:\n  tls: {{certificate: {certificate}, key: {key}}}\n"),
     );
