@@ -59,6 +59,7 @@ step "cluster program" make --no-print-directory cluster
 step "turns of three registries ($ROADSTEAD_SOAK_ROUNDS)" \
 	cargo test --locked -p roadstead-e2e --test registry random_turns -- --nocapture
 step "large images through Traefik and Caddy" cargo test --locked -p roadstead-e2e --test registry large_images_go_through -- --ignored --nocapture
+step "more versions of clients" cargo test --locked -p roadstead-e2e --test registry more_versions_pull -- --ignored --nocapture
 step "installs and uninstalls ($ROADSTEAD_SEQUENCES)" on_a_cluster cargo test --locked -p roadstead-e2e --test uninstall -- --nocapture
 step "a machine with cgroup v2, and a container on it" scripts/vm/run.sh
 step "fuzzing" scripts/fuzz.sh

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use roadstead_e2e::part;
+
 use crate::site::Site;
 
 /// Pushes an image of two platforms in Docker's words and in OCI's, alone and in a list.
@@ -65,7 +67,11 @@ const CONTAINERD: &str = r#"
 mkdir -p /etc/containerd/certs.d/$HOST
 echo "[host.\"https://$HOST\"]
   ca = \"$PWD/ca.crt\"" >/etc/containerd/certs.d/$HOST/hosts.toml
-echo 'version = 2' >containerd.toml
+cat >containerd.toml <<-TOML
+	version = 2
+	[plugins."io.containerd.grpc.v1.cri".registry]
+	config_path = "/etc/containerd/certs.d"
+TOML
 containerd --config containerd.toml --root $PWD/containerd-$STORE >containerd.log 2>&1 3>&- </dev/null &
 until ctr version >/dev/null 2>&1; do kill -0 $! || { cat containerd.log; exit 1; }; sleep .1; done
 "#;
@@ -75,6 +81,8 @@ const DOCKER_PULL: &str =
 const CTR_PULL: &str = "ctr images pull --platform linux/amd64 --hosts-dir /etc/containerd/certs.d \
                         --user \"ann:$(cat password)\" $IMAGE";
 const DOCKER_VERSION: &str = "docker version -f '{{.Server.Version}}'";
+const CRI_PULL: &str = "crictl --runtime-endpoint unix:///run/containerd/containerd.sock --timeout 60s \
+                        pull --creds \"ann:$(cat password)\" $IMAGE";
 const CONTAINERD_VERSION: &str = "containerd --version | cut -d' ' -f3";
 
 const CLIENTS: &[Client] = &[
@@ -147,6 +155,34 @@ const CLIENTS: &[Client] = &[
     },
 ];
 
+/// Those that take the set-up of make soak. `{NAME}` is the folder of a part; CRI is what kubelets pull with.
+const MORE_CLIENTS: &[Client] = &[
+    Client {
+        name: "containerd, 1.7",
+        ready: "export PATH={containerd-1.7}:$PATH STORE=1.7",
+        version: CONTAINERD_VERSION,
+        pull: CTR_PULL,
+    },
+    Client {
+        name: "containerd, 2.4",
+        ready: "export PATH={containerd-2.4}:$PATH STORE=2.4",
+        version: CONTAINERD_VERSION,
+        pull: CTR_PULL,
+    },
+    Client {
+        name: "containerd, 1.7, by CRI",
+        ready: "export PATH={containerd-1.7}:{crictl}:$PATH STORE=1.7-cri",
+        version: CONTAINERD_VERSION,
+        pull: CRI_PULL,
+    },
+    Client {
+        name: "containerd, 2.4, by CRI",
+        ready: "export PATH={containerd-2.4}:{crictl}:$PATH STORE=2.4-cri",
+        version: CONTAINERD_VERSION,
+        pull: CRI_PULL,
+    },
+];
+
 impl Client {
     fn script(&self) -> String {
         let daemon = match self.name.split(',').next() {
@@ -173,6 +209,21 @@ impl Client {
 
 #[test]
 fn every_client_pulls_every_kind_of_image_by_its_tag() {
+    pull_with(CLIENTS, |script| script);
+}
+
+#[test]
+#[ignore = "a part of make soak, whose set-up brings these versions"]
+fn more_versions_pull_every_kind_of_image_by_its_tag() {
+    let parts = ["containerd-1.7", "containerd-2.4", "crictl"];
+    pull_with(MORE_CLIENTS, |script| {
+        parts.into_iter().fold(script, |script, name| {
+            script.replace(&format!("{{{name}}}"), &part(name).display().to_string())
+        })
+    });
+}
+
+fn pull_with(clients: &[Client], finished: impl Fn(String) -> String) {
     let site = Site::open();
     site.run(IMAGES).ok();
     let mut table = format!(
@@ -180,9 +231,9 @@ fn every_client_pulls_every_kind_of_image_by_its_tag() {
         TAGS.join(" | "),
         "---|".repeat(TAGS.len())
     );
-    let rows: Vec<_> = CLIENTS
+    let rows: Vec<_> = clients
         .iter()
-        .map(|client| (client.name, site.run(&client.script()).ok()))
+        .map(|client| (client.name, site.run(&finished(client.script())).ok()))
         .collect();
     for (name, said) in &rows {
         let _ = writeln!(table, "| {name} | {} |", said.trim().replace('\n', " | "));
