@@ -28,6 +28,7 @@ const LAYER: usize = 1 << 20;
 /// Connections of one stranger, and what each sends of a head: nearly as much as one may have.
 const UNFINISHED: usize = 2000;
 const HEAD: usize = 31 << 10;
+const STRANGER: [u8; 4] = [127, 0, 0, 2];
 /// What the program may have in all meanwhile. The limits are what keeps it below: see docs/security.md.
 const MEMORY: usize = 96 << 20;
 /// Requests that have to succeed meanwhile.
@@ -186,13 +187,13 @@ fn transfers_leave_room_for_small_requests_and_probes() {
     assert!(told[&(201, 200)] < ASKED * TRANSFERS, "{told:?}");
 }
 
-/// Connections of somebody at 127.0.0.2 who never comes to the end of a request's head.
-async fn unfinished_heads(port: u16, count: usize) -> Vec<TcpStream> {
+/// Connections of somebody who never comes to the end of a request's head.
+async fn unfinished_heads(from: [u8; 4], port: u16, count: usize) -> Vec<TcpStream> {
     let head = format!("GET /v2/ HTTP/1.1\r\nhost: x\r\nx-long: {}", "a".repeat(HEAD));
     let mut open = Vec::new();
     for _ in 0..count {
         let socket = TcpSocket::new_v4().unwrap();
-        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        socket.bind((from, 0).into()).unwrap();
         let stream = socket.connect(([127, 0, 0, 1], port).into()).await;
         // Whoever is turned away may be so before the end of the connecting, or of the writing.
         let Ok(mut stream) = stream else { continue };
@@ -204,14 +205,18 @@ async fn unfinished_heads(port: u16, count: usize) -> Vec<TcpStream> {
 }
 
 #[test]
-fn a_flood_of_unfinished_heads_from_one_address_takes_bounded_memory_and_harms_nobody_else() {
+fn a_flood_of_unfinished_heads_takes_bounded_memory_and_harms_nobody_else() {
     allow_many_files();
     let site = Site::new();
     assert_eq!(site.push(b"x"), 201);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let open = runtime.block_on(async {
-        let mut open = unfinished_heads(site.program.port, UNFINISHED).await;
-        open.extend(unfinished_heads(site.admin, UNFINISHED / 4).await);
+        let mut open = unfinished_heads(STRANGER, site.program.port, UNFINISHED).await;
+        open.extend(unfinished_heads(STRANGER, site.admin, UNFINISHED / 4).await);
+        // Others make it more than the admin port takes in all.
+        for other in 3..8 {
+            open.extend(unfinished_heads([127, 0, 0, other], site.admin, 64).await);
+        }
         open
     });
     // Neither those who pull nor those who probe have to wait for the flood to end.
@@ -223,13 +228,21 @@ fn a_flood_of_unfinished_heads_from_one_address_takes_bounded_memory_and_harms_n
     let of_admin =
         site.metric(r#"roadstead_registry_connections_refused_total{port="admin",reason="peraddress"}"#);
     assert_eq!((of_api, of_admin), (UNFINISHED - 1024, UNFINISHED / 4 - 64));
+    let in_all =
+        site.metric(r#"roadstead_registry_connections_refused_total{port="admin",reason="connections"}"#);
+    assert!(in_all > 0);
     assert!(site.peak_memory() < MEMORY, "{} bytes", site.peak_memory());
     // Who goes makes room.
     drop(open);
     while site.metric("roadstead_registry_connections ") > 2 {
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert_eq!(runtime.block_on(unfinished_heads(site.program.port, 1)).len(), 1);
+    assert_eq!(
+        runtime
+            .block_on(unfinished_heads(STRANGER, site.program.port, 1))
+            .len(),
+        1
+    );
 }
 
 fn allow_many_files() {

@@ -9,8 +9,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
-use super::admission::{Admission, ConnectionLimits};
 use super::connection::{self, Kind};
+use super::places::Places;
 use super::readiness::Readiness;
 use crate::http::body::{RequestBody, ResponseBody};
 use crate::metrics::Metrics;
@@ -25,16 +25,14 @@ pub struct Admin {
 
 /// What the port is called in metrics.
 const PORT: &str = "admin";
-/// Probes and scrapers are few.
-const LIMITS: ConnectionLimits = ConnectionLimits {
-    in_all: Some(256),
-    per_address: Some(64),
-};
+/// Probes and scrapers are few: connections in all, and from one address.
+const IN_ALL: usize = 256;
+const PER_ADDRESS: usize = 64;
 
 /// Serves until `stop` says so. It outlives the API: probes ask until the very end.
 pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Receiver<bool>) {
     let admin = Arc::new(admin);
-    let admission = Admission::new(LIMITS, Vec::new());
+    let mut places = Places::new(IN_ALL, PER_ADDRESS);
     let mut stopping = pin!(connection::begins(stop.clone()));
     loop {
         let (stream, peer) = tokio::select! {
@@ -47,13 +45,6 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
             },
             () = &mut stopping => return,
         };
-        let admitted = match admission.admit(Some(peer.ip())) {
-            Ok(admitted) => admitted,
-            Err(excess) => {
-                admin.metrics.turned_away(PORT, excess.reason());
-                continue;
-            }
-        };
         let asked = Arc::clone(&admin);
         let answer = move |request: Request<RequestBody>| {
             let response = asked.answer(
@@ -64,13 +55,16 @@ pub async fn serve_admin(admin: Admin, listener: TcpListener, stop: watch::Recei
             async move { response }
         };
         let serving = connection::serve(stream, Kind::Http1, answer, connection::begins(stop.clone()));
-        let admin = Arc::clone(&admin);
-        tokio::spawn(async move {
+        let metrics = Arc::clone(&admin.metrics);
+        let serving = async move {
             if let Some(expired) = serving.await {
-                admin.metrics.cut_off(PORT, expired.reason());
+                metrics.cut_off(PORT, expired.reason());
             }
-            drop(admitted);
-        });
+        };
+        // If a probe were turned away, the kubelet would end a pod that is well.
+        if let Some(excess) = places.take(peer.ip(), serving) {
+            admin.metrics.turned_away(PORT, excess.reason());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod admission;
 mod connection;
 mod gathered;
 mod listen;
+mod places;
 mod readiness;
 #[cfg(test)]
 mod tests;
