@@ -4,6 +4,7 @@
 //! what it understands. What is stored already is only looked at for its type, and served byte for byte.
 
 use serde::Deserialize;
+use serde_json::error::Category;
 use thiserror::Error;
 
 use crate::strict_json::{Keys, Strict};
@@ -33,7 +34,7 @@ pub enum ManifestContent {
 /// Why a manifest is not accepted.
 #[derive(Debug, Error)]
 pub enum ManifestError {
-    #[error("manifest is not what its media type says: {0}")]
+    #[error("{wrong}: {0}", wrong = what_is_wrong(.0))]
     Json(#[from] serde_json::Error),
     #[error("schemaVersion is {0}, only 2 is accepted")]
     SchemaVersion(i64),
@@ -51,6 +52,13 @@ pub enum ManifestError {
     ImageAndIndex,
     #[error("manifest has no {0}")]
     Missing(&'static str),
+}
+
+fn what_is_wrong(error: &serde_json::Error) -> &'static str {
+    match error.classify() {
+        Category::Data => "manifest is not valid",
+        Category::Syntax | Category::Eof | Category::Io => "manifest is not JSON",
+    }
 }
 
 impl Manifest {

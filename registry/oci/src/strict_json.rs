@@ -76,7 +76,7 @@ fn refuse_case_variant<E: Error>(found: &str, known: &[&'static str]) -> Result<
     let folded = fold(found);
     match known.iter().find(|expected| fold(expected).eq(folded.clone())) {
         Some(expected) => Err(E::custom(format_args!(
-            "key {found:?} differs from {expected:?} only in case"
+            "key {found:?} must be written {expected:?}"
         ))),
         None => Ok(()),
     }
@@ -211,7 +211,7 @@ mod tests {
     fn every_spelling_that_go_would_follow_is_refused() {
         for found in ["Layers", "LAYERS", "layerS", "layer\u{17f}", "\\u004cayers"] {
             let refused = layers(format!("{{\"{found}\":1}}").as_bytes()).expect_err(found);
-            assert!(refused.contains("only in case"), "{refused}");
+            assert!(refused.contains("must be written"), "{refused}");
         }
     }
 
