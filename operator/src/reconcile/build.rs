@@ -73,7 +73,10 @@ pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Resu
     let keys = &validated.keys;
     // Pods that are replaced now would lose their volume, or get somebody else's.
     let pods_stay = validated.volume_is_going || validated.taken.contains(&keys.data);
-    let is_held_back = |key: &Key| validated.taken.contains(key) || (pods_stay && *key == keys.deployment);
+    let is_held_back = |key: &Key| {
+        let mut left_alone = validated.taken.iter().chain(&validated.oversized);
+        left_alone.any(|left| left == key) || (pods_stay && *key == keys.deployment)
+    };
     plan.desired.retain(|desired| !is_held_back(&desired.key));
     plan.absent.retain(|key| !is_held_back(key));
     Ok(plan)

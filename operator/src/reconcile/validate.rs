@@ -24,7 +24,7 @@ use crate::names::{Host, Hosts, RegistryId};
 use crate::nodes::{HostContent, Tally};
 use crate::settings::Settings;
 use k8s_openapi::api::core::v1 as core;
-use roadstead_api::registry::{ConditionStatus, ConditionType, DeletionPolicy, Pod, Service};
+use roadstead_api::registry::{ConditionStatus, ConditionType, DeletionPolicy, Pod, RegistrySpec, Service};
 use std::net::IpAddr;
 
 /// What can be built, and what is to be said about the rest.
@@ -48,6 +48,8 @@ pub struct Validated {
     pub node_hosts: Vec<NodeHost>,
     /// Names under which somebody else's objects stand: nothing is written there.
     pub taken: Vec<Key>,
+    /// What would be larger than the operator reads again: it stays as it is.
+    pub oversized: Vec<Key>,
     pub findings: Vec<Finding>,
 }
 
@@ -122,7 +124,6 @@ pub fn validate(
         certificates::certificates(observed, &keys, &addresses, hostname, acknowledged, &mut findings);
     Ok(Validated {
         id: observed.id.clone(),
-        keys,
         hosts: observed.hosts.clone(),
         replicas: storage.replicas(spec.replicas),
         service: spec.service.clone(),
@@ -135,9 +136,36 @@ pub fn validate(
         certificates,
         node_trust: spec.node_trust.enabled,
         node_hosts,
+        oversized: oversized(spec, &keys, &mut findings),
+        keys,
         taken,
         findings,
     })
+}
+
+/// The definition bounds each list and text, but not what they come to together.
+fn oversized(spec: &RegistrySpec, keys: &Keys, findings: &mut Vec<Finding>) -> Vec<Key> {
+    // Twice as much is in the object, since the API server keeps who wrote what, and an object of ours is read up to
+    // `bounded::OF_OURS`.
+    const LARGEST: usize = 32 * 1024;
+    let size = |part: Result<Vec<u8>, _>| part.map_or(usize::MAX, |json| json.len());
+    let parts = [
+        ("spec.pod", size(serde_json::to_vec(&spec.pod)), &keys.deployment),
+        (
+            "spec.service",
+            size(serde_json::to_vec(&spec.service)),
+            &keys.service,
+        ),
+    ];
+    let mut oversized = Vec::new();
+    for (part, size, key) in parts.into_iter().filter(|(_, size, _)| *size > LARGEST) {
+        let message = format!(
+            "{part} takes {size} bytes, and {LARGEST} are the most: make it smaller; until then {key} stays as it is"
+        );
+        findings.push(Finding::failure(ConditionType::Reconciled, "TooLarge", message));
+        oversized.push(key.clone());
+    }
+    oversized
 }
 
 fn addresses(observed: &Observed, keys: &Keys, taken: &[Key]) -> Addresses {

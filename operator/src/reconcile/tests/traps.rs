@@ -82,6 +82,16 @@ fn traps() -> Vec<Trap> {
             reason: "ApplyFailed",
         },
         Trap {
+            what: "an affinity that would make a Deployment too large to be read again",
+            field: "/pod",
+            wish: json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 1, "preference": {"matchExpressions": [
+                    {"key": "disk", "operator": "In", "values": vec!["a".repeat(4000); 20]}]}}]}}}),
+            refusal: None,
+            condition: "Reconciled",
+            reason: "TooLarge",
+        },
+        Trap {
             what: "a certificate that is not there",
             field: "/tls",
             wish: json!({"secretRef": {"name": "no-such-tls"}}),
