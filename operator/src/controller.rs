@@ -81,47 +81,29 @@ pub async fn run(
     } = clients;
     let (nodes, watching_nodes) = Nodes::watch(&watches, settings.clone());
     let watching_nodes = tokio::spawn(watching_nodes);
-    // What stands in their way is told in the conditions of every Registry, so the rounds begin all the same.
-    match tokio::time::timeout(FIRST_LOOK, nodes.ready()).await {
-        Ok(seen) => seen.context("the watches of nodes ended")?,
-        Err(_) => tracing::warn!("begins without having seen the nodes and their agents"),
-    }
-
+    first_look(&nodes).await?;
     let (registries, writer) = reflector::store::<Seen>();
-    let gone = Arc::new(Notify::new());
+    let (gone, broken) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
     let main = registries_stream(&watches, writer, gone.clone());
     let controller = Controller::for_stream(main, registries.clone())
         .with_config(Config::default().concurrency(UNBOUNDED).debounce(DEBOUNCE));
-    let context = Context::new(
-        requests.clone(),
-        settings.clone(),
-        nodes.clone(),
-        registries.clone(),
-        metrics,
-        instance,
-    );
+    let (client, known) = (requests.clone(), registries.clone());
+    let context = Context::new(client, settings.clone(), nodes.clone(), known, metrics, instance);
     let is_leaving = context.leaving.clone();
     let shared = Arc::new(Shared {
         context,
         backoff: Backoff::default(),
         turns: Turns::default(),
     });
-    let broken = Arc::new(Notify::new());
-    let unwatched = after_each(broken.clone());
     let rounds = with_triggers(controller, &metadata, &settings, &registries)
         .reconcile_on(outdated(shared.clone(), nodes))
         .reconcile_on(refusing(&shared))
-        .reconcile_all_on(unwatched)
+        .reconcile_all_on(after_each(broken.clone()))
         .reconcile_all_on(marks(&requests, &watches, &settings))
         .graceful_shutdown_on(stop.clone())
         .run(reconcile, retry, shared)
         .for_each(|outcome| {
-            if let Err(error) = outcome {
-                tracing::debug!(%error, "a round was not done");
-                if matches!(error, controller::Error::QueueError(_)) {
-                    broken.notify_one();
-                }
-            }
+            note(outcome.err(), &broken);
             std::future::ready(())
         });
     let late = async {
@@ -134,13 +116,7 @@ pub async fn run(
             () = sweep::run(&requests, &settings, &gone) => {}
             () = late => tracing::warn!("ends before all rounds are done: the next one does them anew"),
         }
-        // Who deletes the operator ends it as well, and then this is the last chance.
-        if tokio::time::timeout(LAST_ROUNDS, is_leaving.settled())
-            .await
-            .is_err()
-        {
-            tracing::warn!("ends before everything was taken back");
-        }
+        last_chance(&is_leaving).await;
     };
     let take_back = async |bundles| uninstall::without_the_hook(&requests, &settings, bundles).await;
     let is_back = tokio::select! {
@@ -150,6 +126,38 @@ pub async fn run(
     watching_nodes.abort();
     anyhow::ensure!(!is_back, "the operator's Deployment is there again: starts anew");
     Ok(())
+}
+
+/// What stands in their way is told in the conditions of every Registry, so the rounds begin all the same.
+async fn first_look(nodes: &Nodes) -> anyhow::Result<()> {
+    match tokio::time::timeout(FIRST_LOOK, nodes.ready()).await {
+        Ok(seen) => seen.context("the watches of nodes ended")?,
+        Err(_) => tracing::warn!("begins without having seen the nodes and their agents"),
+    }
+    Ok(())
+}
+
+/// An error of a round is told by the round; one of the watches has other rounds begun.
+fn note<R, Q>(error: Option<controller::Error<R, Q>>, broken: &Notify)
+where
+    R: std::error::Error + 'static,
+    Q: std::error::Error + 'static,
+{
+    let Some(error) = error else { return };
+    tracing::debug!(%error, "a round was not done");
+    if matches!(error, controller::Error::QueueError(_)) {
+        broken.notify_one();
+    }
+}
+
+/// Who deletes the operator ends it as well, and then this is the last chance to take something back.
+async fn last_chance(leaving: &leaving::Leaving) {
+    if tokio::time::timeout(LAST_ROUNDS, leaving.settled())
+        .await
+        .is_err()
+    {
+        tracing::warn!("ends before everything was taken back");
+    }
 }
 
 /// What a broken watch would have told, and why it is broken, comes out in rounds: one for every Registry, some time

@@ -55,18 +55,15 @@ pub fn act(plan: Plan, settled: Manifest, stored: &Manifest, disk: &dyn Disk) ->
         }
     }
     for removal in &plan.removals {
-        match disk.remove_file(&removal.path) {
-            Ok(()) => {
-                info!("removed {}", removal.path);
-                record.files.remove(&removal.path);
-            }
-            Err(error) => {
-                outcome.incomplete = true;
-                outcome
-                    .problems
-                    .push(write_failed(&removal.host, &removal.path, &error));
-            }
+        if let Err(error) = disk.remove_file(&removal.path) {
+            outcome.incomplete = true;
+            outcome
+                .problems
+                .push(write_failed(&removal.host, &removal.path, &error));
+            continue;
         }
+        info!("removed {}", removal.path);
+        record.files.remove(&removal.path);
     }
     remove_folders(&plan.folders, record, disk);
     record.forget_bare_hosts();

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::api::{Api, ObjectMeta};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::reflector::{ObjectRef, Store, store::Writer};
 use kube::runtime::{WatchStreamExt, reflector, watcher};
 use kube::{Client, Resource, ResourceExt};
@@ -122,30 +123,10 @@ impl Nodes {
         let the_one = all().fields(&format!("metadata.name={}", settings.agent_daemon_set));
         let broken = || this.broken.clone();
         let nodes = fill(Api::all(client.clone()), all(), nodes_writer, broken());
-        let trusts = fill(
-            Api::namespaced(client.clone(), agents),
-            all(),
-            trusts_writer,
-            broken(),
-        );
-        let bundles = fill(
-            Api::namespaced(client.clone(), agents),
-            all(),
-            bundles_writer,
-            broken(),
-        );
-        let daemon_sets = fill(
-            Api::namespaced(client.clone(), agents),
-            the_one,
-            daemon_sets_writer,
-            broken(),
-        );
-        let pods = fill(
-            Api::namespaced(client.clone(), agents),
-            all(),
-            pods_writer,
-            broken(),
-        );
+        let trusts = fill(beside(client, agents), all(), trusts_writer, broken());
+        let bundles = fill(beside(client, agents), all(), bundles_writer, broken());
+        let pods = fill(beside(client, agents), all(), pods_writer, broken());
+        let daemon_sets = fill(beside(client, agents), the_one, daemon_sets_writer, broken());
         let recorder = this.clone();
         let work = async move {
             let tell = || {
@@ -164,17 +145,20 @@ impl Nodes {
                     recorder.note_agents(Timestamp::now());
                     tell()
                 }),
-                async {
-                    loop {
-                        tokio::time::sleep(TICK).await;
-                        if recorder.is_pending(Timestamp::now()) || recorder.broken.told(true).is_some() {
-                            tell().await;
-                        }
-                    }
-                },
+                recorder.tick(&tell),
             );
         };
         (this, work)
+    }
+
+    /// Tells now and then of what changes by time alone.
+    async fn tick(&self, tell: &impl Fn() -> std::future::Ready<()>) {
+        loop {
+            tokio::time::sleep(TICK).await;
+            if self.is_pending(Timestamp::now()) || self.broken.told(true).is_some() {
+                tell().await;
+            }
+        }
     }
 
     /// A cluster without agents.
@@ -351,6 +335,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Fills a store; one item for each time that what is in the store may have changed.
+/// What is in the agents' namespace.
+fn beside<K>(client: &Client, agents: &str) -> Api<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+{
+    Api::namespaced(client.clone(), agents)
+}
+
 fn fill<K>(
     api: Api<K>,
     config: watcher::Config,

@@ -120,6 +120,23 @@ fn everything(validated: &Validated, settings: &Settings, now: Timestamp) -> Res
         AuthorityState::Usable(_) => return Ok(plan),
         AuthorityState::Broken => {}
     }
+    trust_and_external(&mut plan, validated, settings);
+    plan.apply(
+        &keys.deployment,
+        &deployment::deployment(validated, settings, &config),
+    );
+    if validated.replicas > 1 {
+        plan.apply(&keys.disruption_budget, &network::disruption_budget(validated));
+    } else {
+        plan.absent.push(keys.disruption_budget.clone());
+    }
+    plan.complete = true;
+    Ok(plan)
+}
+
+/// What makes clients and nodes trust it, and the certificate that is served only when they do.
+fn trust_and_external(plan: &mut Plan, validated: &Validated, settings: &Settings) {
+    let keys = &validated.keys;
     if let Some(ca) = &validated.certificates.ca {
         plan.apply(&keys.ca_bundle, &trust::config_map(validated, ca));
         for bundle in trust::bundles(validated, &ca.all, settings) {
@@ -140,17 +157,6 @@ fn everything(validated: &Validated, settings: &Settings, now: Timestamp) -> Res
         External::Remove => plan.absent.push(keys.external_tls.clone()),
         External::Keep => {}
     }
-    plan.apply(
-        &keys.deployment,
-        &deployment::deployment(validated, settings, &config),
-    );
-    if validated.replicas > 1 {
-        plan.apply(&keys.disruption_budget, &network::disruption_budget(validated));
-    } else {
-        plan.absent.push(keys.disruption_budget.clone());
-    }
-    plan.complete = true;
-    Ok(plan)
 }
 
 impl Plan {

@@ -59,6 +59,11 @@ pub fn look_at(settings: &Settings, now: Timestamp) -> Found {
             }
         }
     }
+    look_at_client_cas(settings, &mut found);
+    found
+}
+
+fn look_at_client_cas(settings: &Settings, found: &mut Found) {
     let client_cas = settings
         .client_auth
         .iter()
@@ -78,5 +83,4 @@ pub fn look_at(settings: &Settings, now: Timestamp) -> Found {
             )),
         }
     }
-    found
 }

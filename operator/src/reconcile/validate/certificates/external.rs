@@ -168,34 +168,15 @@ fn take_effect(
     if both.len() > known.len() {
         let behind = behind(&both);
         let forced = current.as_ref().is_some_and(|current| now > current.last_call());
+        if !behind.is_empty() {
+            findings.push(rotation(source, &behind, forced));
+        }
         if !behind.is_empty() && !forced {
-            findings.push(Finding {
-                condition: ConditionType::CertificateValid,
-                status: ConditionStatus::True,
-                reason: "WaitingForNodes",
-                message: format!(
-                    "Secret {} has a new CA; it is served when these nodes trust it: {}",
-                    source.name,
-                    some_of(&behind)
-                ),
-            });
             return Outcome {
                 action: External::Keep,
                 trusted: both,
                 next_change: now.checked_add(PATIENCE).ok(),
             };
-        }
-        if !behind.is_empty() {
-            findings.push(Finding {
-                condition: ConditionType::CertificateValid,
-                status: ConditionStatus::True,
-                reason: "RotationForced",
-                message: format!(
-                    "Secret {} is served although these nodes do not trust its CA yet, because the certificate before it nears its end: {}",
-                    source.name,
-                    some_of(&behind)
-                ),
-            });
         }
     }
     let serving = Serving {
@@ -210,6 +191,29 @@ fn take_effect(
         trusted: serving.trusted().cloned().collect(),
         next_change: changes.into_iter().flatten().filter(|at| *at > now).min(),
         action: External::Serve(Box::new(serving)),
+    }
+}
+
+/// What is told while nodes are behind: they are waited for, or not any longer.
+fn rotation(source: &Source<Secret>, behind: &[String], forced: bool) -> Finding {
+    let (name, nodes) = (&source.name, some_of(behind));
+    let (reason, message) = match forced {
+        false => (
+            "WaitingForNodes",
+            format!("Secret {name} has a new CA; it is served when these nodes trust it: {nodes}"),
+        ),
+        true => (
+            "RotationForced",
+            format!(
+                "Secret {name} is served although these nodes do not trust its CA yet, because the certificate before it nears its end: {nodes}"
+            ),
+        ),
+    };
+    Finding {
+        condition: ConditionType::CertificateValid,
+        status: ConditionStatus::True,
+        reason,
+        message,
     }
 }
 
