@@ -20,6 +20,8 @@ mod client;
 mod copying;
 mod deleting;
 mod errors;
+#[cfg(test)]
+mod faults;
 mod keys;
 mod listing;
 mod multipart;
