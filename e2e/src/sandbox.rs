@@ -74,14 +74,18 @@ impl Sandbox {
 
     /// Listens where clients in the room look for the registry.
     pub fn listen(&self) -> TcpListener {
+        let port = REGISTRY.rsplit(':').next().and_then(|port| port.parse().ok());
+        self.listen_on(port.expect("the name has a port"))
+    }
+
+    /// The same with another port.
+    pub fn listen_on(&self, port: u16) -> TcpListener {
         let network = File::open(self.namespace("net")).expect("the room has a network");
         // Of its own, for a thread that has moved does not come back.
         std::thread::spawn(move || {
             move_into_link_name_space(network.as_fd(), Some(LinkNameSpaceType::Network))
                 .expect("root may enter the room's network");
-            let port = REGISTRY.rsplit(':').next().and_then(|port| port.parse().ok());
-            TcpListener::bind((ADDRESS, port.expect("the name has a port")))
-                .expect("nobody else listens in the room")
+            TcpListener::bind((ADDRESS, port)).expect("nobody else listens in the room")
         })
         .join()
         .expect("the thread does not panic")

@@ -24,4 +24,5 @@ mod scripts;
 mod settings;
 mod sharing;
 mod site;
+mod token_server;
 mod tokens;

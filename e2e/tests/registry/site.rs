@@ -7,6 +7,9 @@ use std::sync::{Mutex, OnceLock};
 use roadstead_e2e::{Authority, Finished, Pair, REGISTRY, Sandbox, Server, Wire, commands, stock_config};
 use tempfile::TempDir;
 
+use crate::token_server;
+use crate::tokens::TokenServer;
+
 const USER: &str = "ann";
 const PASSWORD: &str = "correct horse";
 
@@ -22,21 +25,30 @@ pub(crate) struct Site {
 impl Site {
     /// The clients' folder has `ca.crt`, `password`, `client.cert` and `client.key`; and `stranger.crt` and `wrong`.
     pub(crate) fn open() -> Self {
-        Self::with(None)
+        Self::with(None, None)
     }
 
     /// One that asks clients for a certificate.
     pub(crate) fn with_client_certificates(mode: &str) -> Self {
-        Self::with(Some(mode))
+        Self::with(Some(mode), None)
     }
 
-    fn with(client_auth: Option<&str>) -> Self {
+    /// One that has a token server beside its users.
+    pub(crate) fn with_token_server() -> Self {
+        Self::with(None, Some(TokenServer::new()))
+    }
+
+    fn with(client_auth: Option<&str>, tokens: Option<TokenServer>) -> Self {
         let data = tempfile::tempdir().expect("a temporary folder");
         let certificates = Certificates::get();
-        let config = config(data.path(), certificates, client_auth);
+        let bundle = tokens.as_ref().map(TokenServer::bundle);
+        let config = config(data.path(), certificates, client_auth, bundle.as_deref());
         let server = Server::start(&config);
         let room = Sandbox::open();
         let wire = Wire::lay(room.listen(), server.port());
+        if let Some(tokens) = tokens {
+            token_server::serve(tokens, room.listen_on(token_server::PORT), &certificates.pair);
+        }
         for (name, content) in [
             ("ca.crt", certificates.root.as_str()),
             ("client.cert", certificates.client.certificate.as_str()),
@@ -73,6 +85,11 @@ impl Site {
     }
 }
 
+/// The registry's name, without its port.
+fn name() -> &'static str {
+    REGISTRY.split(':').next().unwrap_or_default()
+}
+
 /// Made once for all sites: keys take their time.
 struct Certificates {
     root: String,
@@ -90,7 +107,7 @@ impl Certificates {
             let authority = Authority::create();
             Self {
                 root: authority.root(),
-                pair: authority.issue(REGISTRY.split(':').next().unwrap_or_default()),
+                pair: authority.issue(name()),
                 client: authority.issue_client(USER),
                 stranger: Authority::create().root(),
             }
@@ -98,7 +115,12 @@ impl Certificates {
     }
 }
 
-fn config(folder: &Path, certificates: &Certificates, client_auth: Option<&str>) -> String {
+fn config(
+    folder: &Path,
+    certificates: &Certificates,
+    client_auth: Option<&str>,
+    token_bundle: Option<&str>,
+) -> String {
     let write = |name: &str, text: &str| {
         let path = folder.join(name);
         std::fs::write(&path, text).expect("the temporary folder can be written");
@@ -116,7 +138,17 @@ fn config(folder: &Path, certificates: &Certificates, client_auth: Option<&str>)
         "http:\n",
         &format!("http:\n  tls: {{certificate: {certificate}, key: {key}{asked}}}\n"),
     );
-    let _ = writeln!(config, "auth: {{htpasswd: {{realm: Clients, path: {users}}}}}");
+    let token = token_bundle.map_or_else(String::new, |bundle| {
+        let bundle = write("tokens.crt", bundle);
+        let (name, port) = (name(), token_server::PORT);
+        format!(
+            ", token: {{realm: 'https://{name}:{port}/token', service: registry, issuer: tokens, rootcertbundle: {bundle}}}"
+        )
+    });
+    let _ = writeln!(
+        config,
+        "auth: {{htpasswd: {{realm: Clients, path: {users}}}{token}}}"
+    );
     config
 }
 

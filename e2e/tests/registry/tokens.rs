@@ -15,14 +15,14 @@ use serde_json::{Value, json};
 use ureq::http::Method;
 
 /// A token server: its CA is in the registries' bundle, its certificate in its tokens.
-struct TokenServer {
+pub(crate) struct TokenServer {
     authority: Authority,
     certificate: ServerCertificate,
     key: EcdsaKeyPair,
 }
 
 impl TokenServer {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (day, now) = (SignedDuration::from_hours(24), Timestamp::now());
         let authority = Authority::create("Tokens CA", day, now).expect("a CA can be made");
         let names = ["tokens.example.com".to_owned()];
@@ -37,11 +37,16 @@ impl TokenServer {
         }
     }
 
+    /// What registries are to trust.
+    pub(crate) fn bundle(&self) -> String {
+        self.authority.certificate_pem().to_owned()
+    }
+
     fn x5c(&self) -> Value {
         json!([BASE64_STANDARD.encode(self.certificate.leaf().der())])
     }
 
-    fn token(&self, claims: &Value) -> String {
+    pub(crate) fn token(&self, claims: &Value) -> String {
         self.sign(&json!({"typ": "JWT", "alg": "ES256", "x5c": self.x5c()}), claims)
     }
 
@@ -77,7 +82,8 @@ fn with(name: &str, value: Value) -> Value {
     claims
 }
 
-fn granting(kind: &str, name: &str, actions: &[&str]) -> Value {
+/// The claims of a token that grants this, and is good otherwise.
+pub(crate) fn granting(kind: &str, name: &str, actions: &[&str]) -> Value {
     with(
         "access",
         json!([{"type": kind, "name": name, "actions": actions}]),
