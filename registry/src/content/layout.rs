@@ -16,6 +16,7 @@
 //!   tmp/<uuid>                                             objects on their way to their place
 //!   gc/<batch>                                             what a collection is about to delete
 //!   leases/<name>/_digests/<alg>/<hex>                     somebody was told that this is there, and relies on it
+//!   tombstones/<name>/_tags/<tag>                          "sha256:<hex>": the tag does not count if it points there
 //!   tags/<name>/_digests/<alg>/<hex>/<tag>                 derived: which tags may point at the manifest
 //!   referrers/<name>/_subjects/<alg>/<hex>/<alg>-<hex>     derived: who refers to the subject
 //!   referrers/<name>/_examined                             derived: which manifests the above covers
@@ -42,6 +43,7 @@ const BLOBS: &str = "docker/registry/v2/blobs";
 const REPOSITORIES: &str = "docker/registry/v2/repositories";
 const CONDEMNED: &str = "roadstead/gc";
 const LEASES: &str = "roadstead/leases";
+const TOMBSTONES: &str = "roadstead/tombstones";
 const TEMPORARY: &str = "roadstead/tmp";
 const REFERRERS: &str = "roadstead/referrers";
 const TAG_INDEX: &str = "roadstead/tags";
@@ -153,6 +155,10 @@ fn temporary(id: Uuid) -> Key {
 
 pub(super) fn lease(name: &RepositoryName, digest: &Digest) -> Key {
     key(format!("{LEASES}/{name}/_digests/{}", folder_of(digest)))
+}
+
+pub(super) fn tombstone(name: &RepositoryName, tag: &Tag) -> Key {
+    key(format!("{TOMBSTONES}/{name}/_tags/{tag}"))
 }
 
 pub(super) fn condemned() -> Key {

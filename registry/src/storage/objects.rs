@@ -72,6 +72,12 @@ pub trait Objects: Debug + Send + Sync + 'static {
     /// same bytes. S3: DeleteObject with If-Match, where that is enforced and objects have versions; else it is unsure.
     fn delete_if_same<'a>(&'a self, key: &'a Key, version: &'a Version) -> Answer<'a, Removal>;
 
+    /// Whether [`Self::delete_if_same`] ever deletes. S3: where If-Match on DELETE was seen to be enforced, and objects have
+    /// versions.
+    fn can_delete_if_same(&self) -> bool {
+        true
+    }
+
     /// Removes all that lies below a folder. Not atomic, not durable. S3: ListObjectsV2 and DeleteObjects, page by page.
     fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()>;
 

@@ -116,6 +116,10 @@ impl Objects for Timed<dyn Storage> {
         self.timed("Delete", self.inner.delete_if_same(key, version))
     }
 
+    fn can_delete_if_same(&self) -> bool {
+        self.inner.can_delete_if_same()
+    }
+
     fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
         self.timed("Delete", self.inner.delete_folder(folder))
     }

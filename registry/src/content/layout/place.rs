@@ -25,6 +25,8 @@ pub(in crate::content) enum Place {
     Batch(String),
     /// Somebody was told that the repository has this, and relies on it.
     Lease(RepositoryName, Digest),
+    /// The tag does not count if it points at the manifest that this names.
+    Tombstone(RepositoryName, Tag),
     /// The tag may point at the manifest.
     TagIndex(RepositoryName, Digest, Tag),
     /// Of a subject, who refers to it.
@@ -73,6 +75,7 @@ impl Place {
             Place::Temporary(id) => super::temporary(*id),
             Place::Batch(name) => super::batch(name),
             Place::Lease(name, digest) => super::lease(name, digest),
+            Place::Tombstone(name, tag) => super::tombstone(name, tag),
             Place::TagIndex(name, digest, tag) => super::tag_index_entry(name, digest, tag),
             Place::Referrer(name, subject, digest) => super::referrer(name, subject, digest),
             Place::Examined(name) => super::examined(name),
@@ -132,6 +135,10 @@ fn parse(names: &[&str]) -> Option<Place> {
         ["roadstead", "gc", name] => Place::Batch((*name).to_owned()),
         ["roadstead", "leases", rest @ ..] => match repository(rest)? {
             (name, ["_digests", algorithm, hex]) => Place::Lease(name, digest(algorithm, hex)?),
+            _ => return None,
+        },
+        ["roadstead", "tombstones", rest @ ..] => match repository(rest)? {
+            (name, ["_tags", tag]) => Place::Tombstone(name, tag.parse().ok()?),
             _ => return None,
         },
         ["roadstead", "tags", rest @ ..] => match repository(rest)? {
@@ -247,6 +254,7 @@ mod tests {
             any_id().prop_map(Place::Temporary),
             "[a-z0-9.-]{1,20}[a-z]".prop_map(Place::Batch),
             (any_name(), any_digest()).prop_map(|(name, of)| Place::Lease(name, of)),
+            (any_name(), any_tag()).prop_map(|(name, tag)| Place::Tombstone(name, tag)),
             (any_name(), any_digest(), any_tag()).prop_map(|(name, of, tag)| Place::TagIndex(name, of, tag)),
             (any_name(), any_digest(), any_digest()).prop_map(|(name, of, by)| Place::Referrer(name, of, by)),
             any_name().prop_map(Place::Examined),

@@ -173,6 +173,7 @@ impl Manifests {
             // What was examined is not examined again, but registry:2 may bring it back, and then its entry is missing.
             self.storage.delete(&layout::examined(repository)).await?;
         }
+        self.tags.bury(repository, digest).await?;
         // From here on it is gone: tags that still point at it are not followed.
         self.storage.delete(&revision).await?;
         let tags = self.tags.untag(repository, digest).await?;

@@ -1,10 +1,11 @@
 //! Tags: registers that the last writer wins.
 
 mod index;
+mod tombstones;
 
 use std::sync::Arc;
 
-use futures::future::join;
+use futures::future::{join, try_join};
 use futures::stream::TryStreamExt;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
@@ -18,6 +19,7 @@ use super::revisions::Revisions;
 use super::{layout, link};
 use crate::storage::{Removal, Storage, Version};
 use index::TagIndex;
+use tombstones::Tombstones;
 
 #[derive(Debug)]
 pub struct Tags {
@@ -27,6 +29,7 @@ pub struct Tags {
     repositories: Arc<Repositories>,
     revisions: Arc<Revisions>,
     pub(super) index: TagIndex,
+    tombstones: Tombstones,
 }
 
 impl Tags {
@@ -39,6 +42,7 @@ impl Tags {
     ) -> Self {
         Tags {
             index: TagIndex::new(Arc::clone(&storage), Arc::clone(&repositories)),
+            tombstones: Tombstones::new(Arc::clone(&storage)),
             storage,
             options,
             durable,
@@ -88,6 +92,9 @@ impl Tags {
             self.durable.ensure_gone(&link).await?;
             return Err(unknown());
         };
+        if self.tombstones.find(repository, tag).await? == Some(digest) {
+            return Err(unknown());
+        }
         if self.revisions.find(repository, &digest).await?.is_none() {
             // The manifest's delete was interrupted: its next push would bring the tag back.
             self.durable
@@ -108,7 +115,13 @@ impl Tags {
         repository: &RepositoryName,
         tag: &Tag,
     ) -> Result<Option<Digest>, Error> {
-        link::read(&*self.storage, &layout::tag_link(repository, tag)).await
+        let link = layout::tag_link(repository, tag);
+        let (target, dead) = try_join(
+            link::read(&*self.storage, &link),
+            self.tombstones.find(repository, tag),
+        )
+        .await?;
+        Ok(target.filter(|target| dead != Some(*target)))
     }
 
     pub(super) async fn point(
@@ -118,6 +131,7 @@ impl Tags {
         digest: &Digest,
     ) -> Result<(), Error> {
         link::write(&*self.storage, &layout::tag_link(repository, tag), digest).await?;
+        self.tombstones.remove(repository, tag).await?;
         // A deletion may have taken the entry away between the two.
         self.index.add(repository, tag, digest).await
     }
@@ -137,6 +151,19 @@ impl Tags {
         )
         .await;
         written.and(indexed)
+    }
+
+    /// Before the manifest's revision link goes, where [`Self::untag`] may not be able to delete.
+    pub(super) async fn bury(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+        if !self.tombstones.are_used() {
+            return Ok(());
+        }
+        for tag in self.index.candidates(repository, digest).await? {
+            if self.target(repository, &tag).await? == Some(*digest) {
+                self.tombstones.add(repository, &tag, digest).await?;
+            }
+        }
+        Ok(())
     }
 
     /// Deletes every tag that points at this manifest, which has no revision link any more. A tag that is moved
@@ -161,8 +188,10 @@ impl Tags {
                 match self.delete_if(repository, &tag, &version).await? {
                     Removal::Deleted => is_gone = true,
                     Removal::Moved => {}
-                    // It stays, and is not followed.
-                    Removal::Unsure => break,
+                    Removal::Unsure => {
+                        is_gone = self.tombstones.find(repository, &tag).await? == Some(*digest);
+                        break;
+                    }
                 }
             }
             self.index.remove(repository, &tag, digest).await?;
@@ -195,6 +224,7 @@ impl Tags {
             .zip(digests)
             .filter_map(|(tag, digest)| Some((tag, digest?)))
             .collect();
+        let pointing = self.tombstones.without_dead(repository, pointing).await?;
         let links = pointing
             .iter()
             .map(|(_, digest)| layout::revision_link(repository, digest))

@@ -10,6 +10,7 @@ mod manifests;
 mod on_disk;
 mod referrers;
 mod tag_index;
+mod tombstones;
 mod troubles;
 mod uploads;
 

@@ -215,7 +215,9 @@ pub(crate) async fn delete_if_same_spares_another_value(storage: Store) {
     assert_eq!(get(&storage, "tag/link").await.as_deref(), Some("new"));
     let new = version(&storage, &at, "new").await.unwrap();
     for _ in 0..2 {
-        let is_there = match storage.delete_if_same(&at, &new).await.unwrap() {
+        let removal = storage.delete_if_same(&at, &new).await.unwrap();
+        assert_eq!(removal == Removal::Deleted, storage.can_delete_if_same());
+        let is_there = match removal {
             Removal::Deleted => None,
             Removal::Unsure => Some("new"),
             Removal::Moved => panic!("nobody moved it"),

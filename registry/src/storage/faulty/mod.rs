@@ -216,6 +216,10 @@ impl Objects for Faulty {
         })
     }
 
+    fn can_delete_if_same(&self) -> bool {
+        !self.is_unsure && self.inner.can_delete_if_same()
+    }
+
     fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
         self.call(Call::DeleteFolder, folder, move || {
             self.inner.delete_folder(folder)

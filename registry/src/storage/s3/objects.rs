@@ -225,6 +225,10 @@ impl Objects for S3Storage {
         .boxed()
     }
 
+    fn can_delete_if_same(&self) -> bool {
+        false
+    }
+
     fn delete_folder<'a>(&'a self, folder: &'a Key) -> Answer<'a, ()> {
         deleting::folder(&self.bucket, folder).boxed()
     }
