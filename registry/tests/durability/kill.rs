@@ -1,16 +1,14 @@
 //! The program is killed at random moments while clients push, delete and move tags, and started again.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::check::check;
 use crate::client::Client;
-use crate::ledger::{Ledger, Register};
+use crate::ledger::Register;
 use crate::server::Server;
 use crate::settings;
-use crate::workload::{Notes, Worker};
+use crate::workload::{Worker, counting, workers};
 
 const CLIENTS: usize = 4;
 /// After so many kills a new store is begun: everything that was ever pushed to one is checked after each kill.
@@ -54,14 +52,7 @@ fn one_store(
     chance: &mut fastrand::Rng,
     figures: &mut Figures,
 ) -> Result<(), String> {
-    let clock = AtomicU64::new(1);
-    let notes = Arc::new(Notes {
-        ledger: Mutex::new(Ledger::default()),
-        now: Box::new(move || clock.fetch_add(1, Ordering::SeqCst)),
-    });
-    let mut workers: Vec<Worker> = (0..CLIENTS)
-        .map(|number| Worker::new(Arc::clone(&notes), chance.fork(), number, LARGEST_LAYER))
-        .collect();
+    let (notes, mut workers) = workers(CLIENTS, LARGEST_LAYER, chance, counting());
     let mut server = Server::start(folder);
     for _ in 0..kills {
         let pause = Duration::from_millis(chance.u64(1..400));

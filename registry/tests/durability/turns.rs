@@ -1,18 +1,15 @@
 //! Another version of the program and this one take turns on one volume, also in the middle of an upload.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 
 use crate::check::{Reader as _, check};
 use crate::client::{Client, Failure};
 use crate::images::{digest_of, noise};
-use crate::ledger::Ledger;
 use crate::server::Server;
 use crate::settings;
-use crate::workload::{Notes, Worker};
+use crate::workload::{Worker, counting, workers};
 
 const CLIENTS: usize = 3;
 const REQUESTS: usize = 25;
@@ -33,14 +30,7 @@ fn this_program_and_the_previous_one_take_turns_on_one_volume() {
     let turns = settings::number("ROADSTEAD_TURNS", 6);
     let (seed, mut chance) = settings::chance();
     let store = tempfile::tempdir().unwrap();
-    let clock = AtomicU64::new(1);
-    let notes = Arc::new(Notes {
-        ledger: Mutex::new(Ledger::default()),
-        now: Box::new(move || clock.fetch_add(1, Ordering::SeqCst)),
-    });
-    let mut workers: Vec<Worker> = (0..CLIENTS)
-        .map(|number| Worker::new(Arc::clone(&notes), chance.fork(), number, LARGEST_LAYER))
-        .collect();
+    let (notes, mut workers) = workers(CLIENTS, LARGEST_LAYER, &mut chance, counting());
     let (mut begun, mut finished): (Vec<Begun>, usize) = (Vec::new(), 0);
     for turn in 0..turns {
         let server = match &previous {

@@ -1,6 +1,7 @@
 //! What clients do all day, by chance: each in a repository of its own, where it also deletes, and all in a shared one,
 //! where they race for tags and push the same blobs.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
@@ -19,7 +20,41 @@ pub(crate) struct Notes {
     pub(crate) now: Box<dyn Fn() -> Moment + Send + Sync>,
 }
 
+/// So many clients, each with a chance of its own, and what they note together.
+pub(crate) fn workers(
+    number: usize,
+    largest_layer: usize,
+    chance: &mut Rng,
+    now: impl Fn() -> Moment + Send + Sync + 'static,
+) -> (Arc<Notes>, Vec<Worker>) {
+    let notes = Arc::new(Notes {
+        ledger: Mutex::default(),
+        now: Box::new(now),
+    });
+    let workers = (0..number).map(|number| Worker {
+        notes: Arc::clone(&notes),
+        chance: chance.fork(),
+        own: format!("team/client{number}"),
+        pushed: Vec::new(),
+        largest_layer,
+    });
+    let workers = workers.collect();
+    (notes, workers)
+}
+
+/// A clock that counts how often it is read.
+pub(crate) fn counting() -> impl Fn() -> Moment + Send + Sync + 'static {
+    let clock = AtomicU64::new(1);
+    move || clock.fetch_add(1, Ordering::SeqCst)
+}
+
 impl Notes {
+    /// When the workers are gone.
+    pub(crate) fn into_ledger(self: Arc<Self>) -> Ledger {
+        let notes = Arc::into_inner(self).expect("the workers are gone");
+        notes.ledger.into_inner().unwrap()
+    }
+
     /// Does what these writes stand for, and notes when it was acknowledged.
     fn noted(
         &self,
@@ -54,21 +89,10 @@ pub(crate) struct Worker {
     own: String,
     /// The manifests that it pushed, with their repositories, as far as it was told that they are there.
     pushed: Vec<(String, Vec<u8>)>,
-    /// The largest layer.
-    size: usize,
+    largest_layer: usize,
 }
 
 impl Worker {
-    pub(crate) fn new(notes: Arc<Notes>, chance: Rng, number: usize, size: usize) -> Self {
-        Worker {
-            notes,
-            chance,
-            own: format!("team/client{number}"),
-            pushed: Vec::new(),
-            size,
-        }
-    }
-
     /// Works until the server does not answer any more, or it has done this much. An error is an answer that the server
     /// should not have given.
     pub(crate) fn work(&mut self, client: &Client, requests: usize) -> Result<(), String> {
@@ -104,7 +128,7 @@ impl Worker {
             let layer = match self.chance.bool() {
                 true => common(self.chance.u64(..40)),
                 false => {
-                    let size = self.chance.usize(1..self.size);
+                    let size = self.chance.usize(1..self.largest_layer);
                     noise(&mut self.chance, size)
                 }
             };

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 use tempfile::TempDir;
@@ -13,9 +12,8 @@ use super::replay::{Kept, after_power_cut};
 use crate::check::{Reader as _, check};
 use crate::client::{Client, Way};
 use crate::images::{digest_of, image};
-use crate::ledger::Ledger;
 use crate::server::Server;
-use crate::workload::{Notes, Worker};
+use crate::workload::workers;
 
 const NAME: &str = "team/app";
 
@@ -126,16 +124,11 @@ fn a_volume_without_hard_links_takes_every_kind_of_push_and_delete() {
     let recorder = Recorder::mount_without_links(mount.path());
     let server = Server::start(mount.path());
     let client = Client::new(server.address());
-    let notes = Arc::new(Notes {
-        ledger: Mutex::new(Ledger::default()),
-        now: Box::new(recorder.moments()),
-    });
+    let (notes, mut workers) = workers(3, 20_000, &mut Rng::with_seed(0), recorder.moments());
     std::thread::scope(|scope| {
-        for number in 0..3 {
-            let (client, notes) = (client.clone(), Arc::clone(&notes));
-            let worker =
-                move || Worker::new(notes, Rng::with_seed(number as u64), number, 20_000).work(&client, 60);
-            scope.spawn(move || worker().unwrap());
+        for worker in &mut workers {
+            let client = client.clone();
+            scope.spawn(move || worker.work(&client, 60).unwrap());
         }
     });
     let ledger = notes.ledger.lock().unwrap();

@@ -2,7 +2,6 @@
 //! README.md has the table of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 
 use fastrand::Rng;
 use tokio::runtime::Runtime;
@@ -19,10 +18,11 @@ use crate::client::Client;
 use crate::ledger::Ledger;
 use crate::server::Server;
 use crate::settings;
-use crate::workload::{Notes, Worker};
+use crate::workload::workers;
 
 const TABLE: &str = include_str!("../README.md");
 const CLIENTS: usize = 3;
+const LARGEST_LAYER: usize = 20_000;
 /// Another process goes on with what the one before left.
 const LIVES: usize = 3;
 const REQUESTS: usize = 14;
@@ -105,12 +105,7 @@ impl Record {
     fn make(chance: &mut Rng) -> Self {
         let mount = tempfile::tempdir().unwrap();
         let recorder = Recorder::mount(mount.path());
-        let notes = Arc::new(Notes {
-            ledger: Mutex::new(Ledger::default()),
-            now: Box::new(recorder.moments()),
-        });
-        let worker = |number| Worker::new(Arc::clone(&notes), chance.fork(), number, 20_000);
-        let mut workers: Vec<Worker> = (0..CLIENTS).map(worker).collect();
+        let (notes, mut workers) = workers(CLIENTS, LARGEST_LAYER, chance, recorder.moments());
         for _ in 0..LIVES {
             let server = Server::start(mount.path());
             let client = Client::new(server.address());
@@ -125,10 +120,9 @@ impl Record {
         drop(workers);
         let log = recorder.log();
         drop(recorder);
-        let notes = Arc::into_inner(notes).expect("the workers are gone");
         Record {
             purposes: purposes(&log),
-            ledger: notes.ledger.into_inner().unwrap(),
+            ledger: notes.into_ledger(),
             log,
         }
     }

@@ -1,7 +1,6 @@
 //! The harness: a workload on the recorder, then crash states of it, each opened and checked.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -18,7 +17,7 @@ use crate::images::{common, image};
 use crate::ledger::Ledger;
 use crate::server::Server;
 use crate::settings;
-use crate::workload::{Notes, Worker};
+use crate::workload::workers;
 
 const CLIENTS: usize = 3;
 const LARGEST_LAYER: usize = 30_000;
@@ -84,13 +83,7 @@ fn what_was_acknowledged_outlives_a_power_cut_at_any_moment() {
 fn record(chance: &mut Rng) -> (Vec<Change>, Ledger) {
     let mount = tempfile::tempdir().unwrap();
     let recorder = Recorder::mount(mount.path());
-    let notes = Arc::new(Notes {
-        ledger: Mutex::new(Ledger::default()),
-        now: Box::new(recorder.moments()),
-    });
-    let mut workers: Vec<Worker> = (0..CLIENTS)
-        .map(|number| Worker::new(Arc::clone(&notes), chance.fork(), number, LARGEST_LAYER))
-        .collect();
+    let (notes, mut workers) = workers(CLIENTS, LARGEST_LAYER, chance, recorder.moments());
     for _ in 0..LIVES {
         let server = Server::start(mount.path());
         let client = Client::new(server.address());
@@ -107,8 +100,7 @@ fn record(chance: &mut Rng) -> (Vec<Change>, Ledger) {
     drop(workers);
     let log = recorder.log();
     drop(recorder);
-    let notes = Arc::into_inner(notes).expect("the workers are gone");
-    (log, notes.ledger.into_inner().unwrap())
+    (log, notes.into_ledger())
 }
 
 fn one_state(
