@@ -32,6 +32,7 @@ mod standalone;
 mod storage;
 mod tls;
 mod watch;
+mod workers;
 
 /// A store, opened without a server: what power cuts left is looked at through it.
 #[doc(hidden)]

@@ -6,6 +6,7 @@
 mod program;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use base64::Engine as _;
 use http::{Method, Request};
 use program::Program;
 use roadstead_pki::htpasswd::hash_line;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -38,7 +40,7 @@ const ASKED: usize = 100;
 struct Site {
     program: Program,
     admin: u16,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Site {
@@ -62,7 +64,7 @@ impl Site {
         Site {
             program: Program::start(&["serve"], &config),
             admin,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -149,7 +151,8 @@ impl Site {
 }
 
 fn answer(request: Request<&[u8]>) -> (u16, Vec<u8>) {
-    let agent = Agent::config_builder().http_status_as_error(false).build();
+    let agent = Agent::config_builder().http_status_as_error(false);
+    let agent = agent.timeout_global(Some(Duration::from_secs(60))).build();
     let mut answer = Agent::from(agent).run(request).unwrap();
     let body = answer.body_mut().read_to_vec().unwrap();
     (answer.status().as_u16(), body)
@@ -185,6 +188,52 @@ fn transfers_leave_room_for_small_requests_and_probes() {
     assert!(told.keys().eq([&(201, 200)]), "{told:?}");
     // On the whole they took less time than the transfers beside them.
     assert!(told[&(201, 200)] < ASKED * TRANSFERS, "{told:?}");
+}
+
+/// Pulls of a layer whose file never opens, as on a share whose server is gone: a pipe that nobody writes to.
+fn pulls_that_hang(site: &Site, count: usize) -> Vec<std::net::TcpStream> {
+    assert_eq!(site.push(b"hangs"), 201);
+    let digest = digest_of(b"hangs");
+    let hex = digest.strip_prefix("sha256:").unwrap();
+    let blobs = site.folder.path().join("data/docker/registry/v2/blobs/sha256");
+    let data = blobs.join(&hex[..2]).join(hex).join("data");
+    std::fs::remove_file(&data).unwrap();
+    mknodat(CWD, &data, FileType::Fifo, Mode::RUSR, 0).unwrap();
+    let login = base64::prelude::BASE64_STANDARD.encode("alice:secret");
+    let request =
+        format!("GET /v2/app/blobs/{digest} HTTP/1.1\r\nhost: x\r\nauthorization: Basic {login}\r\n\r\n");
+    let pull = |_| {
+        let mut stream = std::net::TcpStream::connect(("127.0.0.1", site.program.port)).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        stream
+    };
+    (0..count).map(pull).collect()
+}
+
+#[test]
+fn reads_that_hang_leave_logins_other_pulls_and_pushes_unharmed() {
+    let site = Site::new();
+    assert_eq!(site.push(b"x"), 201);
+    let manifest =
+        br#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}"#;
+    let put = site.ask(Method::PUT, "/v2/app/manifests/v1", "secret", manifest);
+    assert_eq!(put.0, 201, "{}", String::from_utf8_lossy(&put.1));
+    let hanging = pulls_that_hang(&site, TRANSFERS);
+    for number in 0..10 {
+        let login = site.ask(Method::GET, "/v2/", &format!("wrong {number}"), b"").0;
+        let manifest = site.ask(Method::GET, "/v2/app/manifests/v1", "secret", b"").0;
+        let (pull, push) = (site.pull(&digest_of(b"x")).0, site.push(&[number]));
+        // What the probe asks of the disk is less than a push does.
+        assert_eq!(
+            (login, manifest, pull, push, site.readiness()),
+            (401, 200, 200, 201, 200)
+        );
+    }
+    for stream in hanging {
+        stream.set_nonblocking(true).unwrap();
+        let answer = (&stream).read(&mut [0; 9]).unwrap_err();
+        assert_eq!(answer.kind(), std::io::ErrorKind::WouldBlock, "it did not hang");
+    }
 }
 
 /// Connections of somebody who never comes to the end of a request's head.

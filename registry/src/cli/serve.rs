@@ -39,10 +39,6 @@ pub(super) fn standalone(data: Option<PathBuf>) -> anyhow::Result<()> {
     run(loaded, Some(standalone))
 }
 
-/// Threads that wait for the disk at most: as many requests as disks like to have at once, and not the megabytes that
-/// a thread for each of a thousand transfers would take when all of them wait.
-const WAITING_FOR_DISK: usize = 64;
-
 fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
     super::allocator::keep_little();
     let Loaded { config, warnings, .. } = loaded;
@@ -55,10 +51,7 @@ fn run(loaded: Loaded, standalone: Option<Standalone>) -> anyhow::Result<()> {
         tracing::warn!("{warning}");
     }
     open_files::raise_limit();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .max_blocking_threads(WAITING_FOR_DISK)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(config, standalone, combined));
     // A read that hangs in a dead disk must not keep the process.
     runtime.shutdown_timeout(Duration::from_secs(1));

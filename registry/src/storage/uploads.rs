@@ -58,7 +58,9 @@ pub struct Resumed {
 
 /// What one request brings. Dropped before its end, its bytes are as if they had never come.
 pub trait Writer: Debug + Send {
-    /// Memory of the store for the next bytes. Waits while there is none. All pieces but the last are to be full.
+    /// Memory of the store for the next bytes. All pieces but the last are to be full. Waits while the store has no memory to
+    /// give: until earlier pieces of this writer are stored, or other transfers end. A folder never waits, its pieces become
+    /// smaller; a store that sends pieces of a fixed size waits for room for a whole one.
     fn piece(&mut self) -> Answer<'_, Buffer>;
 
     /// The bytes of a piece. [`super::Error::Missing`]: the upload has ended meanwhile. S3: UploadPart.

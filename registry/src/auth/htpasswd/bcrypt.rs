@@ -7,13 +7,15 @@ use aws_lc_rs::hmac;
 use super::users::Users;
 use crate::auth::basic::Credentials;
 use crate::auth::verifier::{Finding, Limits, Line, Verifier, Verify};
+use crate::workers::{self, Workers};
 
-/// Cores that bcrypt may have at most: it shares the threads with whatever waits for a disk.
+/// Cores that bcrypt may have at most.
 const CORES: usize = 32;
 
 /// Verifies passwords by the users that hold now.
 pub(super) struct Bcrypt {
     pub(super) users: Arc<Users>,
+    workers: Workers,
 }
 
 /// A user, and the hash that a password is right for.
@@ -24,12 +26,13 @@ pub(super) struct Known {
 
 /// All cores but one, and one of them alone for hashes that are dearer than usual.
 pub(super) fn verifier(users: Arc<Users>) -> Arc<Verifier<Bcrypt>> {
-    let cores = std::thread::available_parallelism().map_or(1, |cores| (cores.get() - 1).clamp(1, CORES));
+    let cores = (workers::cores() - 1).clamp(1, CORES);
     let limits = Limits {
         at_once: cores,
         dear_at_once: 1,
     };
-    Verifier::new(Bcrypt { users }, limits)
+    let workers = Workers::new("password", limits.at_once + limits.dear_at_once);
+    Verifier::new(Bcrypt { users, workers }, limits)
 }
 
 impl Verify for Bcrypt {
@@ -55,7 +58,7 @@ impl Verify for Bcrypt {
 
     async fn verify(&self, credentials: Arc<Credentials>) -> Finding<Known> {
         let users = self.users.current();
-        let verified = off_the_async_threads(move || {
+        let verified = self.workers.spawn(move || {
             let Credentials { user, password } = &*credentials;
             let is_right = users.htpasswd.verify(user, password);
             users.htpasswd.hash(user).filter(|_| is_right).map(|hash| Known {
@@ -64,9 +67,10 @@ impl Verify for Bcrypt {
             })
         });
         match verified.await {
-            Some(Some(known)) => Finding::Right(known),
-            Some(None) => Finding::Wrong,
-            None => Finding::Unknown,
+            Ok(Some(known)) => Finding::Right(known),
+            Ok(None) => Finding::Wrong,
+            // It died.
+            Err(_) => Finding::Unknown,
         }
     }
 
@@ -77,9 +81,4 @@ impl Verify for Bcrypt {
     fn generation(&self) -> u64 {
         self.users.number()
     }
-}
-
-/// Where bcrypt runs. `None`: it died.
-async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-    tokio::task::spawn_blocking(work).await.ok()
 }

@@ -2,17 +2,22 @@
 
 mod hasher;
 
+use std::sync::LazyLock;
+
 use bytes::Bytes;
 use futures::TryStreamExt;
 use roadstead_oci::{Algorithm, Digest};
-use tokio::task::spawn_blocking;
 
 use super::error::Error;
 use crate::storage::Pieces;
+use crate::workers::{Workers, cores};
 pub(super) use hasher::{HashState, Hasher};
 
 /// Hashing less than this takes less time than changing threads would.
 const HASHED_IN_PLACE: usize = 16 << 10;
+
+/// More than there are cores would only take turns.
+static HASHING: LazyLock<Workers> = LazyLock::new(|| Workers::new("hash", cores()));
 
 pub(super) fn digest_of(algorithm: Algorithm, bytes: &[u8]) -> Digest {
     let mut hasher = Hasher::new(algorithm);
@@ -31,7 +36,7 @@ pub(super) fn same_digest(expected: &Digest, actual: Digest) -> Result<Digest, E
     })
 }
 
-/// Adds the bytes to the hash, on a blocking thread if that takes long.
+/// Adds the bytes to the hash, on a thread for that if it takes long.
 pub(super) async fn hash(mut hasher: Hasher, bytes: Bytes) -> Hasher {
     if bytes.len() <= HASHED_IN_PLACE {
         hasher.update(&bytes);
@@ -41,7 +46,8 @@ pub(super) async fn hash(mut hasher: Hasher, bytes: Bytes) -> Hasher {
         hasher.update(&bytes);
         hasher
     };
-    spawn_blocking(job)
+    HASHING
+        .spawn(job)
         .await
         .expect("hashing does not panic, and a server that shuts down lets its requests end")
 }

@@ -12,9 +12,11 @@
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Once;
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
+use tracing::warn;
 
 use super::super::{Key, Removal, Version};
 use super::absent_as_none;
@@ -130,11 +132,26 @@ fn outlast(time: SystemTime, folder: &Path) -> io::Result<()> {
     let began = Instant::now();
     loop {
         renew(&folder)?;
-        if folder.metadata()?.modified()? != time || began.elapsed() > LONGEST_TICK {
+        if folder.metadata()?.modified()? != time {
+            return Ok(());
+        }
+        if began.elapsed() > LONGEST_TICK {
+            warn_of_standing_clock();
             return Ok(());
         }
         std::thread::sleep(POLL);
     }
+}
+
+/// Where nothing can be waited for, deleting must still be possible.
+fn warn_of_standing_clock() {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        warn!(
+            "this filesystem does not record when files are written: deleting a tag may take away the same tag if it is pushed \
+             again at that moment; keep images on a filesystem with modification times"
+        );
+    });
 }
 
 fn remove_all(asides: &[PathBuf]) -> io::Result<()> {

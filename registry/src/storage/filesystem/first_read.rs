@@ -64,8 +64,13 @@ impl FirstRead {
         if direct.has_second.load(Ordering::Relaxed) {
             return None;
         }
-        // Refused by a disk with larger blocks, or for another cause that the usual way tells.
-        direct.file.read_at(buffer.unfilled(), offset).ok()
+        let read = direct.file.read_at(buffer.unfilled(), offset);
+        if read.is_err() {
+            // By a disk with larger blocks, or a share that says only now that it cannot; or for a cause that the usual way
+            // tells. It is not asked again.
+            direct.has_second.store(true, Ordering::Relaxed);
+        }
+        read.ok()
     }
 
     fn begin(&self, file: &File) -> Option<Direct> {
@@ -119,6 +124,22 @@ mod tests {
         assert_eq!(read(&second, &file, 0), None, "it comes into memory");
         assert!(!first.is_under_way(), "and is read there from now on");
         assert_eq!(read(&first, &file, 0), None);
+    }
+
+    #[test]
+    fn a_filesystem_that_refuses_only_when_it_is_read_is_read_as_usual_from_then_on() {
+        let layer = tempfile::NamedTempFile::new().unwrap();
+        let file = layer.reopen().unwrap();
+        let first = FirstRead::of(&file.metadata().unwrap(), DirectIo::Auto);
+        let refusing = OpenOptions::new().write(true).open(layer.path()).unwrap();
+        let direct = Direct {
+            file: refusing,
+            has_second: Arc::default(),
+        };
+        first.direct.set(Some(direct)).unwrap();
+        assert!(first.is_under_way());
+        assert_eq!(read(&first, &file, 0), None);
+        assert!(!first.is_under_way());
     }
 
     #[test]

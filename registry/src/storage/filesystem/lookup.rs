@@ -22,6 +22,8 @@ pub(super) enum Lookup<T> {
 
 /// Objects up to this size are read in one go; larger ones are opened.
 const SMALL: usize = 64 << 10;
+/// Whatever somebody put there, a pipe even, nobody waits for it here.
+const READING: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK);
 
 impl Tree {
     pub(super) fn stat_cached(&self, key: &Key) -> Lookup<Stat> {
@@ -33,7 +35,7 @@ impl Tree {
     }
 
     pub(super) fn open_cached(&self, key: &Key) -> Lookup<File> {
-        self.lookup(key.as_str(), OFlags::RDONLY)
+        self.lookup(key.as_str(), READING)
     }
 
     pub(super) fn read_cached(&self, key: &Key, limit: usize) -> Lookup<Bytes> {
@@ -53,7 +55,7 @@ impl Tree {
     }
 
     pub(super) fn read_in_memory(&self, key: &Key, limit: usize) -> Lookup<Small> {
-        match self.lookup(key.as_str(), OFlags::RDONLY) {
+        match self.lookup(key.as_str(), READING) {
             Lookup::Found(file) => read_small(file, limit).map_or(Lookup::Unknown, Lookup::Found),
             // The value may be set aside for a moment, then its folder is there: see removal.rs.
             Lookup::Absent => match key

@@ -5,14 +5,15 @@
 //! lookup.rs ─ remembered.rs ─ contents.rs, version.rs    answers from the kernel's caches, without waiting
 //! batch.rs                 many small objects, one after the other
 //! object.rs ─ first_read.rs    reading piece by piece
-//! uploads.rs ─ writer.rs   what arrives piece by piece
+//! uploads/ ─ writer.rs     what arrives piece by piece
 //! placement.rs ─ folders.rs ─ flush.rs    making objects, durably, with as few flushes as that takes
 //! exclusive.rs             making a name that must be new, also where there are no hard links
 //! listing.rs   walk.rs     names in a folder, and all objects below one
 //! removal.rs ─ conditional.rs    deleting, and deleting what was seen and nothing newer
+//! threads.rs               where all that waits
 //! nfs.rs                   a warning
 //! ```
-//! Whatever may wait for a disk runs on a blocking thread.
+//! Whatever may wait for a disk runs on a thread of `threads.rs`.
 
 mod batch;
 mod conditional;
@@ -28,6 +29,7 @@ mod object;
 mod placement;
 mod remembered;
 mod removal;
+mod threads;
 mod tree;
 mod uploads;
 mod version;
@@ -47,6 +49,7 @@ use super::{
 use batch::Batch;
 use lookup::Lookup;
 use placement::TICK;
+use threads::DiskThreads;
 use tree::Tree;
 
 /// A store in a folder. Several programs, this one or registry:2, may have the same folder open.
@@ -55,6 +58,7 @@ use tree::Tree;
 pub struct FilesystemStorage {
     tree: Arc<Tree>,
     buffers: Arc<Buffers>,
+    threads: Arc<DiskThreads>,
 }
 
 /// All transfers together use about this much memory for their bytes.
@@ -89,6 +93,7 @@ impl FilesystemStorage {
         Ok(Self {
             tree,
             buffers: Buffers::new(TRANSFER_BUDGET),
+            threads: DiskThreads::new(),
         })
     }
 
@@ -99,10 +104,10 @@ impl FilesystemStorage {
         key: &'a Key,
         job: impl FnOnce(&Tree, &Key) -> io::Result<T> + Send + 'static,
     ) -> Answer<'a, T> {
-        let tree = Arc::clone(&self.tree);
+        let (tree, threads) = (Arc::clone(&self.tree), Arc::clone(&self.threads));
         let owned = key.clone();
         async move {
-            let result = off_thread(move || job(&tree, &owned)).await;
+            let result = threads.run(move || job(&tree, &owned)).await;
             result.map_err(|source| Error::new(action, key, source))
         }
         .boxed()
@@ -137,7 +142,8 @@ impl Objects for FilesystemStorage {
             let Some(first) = keys.first().cloned() else {
                 return Ok(Vec::new());
             };
-            match off_thread(move || Ok(read_batch(&tree, &keys, limit))).await {
+            let reading = self.threads.run(move || Ok(read_batch(&tree, &keys, limit)));
+            match reading.await {
                 Ok(read) => read,
                 Err(source) => Err(Error::new("read", &first, source)),
             }
@@ -147,20 +153,18 @@ impl Objects for FilesystemStorage {
 
     fn open<'a>(&'a self, key: &'a Key, wanted: Wanted) -> Answer<'a, Opened> {
         let found = match self.tree.open_cached(key) {
-            Lookup::Found(file) => {
-                object::reading(key, file, wanted, &self.buffers, self.tree.direct_io).ok()
-            }
+            Lookup::Found(file) => object::reading(self, key, file, wanted).ok(),
             Lookup::Absent => Some(Opened::Missing),
             Lookup::Unknown => None,
         };
         if let Some(opened) = found {
             return std::future::ready(Ok(opened)).boxed();
         }
-        let buffers = Arc::clone(&self.buffers);
+        let storage = self.clone();
         self.blocking("open", key, move |tree, key| {
             let opened = tree
                 .open_file(key)
-                .and_then(|file| object::reading(key, file, wanted, &buffers, tree.direct_io));
+                .and_then(|file| object::reading(&storage, key, file, wanted));
             Ok(absent_as_none(opened)?.unwrap_or(Opened::Missing))
         })
     }
@@ -188,7 +192,7 @@ impl Objects for FilesystemStorage {
     }
 
     fn walk(&self, folder: &Key) -> Walked {
-        walk::walk(Arc::clone(&self.tree), folder)
+        walk::walk(self, folder)
     }
 
     fn delete<'a>(&'a self, key: &'a Key) -> Answer<'a, ()> {
@@ -205,8 +209,10 @@ impl Objects for FilesystemStorage {
                 tree.delete(key)
                     .map_err(|source| Error::new("delete", key, source))
             };
-            let deleted = off_thread(move || Ok(keys.iter().map(delete).collect())).await;
-            deleted.map_err(|source| Error::new("delete", &first, source))
+            let deleted = self.threads.run(move || Ok(keys.iter().map(delete).collect()));
+            deleted
+                .await
+                .map_err(|source| Error::new("delete", &first, source))
         }
         .boxed()
     }
@@ -253,16 +259,6 @@ fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
             Ok(None)
         }
         Err(error) => Err(error),
-    }
-}
-
-async fn off_thread<T: Send + 'static>(
-    job: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
-    match tokio::task::spawn_blocking(job).await {
-        Ok(result) => result,
-        // Only a panic of the job, or a runtime that is shutting down, ends here.
-        Err(ended) => Err(io::Error::other(ended)),
     }
 }
 

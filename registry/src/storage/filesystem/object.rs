@@ -8,21 +8,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::stream::{StreamExt, try_unfold};
 
-use super::super::{Buffers, Error, Key, Opened, Reading, Transfer, Wanted};
+use super::super::{Error, Key, Opened, Reading, Transfer, Wanted};
+use super::FilesystemStorage;
 use super::first_read::FirstRead;
 use super::lookup::{read_now, stat_from};
-use super::{DirectIo, off_thread};
+use super::threads::DiskThreads;
 
 /// Larger pieces cost more in the caches of the processor than they save in calls.
 const PIECE: u64 = 256 << 10;
 
 /// What is wanted of an open file.
 pub(super) fn reading(
+    storage: &FilesystemStorage,
     key: &Key,
     file: File,
     wanted: Wanted,
-    buffers: &Arc<Buffers>,
-    direct_io: DirectIo,
 ) -> io::Result<Opened> {
     let metadata = file.metadata()?;
     if !metadata.is_file() {
@@ -35,8 +35,9 @@ pub(super) fn reading(
     let part = Part {
         key: key.clone(),
         file: Arc::new(file),
-        first_read: Arc::new(FirstRead::of(&metadata, direct_io)),
-        transfer: buffers.transfer(),
+        first_read: Arc::new(FirstRead::of(&metadata, storage.tree.direct_io)),
+        threads: Arc::clone(&storage.threads),
+        transfer: storage.buffers.transfer(),
         offset: range.start,
         end: range.end,
     };
@@ -54,6 +55,7 @@ struct Part {
     key: Key,
     file: Arc<File>,
     first_read: Arc<FirstRead>,
+    threads: Arc<DiskThreads>,
     transfer: Transfer,
     offset: u64,
     end: u64,
@@ -84,7 +86,7 @@ impl Part {
                     buffer.advance(read);
                     Ok(buffer)
                 };
-                let read = off_thread(job).await;
+                let read = self.threads.run(job).await;
                 buffer = read.map_err(|source| Error::new("read", &self.key, source))?;
             }
         }

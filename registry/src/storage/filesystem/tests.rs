@@ -258,3 +258,29 @@ async fn opening_and_reading_write_nothing() {
     assert_eq!(storage.list(&key("a"), None, 10).await.unwrap(), Page::default());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
+
+/// Depending on the kernel, tmpfs refuses to be read and written past its page cache, which is all that it has.
+#[tokio::test]
+async fn where_memory_is_the_disk_large_objects_go_through_it() {
+    let folder = tempfile::tempdir_in("/dev/shm").unwrap();
+    for direct_io in [DirectIo::Auto, DirectIo::On, DirectIo::Off] {
+        let storage = FilesystemStorage::open_with(folder.path(), direct_io).unwrap();
+        let mut writer = storage.direct(&key("layer"));
+        let mut bytes = Vec::new();
+        while bytes.len() < 5 << 20 {
+            let mut piece = writer.piece().await.unwrap();
+            let number = u8::try_from(bytes.len() >> 16).unwrap();
+            piece.fill_from(&mut vec![number; piece.capacity()].into());
+            bytes.extend_from_slice(piece.filled());
+            writer.put(piece.freeze()).await.unwrap();
+        }
+        writer.seal().await.unwrap().publish(&key("layer")).await.unwrap();
+        for _ in 0..2 {
+            let Opened::Found(reading) = storage.open(&key("layer"), Wanted::All).await.unwrap() else {
+                panic!("not found");
+            };
+            let read = reading.pieces.try_collect::<Vec<_>>().await.unwrap().concat();
+            assert!(read == bytes, "{direct_io:?}");
+        }
+    }
+}

@@ -10,8 +10,7 @@ use futures::stream::{StreamExt, try_unfold};
 use super::super::{Error, Key, Stat, Walked};
 use super::lookup::stat_from;
 use super::removal::without_aside;
-use super::tree::Tree;
-use super::{absent_as_none, off_thread};
+use super::{FilesystemStorage, absent_as_none};
 
 /// So many objects are looked at in one go.
 const BATCH: usize = 1000;
@@ -26,20 +25,20 @@ struct Found {
     is_folder: bool,
 }
 
-pub(super) fn walk(tree: Arc<Tree>, folder: &Key) -> Walked {
+pub(super) fn walk(storage: &FilesystemStorage, folder: &Key) -> Walked {
     let begin = vec![Found {
         key: folder.clone(),
-        path: tree.path(folder),
+        path: storage.tree.path(folder),
         is_folder: true,
     }];
-    let folder = folder.clone();
+    let (folder, threads) = (folder.clone(), Arc::clone(&storage.threads));
     let batches = try_unfold(begin, move |ahead| {
-        let folder = folder.clone();
+        let (folder, threads) = (folder.clone(), Arc::clone(&threads));
         async move {
             if ahead.is_empty() {
                 return Ok(None);
             }
-            let batch = off_thread(move || next_batch(ahead)).await;
+            let batch = threads.run(move || next_batch(ahead)).await;
             batch
                 .map(Some)
                 .map_err(|source| Error::new("list", &folder, source))

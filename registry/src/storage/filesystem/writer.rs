@@ -15,8 +15,9 @@ use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use tracing::warn;
 
 use super::super::{Buffer, Key};
+use super::threads::DiskThreads;
 use super::tree::Tree;
-use super::{DirectIo, absent_as_none, off_thread};
+use super::{DirectIo, absent_as_none};
 
 /// A file that is written from its beginning to its end. Dropped before that, it is removed.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct FileWriter {
 
 impl FileWriter {
     /// The key is one that nobody else knows; its folder is there. Blocking.
-    pub(super) fn begin(tree: &Tree, key: &Key) -> io::Result<Self> {
+    pub(super) fn begin(tree: &Tree, key: &Key, threads: Arc<DiskThreads>) -> io::Result<Self> {
         let path = tree.path(key);
         let file = Arc::new(tree.create_new(&path)?);
         Ok(FileWriter {
@@ -39,13 +40,15 @@ impl FileWriter {
             unfinished: Unfinished {
                 key: key.clone(),
                 path,
+                threads,
             },
         })
     }
 
     pub(super) async fn write(&mut self, bytes: Bytes) -> io::Result<()> {
         let (file, direct) = (Arc::clone(&self.file), self.direct);
-        self.direct = off_thread(move || write(&file, direct, &bytes)).await?;
+        let written = self.unfinished.threads.run(move || write(&file, direct, &bytes));
+        self.direct = written.await?;
         if self.warns_if_refused && self.direct == Direct::Refused {
             warn_once();
         }
@@ -145,6 +148,7 @@ fn switch_off(file: &File) -> io::Result<Direct> {
 pub(super) struct Unfinished {
     key: Key,
     path: PathBuf,
+    threads: Arc<DiskThreads>,
 }
 
 impl Unfinished {
@@ -169,12 +173,8 @@ impl Drop for Unfinished {
         }
         let path = std::mem::take(&mut self.path);
         // What cannot be removed now is purged with its upload, or by age.
-        let remove = move || drop(fs::remove_file(path));
         // Freeing the blocks of a large file takes time, which is not the caller's.
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => drop(runtime.spawn_blocking(remove)),
-            Err(_) => remove(),
-        }
+        self.threads.run_alone(move || drop(fs::remove_file(path)));
     }
 }
 
@@ -186,7 +186,7 @@ mod tests {
     async fn written(direct_io: DirectIo) -> (Direct, Vec<u8>) {
         let folder = tempfile::tempdir().unwrap();
         let tree = Tree::open(folder.path().to_owned(), direct_io).unwrap();
-        let mut writer = FileWriter::begin(&tree, &"layer".parse().unwrap()).unwrap();
+        let mut writer = FileWriter::begin(&tree, &"layer".parse().unwrap(), DiskThreads::new()).unwrap();
         let mut buffer = Buffers::new(4 << 20).transfer().buffer_for(1 << 20);
         buffer.fill_from(&mut vec![7; 1 << 20].into());
         writer.write(buffer.freeze()).await.unwrap();
