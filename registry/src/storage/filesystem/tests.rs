@@ -8,8 +8,8 @@ use rustix::io::Errno;
 use tempfile::TempDir;
 
 use super::*;
-use crate::storage::Storage;
 use crate::storage::contract::contract_tests;
+use crate::storage::{Storage, Uploads as _};
 
 fn fresh() -> (Arc<dyn Storage>, TempDir) {
     let folder = tempfile::tempdir().unwrap();
@@ -276,10 +276,13 @@ async fn where_memory_is_the_disk_large_objects_go_through_it() {
         }
         writer.seal().await.unwrap().publish(&key("layer")).await.unwrap();
         for _ in 0..2 {
-            let Opened::Found(reading) = storage.open(&key("layer"), Wanted::All).await.unwrap() else {
+            let Opened::Found(mut reading) = storage.open(&key("layer"), Wanted::All).await.unwrap() else {
                 panic!("not found");
             };
-            let read = reading.pieces.try_collect::<Vec<_>>().await.unwrap().concat();
+            let mut read = Vec::new();
+            while let Some(piece) = reading.pieces.try_next().await.unwrap() {
+                read.extend_from_slice(&piece);
+            }
             assert!(read == bytes, "{direct_io:?}");
         }
     }

@@ -25,6 +25,7 @@ use segment::SegmentWriter;
 
 /// RFC 3339; without it there is no such upload. registry:2's purging reads it too.
 const STARTED_AT: &str = "startedat";
+
 impl Uploads for FilesystemStorage {
     fn begin<'a>(&'a self, at: &'a Key, note: Option<&'a str>) -> Answer<'a, ()> {
         let note = note.map(str::to_owned);
