@@ -9,6 +9,9 @@ use thiserror::Error;
 use super::upload_id::UploadId;
 use crate::storage;
 
+/// So often is something done again that others undo meanwhile, before it is [`Error::Contended`].
+pub(super) const ROUNDS: usize = 8;
+
 /// Why a client's body ended before its end.
 #[derive(Debug, Error)]
 #[error("the request body ended early")]
@@ -65,6 +68,14 @@ pub enum Error {
     /// A garbage collection is deleting, and has not come to its end in time.
     #[error("a garbage collection is deleting, try again in a moment")]
     Collecting,
+    /// Others undo it each time, or the store makes another version of what is only looked at.
+    #[error(
+        "{reference} of repository {repository} is changed by others time and again, try again in a moment"
+    )]
+    Contended {
+        repository: RepositoryName,
+        reference: Reference,
+    },
     #[error("no space left in the store, nothing was stored")]
     NoSpace(#[source] storage::Error),
     #[error("the store cannot be written, nothing was stored")]

@@ -274,8 +274,10 @@ fn of_content(error: content::Error) -> ErrorBody {
         E::Unsupported(_) => ErrorBody::new(StatusCode::METHOD_NOT_ALLOWED, ErrorCode::Unsupported, message)
             .with(ALLOW, "GET, HEAD"),
         E::TooLarge { .. } => ErrorBody::new(StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::SizeInvalid, message),
-        E::Collecting => ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
-            .with(RETRY_AFTER, "10"),
+        E::Collecting | E::Contended { .. } => {
+            ErrorBody::new(StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable, message)
+                .with(RETRY_AFTER, "10")
+        }
         E::NoSpace(_) => {
             let message = "the storage of the registry is full";
             ErrorBody::new(StatusCode::INSUFFICIENT_STORAGE, ErrorCode::Unavailable, message)

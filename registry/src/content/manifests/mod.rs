@@ -10,7 +10,7 @@ use roadstead_oci::{Algorithm, Digest, Manifest, Reference, RepositoryName, Tag}
 
 use super::batch::Condemned;
 use super::durable::Durable;
-use super::error::Error;
+use super::error::{Error, ROUNDS};
 use super::hashing::{digest_of, same_digest};
 use super::leases::Leases;
 use super::options::Options;
@@ -134,15 +134,7 @@ impl Manifests {
             Reference::Digest(_) => None,
         };
         let tags: Vec<Tag> = named.into_iter().chain(tags).cloned().collect();
-        loop {
-            self.store_manifest(repository, &digest, &manifest, &bytes, &tags)
-                .await?;
-            try_join_all(tags.iter().map(|tag| self.tags.point(repository, tag, &digest))).await?;
-            // Somebody may have deleted the same manifest meanwhile. Of the two, this is answered last.
-            if self.revisions.find(repository, &digest).await?.is_some() {
-                break;
-            }
-        }
+        self.store(repository, &digest, &manifest, &bytes, &tags).await?;
         let media_type = manifest.media_type().as_str();
         let size = bytes.len() as u64;
         self.revisions
@@ -198,6 +190,29 @@ impl Manifests {
             .await?
             .and_then(|stored| Manifest::parse(&stored.bytes, None).ok());
         Ok(manifest.and_then(|manifest| manifest.subject().map(|subject| subject.digest)))
+    }
+
+    /// Somebody may delete the same manifest meanwhile. Of the two, this is answered last.
+    async fn store(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        manifest: &Manifest,
+        bytes: &Bytes,
+        tags: &[Tag],
+    ) -> Result<(), Error> {
+        for _ in 0..ROUNDS {
+            self.store_manifest(repository, digest, manifest, bytes, tags)
+                .await?;
+            try_join_all(tags.iter().map(|tag| self.tags.point(repository, tag, digest))).await?;
+            if self.revisions.find(repository, digest).await?.is_some() {
+                return Ok(());
+            }
+        }
+        Err(Error::Contended {
+            repository: repository.clone(),
+            reference: Reference::Digest(*digest),
+        })
     }
 
     /// Data first, then the link: nothing is visible that is not whole. Then looks for a collection that did not

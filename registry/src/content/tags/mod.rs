@@ -10,7 +10,7 @@ use futures::stream::TryStreamExt;
 use roadstead_oci::{Digest, Reference, RepositoryName, Tag};
 
 use super::durable::Durable;
-use super::error::Error;
+use super::error::{Error, ROUNDS};
 use super::listing::{in_batches, names};
 use super::options::Options;
 use super::page::Page;
@@ -30,6 +30,15 @@ pub struct Tags {
     revisions: Arc<Revisions>,
     pub(super) index: TagIndex,
     tombstones: Tombstones,
+}
+
+/// What became of a tag whose manifest is deleted.
+enum Taken {
+    Gone,
+    /// It points at another one, or is not there.
+    Elsewhere,
+    /// The manifest was pushed again, and its tags are those of that push.
+    CameBack,
 }
 
 impl Tags {
@@ -177,27 +186,48 @@ impl Tags {
     ) -> Result<Vec<Tag>, Error> {
         let mut deleted = Vec::new();
         for tag in self.index.candidates(repository, digest).await? {
-            let link = layout::tag_link(repository, &tag);
-            let mut is_gone = false;
-            while let Some((found, version)) = link::read_version(&*self.storage, &link).await?
-                && found == *digest
-            {
-                if self.revisions.find(repository, digest).await?.is_some() {
-                    return Ok(deleted);
-                }
-                match self.delete_if(repository, &tag, &version).await? {
-                    Removal::Deleted => is_gone = true,
-                    Removal::Moved => {}
-                    Removal::Unsure => {
-                        is_gone = self.tombstones.find(repository, &tag).await? == Some(*digest);
-                        break;
-                    }
-                }
+            match self.take_from(repository, &tag, digest).await? {
+                Taken::CameBack => break,
+                Taken::Gone => deleted.push(tag.clone()),
+                Taken::Elsewhere => {}
             }
             self.index.remove(repository, &tag, digest).await?;
-            deleted.extend(is_gone.then_some(tag));
         }
         Ok(deleted)
+    }
+
+    /// Takes this tag away from a manifest that is deleted.
+    async fn take_from(
+        &self,
+        repository: &RepositoryName,
+        tag: &Tag,
+        digest: &Digest,
+    ) -> Result<Taken, Error> {
+        let link = layout::tag_link(repository, tag);
+        let mut taken = Taken::Elsewhere;
+        for _ in 0..ROUNDS {
+            let version = match link::read_version(&*self.storage, &link).await? {
+                Some((found, version)) if found == *digest => version,
+                _ => return Ok(taken),
+            };
+            if self.revisions.find(repository, digest).await?.is_some() {
+                return Ok(Taken::CameBack);
+            }
+            match self.delete_if(repository, tag, &version).await? {
+                Removal::Deleted => taken = Taken::Gone,
+                Removal::Moved => {}
+                // It stays, and is not followed if there is a tombstone over it.
+                Removal::Unsure if self.tombstones.find(repository, tag).await? == Some(*digest) => {
+                    return Ok(Taken::Gone);
+                }
+                Removal::Unsure => return Ok(taken),
+            }
+        }
+        // Some shares give a file another time when it is renamed.
+        Err(Error::Contended {
+            repository: repository.clone(),
+            reference: Reference::Tag(tag.clone()),
+        })
     }
 
     /// Deletes a tag unless it has been written since.

@@ -98,6 +98,54 @@ async fn a_manifest_that_is_deleted_while_it_is_pushed_is_there_once_the_push_is
     race.check_tagged().await;
 }
 
+/// More often than anybody tries.
+const FOR_EVER: usize = 20;
+
+fn is_contended<T: std::fmt::Debug>(outcome: Result<T, Error>) {
+    assert!(matches!(outcome, Err(Error::Contended { .. })), "{outcome:?}");
+}
+
+/// As on a share whose renames give a file another time.
+#[tokio::test]
+async fn a_tag_that_is_another_version_each_time_does_not_keep_a_deletion_for_ever() {
+    let race = Race::new().await;
+    let (digest, link) = (race.image.digest(), race.tag_link());
+    let storage = Faulty::new(FilesystemStorage::open(race.registry.folder.path()).unwrap());
+    for _ in 0..FOR_EVER {
+        let (content, tag) = (race.registry.another(), link.clone());
+        let written = async move {
+            let bytes = digest.to_string().into();
+            content.storage.write(&tag, bytes).await.unwrap();
+        };
+        let interruption = Befalls::Interruption(Box::pin(written));
+        storage
+            .script()
+            .add(Fault::of(Call::DeleteIfSame, link.as_str(), interruption).times(1));
+    }
+    let content = Content::new(Arc::new(storage), options());
+    is_contended(content.manifests.delete(&race.name, &digest).await);
+    let deleted = race.registry.manifests.get(&race.name, &by_tag("latest")).await;
+    assert!(matches!(deleted, Err(Error::ManifestUnknown { .. })));
+}
+
+#[tokio::test]
+async fn a_manifest_that_somebody_deletes_each_time_is_not_pushed_for_ever() {
+    let race = Race::new().await;
+    let (digest, link) = (race.image.digest(), race.tag_link());
+    let storage = Faulty::new(FilesystemStorage::open(race.registry.folder.path()).unwrap());
+    for _ in 0..FOR_EVER {
+        let interruption = Befalls::Interruption(race.deletion());
+        storage
+            .script()
+            .add(Fault::of(Call::Write, link.as_str(), interruption).times(1));
+    }
+    let content = Content::new(Arc::new(storage), options());
+    is_contended(put(&content, &race.name, "latest", race.image.manifest()).await);
+    race.image.push(&race.registry, "app", "latest").await;
+    assert_eq!(race.image.digest(), digest);
+    race.check_tagged().await;
+}
+
 /// Whoever has a manifest has something below `_layers`, or registry:2 does not see the repository.
 mod a_repository_stays_visible_to_registry_2 {
     use super::*;
