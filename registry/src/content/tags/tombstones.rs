@@ -3,10 +3,12 @@
 //! There the tag itself stays until a collection takes it. A tombstone names the manifest that the tag pointed at, and the
 //! tag does not count as long as it points there. Tombstones are written before the manifest's link goes, and a push
 //! removes its tag's after it has written the tag, then looks for the manifest's link: so of a push and a deletion of the
-//! same manifest the one that is answered last has its way. Elsewhere there are none, and nobody looks for them.
+//! same manifest the one that is answered last has its way. registry:2 knows no tombstones: one does not count for a tag
+//! that was written later. Elsewhere there are none, and nobody looks for them.
 
 use std::sync::Arc;
 
+use futures::future::try_join;
 use roadstead_oci::{Digest, RepositoryName, Tag};
 
 use crate::content::error::Error;
@@ -53,21 +55,33 @@ impl Tombstones {
         if !self.are_used {
             return Ok(None);
         }
-        link::read(&*self.storage, &layout::tombstone(repository, tag)).await
+        let at = layout::tombstone(repository, tag);
+        let Some(digest) = link::read(&*self.storage, &at).await? else {
+            return Ok(None);
+        };
+        let link = layout::tag_link(repository, tag);
+        let (tombstone, link) = try_join(self.storage.stat(&at), self.storage.stat(&link)).await?;
+        let counts = tombstone.is_some_and(|at| link.is_none_or(|link| link.modified <= at.modified));
+        Ok(counts.then_some(digest))
     }
 
     /// Those of these that count.
     pub(super) async fn without_dead(
         &self,
         repository: &RepositoryName,
-        mut tags: Vec<(Tag, Digest)>,
+        tags: Vec<(Tag, Digest)>,
     ) -> Result<Vec<(Tag, Digest)>, Error> {
         if !self.are_used {
             return Ok(tags);
         }
         let keys = tags.iter().map(|(tag, _)| layout::tombstone(repository, tag));
-        let mut dead = link::read_many(&*self.storage, keys.collect()).await?.into_iter();
-        tags.retain(|(_, digest)| dead.next().flatten() != Some(*digest));
-        Ok(tags)
+        let tombstones = link::read_many(&*self.storage, keys.collect()).await?;
+        let mut counting = Vec::with_capacity(tags.len());
+        for ((tag, digest), tombstone) in tags.into_iter().zip(tombstones) {
+            if tombstone != Some(digest) || self.find(repository, &tag).await? != Some(digest) {
+                counting.push((tag, digest));
+            }
+        }
+        Ok(counting)
     }
 }

@@ -57,6 +57,23 @@ async fn a_tag_that_went_with_its_manifest_comes_back_only_when_it_is_pushed() {
     assert_eq!(tags_of(&content).await, ["v1", "v2", "v3"]);
 }
 
+/// As registry:2 pushes, which knows no tombstones.
+#[tokio::test]
+async fn a_tombstone_does_not_count_for_a_tag_that_registry_2_wrote_later() {
+    let (storage, image, name) = (MemoryStorage::new(), image(), repository("app"));
+    let content = content(unsure(&storage));
+    image.push(&content, "app", "v1").await;
+    let digest = image.digest();
+    content.manifests.delete(&name, &digest).await.unwrap();
+    assert!(!is_found(&content, "v1").await);
+    let revision = layout::revision_link(&name, &digest);
+    for link in [revision, layout::tag_link(&name, &tag("v1"))] {
+        storage.write(&link, digest.to_string().into()).await.unwrap();
+    }
+    assert!(is_found(&content, "v1").await);
+    assert_eq!(tags_of(&content).await, ["v1"]);
+}
+
 /// Whichever of its calls the deletion comes before: once the push is answered, its tag is there.
 #[tokio::test]
 async fn a_push_during_which_its_manifest_is_deleted_has_its_tag_once_it_is_answered() {
