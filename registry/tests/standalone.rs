@@ -106,7 +106,12 @@ fn each_thing_that_is_wrong_is_said_on_one_line_with_the_way_out() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("config.yml");
     for (text, words, lines) in [
-        ("storage: {s3: {bucket: b}}", "storage.s3", 1),
+        ("storage: {gcs: {bucket: b}}", "storage.gcs", 1),
+        (
+            "storage: {s3: {bucket: b}}",
+            "storage.s3.region: it is missing",
+            2,
+        ),
         (
             "auth: {htpasswd: {path: /nowhere/htpasswd}}",
             "roadstead-registry htpasswd alice >> /nowhere/htpasswd",
