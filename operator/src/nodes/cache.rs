@@ -334,7 +334,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Fills a store; one item for each time that what is in the store may have changed.
 /// What is in the agents' namespace.
 fn beside<K>(client: &Client, agents: &str) -> Api<K>
 where
@@ -343,6 +342,7 @@ where
     Api::namespaced(client.clone(), agents)
 }
 
+/// Fills a store; one item for each time that what is in the store may have changed.
 fn fill<K>(
     api: Api<K>,
     config: watcher::Config,

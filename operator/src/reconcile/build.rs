@@ -71,8 +71,15 @@ pub enum BuildError {
 pub fn build(validated: &Validated, settings: &Settings, now: Timestamp) -> Result<Plan, BuildError> {
     let mut plan = everything(validated, settings, now)?;
     let keys = &validated.keys;
-    // Pods that are replaced now would lose their volume, or get somebody else's.
-    let pods_stay = validated.volume_is_going || validated.taken.contains(&keys.data);
+    // Pods that are replaced now would lose their volume, or get somebody else's, or somebody else's users.
+    let mounted = [
+        &keys.data,
+        &keys.config,
+        &keys.htpasswd,
+        &keys.internal_tls,
+        &keys.external_tls,
+    ];
+    let pods_stay = validated.volume_is_going || mounted.iter().any(|key| validated.taken.contains(key));
     let is_held_back = |key: &Key| {
         let mut left_alone = validated.taken.iter().chain(&validated.oversized);
         left_alone.any(|left| left == key) || (pods_stay && *key == keys.deployment)

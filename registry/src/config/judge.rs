@@ -203,6 +203,10 @@ impl Judge<'_> {
                     false
                 }
                 _ => {
+                    // Whoever names a bucket's store wants no other: what is missing in it is told.
+                    if value.is_null() && matches!(path.as_str(), "storage.s3" | "storage.s3aws") {
+                        *value = Value::Mapping(Mapping::new());
+                    }
                     self.visit(node, value, &path, in_gate);
                     !value.is_null()
                 }

@@ -26,7 +26,7 @@ pub(super) async fn purge_uploads(storage: &dyn Storage, age: Duration) -> Resul
     };
     let temporary_before = before.max(now - TEMPORARY_AGE);
     let mut purged = Purged {
-        temporary_objects: storage.purge_remains(temporary_before).await?,
+        temporary_objects: 0,
         uploads: 0,
     };
     let mut folders = Walk::below(layout::repositories(), |folder| {
@@ -41,5 +41,7 @@ pub(super) async fn purge_uploads(storage: &dyn Storage, age: Duration) -> Resul
             purged.uploads += storage.purge(&uploads, before).await?;
         }
     }
+    // Last, for not every store lets everyone list what is left.
+    purged.temporary_objects = storage.purge_remains(temporary_before).await?;
     Ok(purged)
 }

@@ -236,6 +236,24 @@ fn a_refused_kind_is_asked_for_by_its_name_alone() {
 }
 
 #[test]
+fn a_bucket_is_asked_for_by_its_name_alone_and_no_other_store_is_taken() {
+    for (text, variables) in [
+        ("storage: {s3: }", &[][..]),
+        ("storage: {s3aws: }", &[]),
+        ("storage:\n  s3:\n  bucket: images\n  region: eu-west-1", &[]),
+        (
+            "storage: {delete: {enabled: true}}",
+            &[("REGISTRY_STORAGE", "s3")],
+        ),
+    ] {
+        let problems = problems(text, variables).join("\n");
+        for key in ["storage.s3.bucket", "storage.s3.region"] {
+            assert!(problems.contains(key), "{text:?} {variables:?}: {problems}");
+        }
+    }
+}
+
+#[test]
 fn a_refused_key_that_says_nothing_is_not_refused() {
     let text = "
 proxy: {remoteurl: ''}

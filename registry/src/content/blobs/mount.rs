@@ -46,7 +46,7 @@ impl Blobs {
                 return Ok(Some(blob));
             }
             if self.storage.stat(&data).await?.is_none() {
-                self.storage.delete(&at).await?;
+                // The link stays: it shows nothing without the data, and an upload that wrote it too may be waiting.
                 return Ok(None);
             }
             if self.storage.stat(&at).await?.is_some() {

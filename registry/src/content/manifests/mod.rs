@@ -167,7 +167,13 @@ impl Manifests {
         }
         self.tags.bury(repository, digest).await?;
         // From here on it is gone: tags that still point at it are not followed.
-        self.storage.delete(&revision).await?;
+        if let Err(error) = self.storage.delete(&revision).await {
+            // Or not, and then its tags are to be seen as before.
+            if matches!(self.revisions.find(repository, digest).await, Ok(Some(_))) {
+                self.tags.unbury(repository, digest).await?;
+            }
+            return Err(error.into());
+        }
         let tags = self.tags.untag(repository, digest).await?;
         if let Some(subject) = subject {
             let entry = layout::referrer(repository, &subject, digest);

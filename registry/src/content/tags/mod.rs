@@ -175,6 +175,16 @@ impl Tags {
         Ok(())
     }
 
+    /// After [`Self::bury`], where the manifest stays.
+    pub(super) async fn unbury(&self, repository: &RepositoryName, digest: &Digest) -> Result<(), Error> {
+        for tag in self.index.candidates(repository, digest).await? {
+            if self.tombstones.find(repository, &tag).await? == Some(*digest) {
+                self.tombstones.remove(repository, &tag).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Deletes every tag that points at this manifest, which has no revision link any more. A tag that is moved
     /// meanwhile stays with its new value; once the manifest is pushed again its tags are those of that push: it writes
     /// the revision before the tag, so whoever misses the revision after having seen the tag has not seen that push's.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::storage::Objects;
-use crate::storage::faulty::{Befalls, Call, Fault, Faulty};
+use crate::storage::faulty::{Befalls, Call, Fault, Faulty, Trouble};
 use crate::storage::memory::MemoryStorage;
 
 fn unsure(storage: &MemoryStorage) -> Faulty {
@@ -55,6 +55,27 @@ async fn a_tag_that_went_with_its_manifest_comes_back_only_when_it_is_pushed() {
     // Another manifest takes a dead tag's name.
     put(&content, &name, "v2", index(&[])).await.unwrap();
     assert_eq!(tags_of(&content).await, ["v1", "v2", "v3"]);
+}
+
+/// The deletion is told as failed, so nothing of it is seen.
+#[tokio::test]
+async fn a_deletion_that_fails_leaves_the_tags_of_its_manifest() {
+    let (storage, image, name) = (MemoryStorage::new(), image(), repository("app"));
+    let faulty = unsure(&storage);
+    faulty.script().add(Fault::of(
+        Call::Delete,
+        "revisions",
+        Befalls::Failure(Trouble::Busy),
+    ));
+    let content = content(faulty);
+    image.push(&content, "app", "v1").await;
+    content
+        .manifests
+        .delete(&name, &image.digest())
+        .await
+        .unwrap_err();
+    assert!(is_found(&content, "v1").await);
+    assert_eq!(tags_of(&content).await, ["v1"]);
 }
 
 /// As registry:2 pushes, which knows no tombstones.

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -77,8 +78,10 @@ impl DiskThreads {
     }
 
     async fn place(self: &Arc<Self>) -> Place {
+        // One wait, which keeps its turn however often it is looked at.
+        let mut waiting = pin!(self.places.acquire());
         let permit = loop {
-            match timeout(LOOK, self.places.acquire()).await {
+            match timeout(LOOK, waiting.as_mut()).await {
                 Ok(permit) => break permit.expect("nobody closes it"),
                 Err(_) => self.set_aside_what_hangs(),
             }

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 const FREE: usize = 64 << 10;
 /// Many layers are smaller.
 const SMALL: usize = 1 << 20;
-/// Longer than this no client should wait before it hears about it.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A slow client needs some time to fill its part; longer than this no other should wait before it hears about it.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Budget {

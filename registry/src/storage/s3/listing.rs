@@ -53,7 +53,8 @@ impl Bucket {
         let answer = self.told(request.send().await);
         let page = answer.map_err(|failure| failure.into_error("list", folder))?;
         let next = match (page.is_truncated, page.next_continuation_token.clone()) {
-            (Some(true), Some(token)) => From::Token(token),
+            // Some servers leave the flag out.
+            (Some(true) | None, Some(token)) => From::Token(token),
             (Some(true), None) => {
                 let failure = Failure::protocol("a page was cut, without a token to go on from");
                 return Err(failure.into_error("list", folder));

@@ -51,8 +51,8 @@ async fn purge(shared: &Arc<Shared>, at: &Key, before: SystemTime) -> Result<boo
     Ok(true)
 }
 
-/// Multipart uploads that no record names, since the process that began them died: all of ours that are old. Those that
-/// a living upload's record names are younger than that, or purged with it.
+/// Multipart uploads that no record names, since the process that began them died: all of ours that are old. An upload
+/// that is still there keeps its parts until it is purged itself.
 pub(super) async fn remains(bucket: &Bucket, before: SystemTime) -> Result<usize, Error> {
     let root: Key = "docker".parse().expect("a name");
     let mut purged = 0;
@@ -75,7 +75,7 @@ pub(super) async fn remains(bucket: &Bucket, before: SystemTime) -> Result<usize
             let (Some(begun), Some(key), Some(id)) = (begun, key, upload.upload_id()) else {
                 continue;
             };
-            if begun < before {
+            if begun < before && !is_of_an_upload(bucket, &key).await? {
                 bucket.abort(&key, id).await?;
                 info!(%key, "parts that a process left behind were removed");
                 purged += 1;
@@ -90,4 +90,13 @@ pub(super) async fn remains(bucket: &Bucket, before: SystemTime) -> Result<usize
         }
         (key_marker, id_marker) = (page.next_key_marker, page.next_upload_id_marker);
     }
+}
+
+/// Whether an upload, ours or registry:2's, lies where this object is to be.
+async fn is_of_an_upload(bucket: &Bucket, key: &Key) -> Result<bool, Error> {
+    let Some(at) = key.parent() else {
+        return Ok(false);
+    };
+    let started = bucket.stat(&record::within(&at, record::STARTED_AT)).await?;
+    Ok(started.is_some())
 }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 /// The smallest part of a multipart upload that S3 takes, but for the last.
 pub const LEAST_PART: usize = 5 << 20;
-/// A thousand parts of this size are 16 GiB, ten thousand 160 GiB.
-pub const PART: usize = 16 << 20;
+/// Ten thousand parts of this size, which is all that an object may have, are 80 GiB; and six uploads have room for one.
+pub const PART: usize = 8 << 20;
 /// For all uploads together.
 pub const MEMORY: usize = 64 << 20;
 

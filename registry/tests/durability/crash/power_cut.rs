@@ -45,6 +45,7 @@ fn what_was_acknowledged_outlives_a_power_cut_at_any_moment() {
     let (seed, mut chance) = settings::chance();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
+        .enable_time()
         .build()
         .unwrap();
     let mut figures = Figures::default();
