@@ -48,6 +48,8 @@ impl Check<'_> {
                 "name the region of the bucket, as in eu-west-1",
             ),
         };
+        let root = raw.rootdirectory.unwrap_or_default();
+        self.s3_names(&bucket, &region, &root);
         if raw.skipverify {
             self.problem(
                 "storage.s3.skipverify",
@@ -63,7 +65,7 @@ impl Check<'_> {
         let endpoint = endpoint.and_then(|endpoint| self.s3_endpoint(endpoint, raw.secure.unwrap_or(true)));
         Settings {
             path_style: raw.forcepathstyle.unwrap_or(endpoint.is_some()),
-            root: raw.rootdirectory.unwrap_or_default(),
+            root,
             credentials: self.s3_credentials(raw.accesskey, raw.secretkey, raw.sessiontoken),
             ca_file: raw.cafile.filter(|path| !path.is_empty()).map(Into::into),
             encryption: self.encryption(raw.encrypt, raw.keyid),
@@ -120,6 +122,22 @@ impl Check<'_> {
             self.problem(key, format!("it is missing; {what}"));
         }
         value
+    }
+
+    /// What no bucket, region or prefix is called.
+    fn s3_names(&mut self, bucket: &str, region: &str, root: &str) {
+        for (key, value) in [("storage.s3.bucket", bucket), ("storage.s3.region", region)] {
+            if value.contains(|letter: char| letter == '/' || letter.is_whitespace()) {
+                let what = format!("{value:?} has a slash or a space; write its name alone");
+                self.problem(key, what);
+            }
+        }
+        if root.split('/').any(|folder| folder == "..") {
+            self.problem(
+                "storage.s3.rootdirectory",
+                "a bucket knows no '..'; write the whole prefix",
+            );
+        }
     }
 
     /// With the scheme that `secure` says, unless it has one.

@@ -17,10 +17,12 @@ use super::flush::lock;
 use crate::workers::Workers;
 
 const AT_ONCE: usize = 64;
-/// How many may hang beside them. When there are more, the disk is taken for dead, and all wait.
+/// How many may hang beside them. When there are more, the disk is taken for dead.
 const HANGING: usize = 448;
 /// A call that takes longer hangs. Disks that are merely busy take less.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// So long a request waits for a place before its client is told to come again.
+const LONGEST: Duration = Duration::from_secs(60);
 /// How often whoever waits for a place looks for calls that hang.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -62,7 +64,7 @@ impl DiskThreads {
         self: &Arc<Self>,
         job: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let place = self.place().await;
+        let place = self.place().await?;
         let running = self.workers.spawn(move || {
             let result = job();
             drop(place);
@@ -77,12 +79,17 @@ impl DiskThreads {
         drop(self.workers.spawn(job));
     }
 
-    async fn place(self: &Arc<Self>) -> Place {
+    async fn place(self: &Arc<Self>) -> io::Result<Place> {
+        let began = Instant::now();
         // One wait, which keeps its turn however often it is looked at.
         let mut waiting = pin!(self.places.acquire());
         let permit = loop {
             match timeout(LOOK, waiting.as_mut()).await {
                 Ok(permit) => break permit.expect("nobody closes it"),
+                Err(_) if began.elapsed() > LONGEST => {
+                    let why = "the disk does not answer as many requests as there can be at once";
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, why));
+                }
                 Err(_) => self.set_aside_what_hangs(),
             }
         };
@@ -91,10 +98,10 @@ impl DiskThreads {
         let number = running.begun;
         running.begun += 1;
         running.since.push_back((number, Instant::now()));
-        Place {
+        Ok(Place {
             threads: Arc::clone(self),
             number,
-        }
+        })
     }
 
     fn set_aside_what_hangs(&self) {

@@ -37,10 +37,13 @@ impl Answers {
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// Whether it has, not long ago.
-    pub(super) fn has_bucket(&self) -> bool {
+    /// Whether it has, not long ago, or since then.
+    pub(super) fn has_bucket(&self, since: Option<Instant>) -> bool {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.is_some_and(|seen| seen.elapsed() < PROOF)
+        seen.is_some_and(|seen| match since {
+            Some(since) => seen >= since,
+            None => seen.elapsed() < PROOF,
+        })
     }
 
     /// How many requests of each operation were sent, retries among them.

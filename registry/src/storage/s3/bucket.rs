@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::config::http::HttpResponse;
@@ -103,20 +104,26 @@ impl Bucket {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is_missing_for_sure() => Ok(None),
             Err(failure) if failure.may_be_missing() => {
-                self.must_be_there(action, key).await?;
+                let asked_again = (!failure.is_of_a_store()).then(Instant::now);
+                self.must_be_there(action, key, asked_again).await?;
                 Ok(None)
             }
             Err(failure) => Err(failure.into_error(action, key)),
         }
     }
 
-    /// An outage must not look like a missing object: asks for the bucket, unless it has answered lately.
-    async fn must_be_there(&self, action: &'static str, key: &Key) -> Result<(), Error> {
-        if self.answers.has_bucket() {
+    /// An outage must not look like a missing object: asks for the bucket, unless it has answered lately, or `since` then.
+    async fn must_be_there(
+        &self,
+        action: &'static str,
+        key: &Key,
+        since: Option<Instant>,
+    ) -> Result<(), Error> {
+        if self.answers.has_bucket(since) {
             return Ok(());
         }
         let _one = self.probing.lock().await;
-        if self.answers.has_bucket() {
+        if self.answers.has_bucket(since) {
             return Ok(());
         }
         let answer = self.client.head_bucket().bucket(&self.name).send().await;

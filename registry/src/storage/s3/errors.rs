@@ -23,6 +23,8 @@ pub(super) struct Failure {
     what: String,
     /// No answer came, or none in time.
     is_unanswered: bool,
+    /// The answer has the number that stores give to each, as something else in front of one does not.
+    has_request_id: bool,
 }
 
 impl Failure {
@@ -53,6 +55,8 @@ impl Failure {
             code: code.map(str::to_owned),
             retry_after,
             is_unanswered,
+            has_request_id: response
+                .is_some_and(|response| response.headers().contains_key("x-amz-request-id")),
             what,
         }
     }
@@ -64,6 +68,7 @@ impl Failure {
             code: None,
             retry_after: None,
             is_unanswered: false,
+            has_request_id: false,
             what: what.into(),
         }
     }
@@ -87,6 +92,11 @@ impl Failure {
     /// bucket at all it does not say.
     pub(super) fn is_missing_for_sure(&self) -> bool {
         self.code() == Some("NoSuchKey")
+    }
+
+    /// Whether it is the store that answered, and not something in front of it that misses the store.
+    pub(super) fn is_of_a_store(&self) -> bool {
+        self.has_request_id
     }
 
     pub(super) fn may_be_missing(&self) -> bool {

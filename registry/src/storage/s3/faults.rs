@@ -188,7 +188,7 @@ async fn what_is_missing_from_a_bucket_that_vanished_is_not_missing() {
     let error = storage.stat(&key()).await.unwrap_err();
     assert!(matches!(error, Error::Failed { .. }), "{error}");
     let (storage, asked) = store(|_, line| match line.contains("/a") {
-        true => answered("404 Not Found", "", ""),
+        true => answered("404 Not Found", "x-amz-request-id: 1\r\n", ""),
         false => answered("200 OK", "", ""),
     })
     .await;
@@ -197,6 +197,21 @@ async fn what_is_missing_from_a_bucket_that_vanished_is_not_missing() {
     }
     // The bucket is not asked for again and again.
     assert_eq!(asked.lock().unwrap().len(), 4);
+}
+
+/// A proxy whose store is down may say 404 to everything.
+#[tokio::test]
+async fn what_no_store_answered_is_not_missing_though_the_bucket_was_there_just_now() {
+    let (storage, _) = store(|number, _| match number {
+        0 => answered("200 OK", "ETag: \"one\"\r\n", "x"),
+        _ => answered("404 Not Found", "Content-Type: text/plain\r\n", "not found"),
+    })
+    .await;
+    assert!(storage.read(&key(), 9).await.unwrap().is_some());
+    let error = storage.read(&key(), 9).await.unwrap_err();
+    assert!(matches!(error, Error::Failed { .. }), "{error}");
+    let error = storage.stat(&key()).await.unwrap_err();
+    assert!(matches!(error, Error::Failed { .. }), "{error}");
 }
 
 #[tokio::test]
