@@ -34,6 +34,7 @@ link_flags() { # NAME VERSION
 	case $1 in
 	kube) link_flags_kubernetes "$2" ;;
 	docker) echo "-X github.com/moby/moby/v2/dockerversion.Version=$2 -X github.com/docker/cli/cli/version.Version=$2" ;;
+	docker-28) echo "-X github.com/docker/docker/dockerversion.Version=$2" ;;
 	esac
 }
 

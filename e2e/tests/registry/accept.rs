@@ -158,6 +158,12 @@ const CLIENTS: &[Client] = &[
 /// Those that take the set-up of make soak. `{NAME}` is the folder of a part; CRI is what kubelets pull with.
 const MORE_CLIENTS: &[Client] = &[
     Client {
+        name: "docker, 28",
+        ready: "export PATH={docker-28}:$PATH DRIVER=vfs SNAPSHOTTER=false",
+        version: DOCKER_VERSION,
+        pull: DOCKER_PULL,
+    },
+    Client {
         name: "containerd, 1.7",
         ready: "export PATH={containerd-1.7}:$PATH STORE=1.7",
         version: CONTAINERD_VERSION,
@@ -215,7 +221,7 @@ fn every_client_pulls_every_kind_of_image_by_its_tag() {
 #[test]
 #[ignore = "a part of make soak, whose set-up brings these versions"]
 fn more_versions_pull_every_kind_of_image_by_its_tag() {
-    let parts = ["containerd-1.7", "containerd-2.4", "crictl"];
+    let parts = ["docker-28", "containerd-1.7", "containerd-2.4", "crictl"];
     pull_with(MORE_CLIENTS, |script| {
         parts.into_iter().fold(script, |script, name| {
             script.replace(&format!("{{{name}}}"), &part(name).display().to_string())
