@@ -25,10 +25,7 @@ pub(super) async fn purge_uploads(storage: &dyn Storage, age: Duration) -> Resul
         return Ok(Purged::default());
     };
     let temporary_before = before.max(now - TEMPORARY_AGE);
-    let mut purged = Purged {
-        temporary_objects: 0,
-        uploads: 0,
-    };
+    let mut purged = Purged::default();
     let mut folders = Walk::below(layout::repositories(), |folder| {
         !layout::is_of_a_repository(folder)
     });

@@ -75,34 +75,11 @@ impl Check<'_> {
             dual_stack: raw.usedualstack,
             accelerate: raw.accelerate,
             fips: raw.usefipsendpoint,
-            copy: Copying {
-                threshold: self
-                    .size(
-                        "storage.s3.multipartcopythresholdsize",
-                        raw.multipartcopythresholdsize,
-                        0,
-                        LARGEST_COPY,
-                    )
-                    .unwrap_or(Copying::default().threshold),
-                part: self
-                    .size(
-                        "storage.s3.multipartcopychunksize",
-                        raw.multipartcopychunksize,
-                        LEAST_PART as i64,
-                        LARGEST_COPY,
-                    )
-                    .unwrap_or(Copying::default().part),
-                at_once: self
-                    .size(
-                        "storage.s3.multipartcopymaxconcurrency",
-                        raw.multipartcopymaxconcurrency,
-                        1,
-                        i64::MAX,
-                    )
-                    .map_or(Copying::default().at_once, |count| {
-                        count.min(MOST_COPIES as u64) as usize
-                    }),
-            },
+            copy: self.s3_copying(
+                raw.multipartcopythresholdsize,
+                raw.multipartcopychunksize,
+                raw.multipartcopymaxconcurrency,
+            ),
             part: self
                 .size(
                     "storage.s3.chunksize",
@@ -227,6 +204,28 @@ impl Check<'_> {
             );
         }
         Some(acl)
+    }
+
+    fn s3_copying(&mut self, threshold: Option<i64>, part: Option<i64>, at_once: Option<i64>) -> Copying {
+        let threshold = self.size(
+            "storage.s3.multipartcopythresholdsize",
+            threshold,
+            0,
+            LARGEST_COPY,
+        );
+        let part = self.size(
+            "storage.s3.multipartcopychunksize",
+            part,
+            LEAST_PART as i64,
+            LARGEST_COPY,
+        );
+        let at_once = self.size("storage.s3.multipartcopymaxconcurrency", at_once, 1, i64::MAX);
+        let default = Copying::default();
+        Copying {
+            threshold: threshold.unwrap_or(default.threshold),
+            part: part.unwrap_or(default.part),
+            at_once: at_once.map_or(default.at_once, |count| count.min(MOST_COPIES as u64) as usize),
+        }
     }
 
     fn size(&mut self, key: &str, value: Option<i64>, least: i64, most: i64) -> Option<u64> {

@@ -50,6 +50,12 @@ impl std::ops::Deref for Registry {
     }
 }
 
+/// All tags that are listed.
+async fn tags_of(content: &Content, repository: &RepositoryName) -> Vec<String> {
+    let tags = content.tags.list(repository, None, None).await.unwrap();
+    tags.items.iter().map(Tag::to_string).collect()
+}
+
 fn registry() -> Registry {
     registry_with(options())
 }

@@ -31,7 +31,7 @@ pub(super) struct Bucket {
 
 /// What new objects are like.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Dress {
+pub(super) struct Attributes {
     pub(super) encryption: Option<ServerSideEncryption>,
     pub(super) kms_key: Option<String>,
     pub(super) class: Option<StorageClass>,
@@ -51,13 +51,13 @@ impl Bucket {
         })
     }
 
-    pub(super) fn dress(&self) -> Dress {
+    pub(super) fn attributes(&self) -> Attributes {
         let (encryption, kms_key) = match &self.settings.encryption {
             None => (None, None),
             Some(Encryption::Aes256) => (Some(ServerSideEncryption::Aes256), None),
             Some(Encryption::Kms(key)) => (Some(ServerSideEncryption::AwsKms), Some(key.clone())),
         };
-        Dress {
+        Attributes {
             encryption,
             kms_key,
             class: self.settings.storage_class.as_deref().map(StorageClass::from),
@@ -67,15 +67,15 @@ impl Bucket {
 
     /// PutObject, to which only the body is missing.
     pub(super) fn put(&self, key: &Key) -> PutObjectFluentBuilder {
-        let dress = self.dress();
+        let attributes = self.attributes();
         self.client
             .put_object()
             .bucket(&self.name)
             .key(self.keys.object(key))
-            .set_server_side_encryption(dress.encryption)
-            .set_ssekms_key_id(dress.kms_key)
-            .set_storage_class(dress.class)
-            .set_acl(dress.acl)
+            .set_server_side_encryption(attributes.encryption)
+            .set_ssekms_key_id(attributes.kms_key)
+            .set_storage_class(attributes.class)
+            .set_acl(attributes.acl)
     }
 
     /// The answer, or what went wrong.
@@ -104,8 +104,8 @@ impl Bucket {
             Ok(found) => Ok(Some(found)),
             Err(failure) if failure.is_missing_for_sure() => Ok(None),
             Err(failure) if failure.may_be_missing() => {
-                let asked_again = (!failure.is_of_a_store()).then(Instant::now);
-                self.must_be_there(action, key, asked_again).await?;
+                let since = (!failure.is_of_a_store()).then(Instant::now);
+                self.must_be_there(action, key, since).await?;
                 Ok(None)
             }
             Err(failure) => Err(failure.into_error(action, key)),

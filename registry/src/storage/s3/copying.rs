@@ -56,7 +56,7 @@ impl Bucket {
         if size > self.settings.copy.threshold {
             return self.copy_in_parts(from, to, size).await;
         }
-        let dress = self.dress();
+        let attributes = self.attributes();
         let request = self
             .client
             .copy_object()
@@ -64,10 +64,10 @@ impl Bucket {
             .key(self.keys.object(to))
             .copy_source(self.source(from))
             .metadata_directive(MetadataDirective::Copy)
-            .set_server_side_encryption(dress.encryption)
-            .set_ssekms_key_id(dress.kms_key)
-            .set_storage_class(dress.class)
-            .set_acl(dress.acl)
+            .set_server_side_encryption(attributes.encryption)
+            .set_ssekms_key_id(attributes.kms_key)
+            .set_storage_class(attributes.class)
+            .set_acl(attributes.acl)
             .customize()
             .config_override(aws_sdk_s3::Config::builder().timeout_config(client::deadline(size / SLOWED)));
         match self.told(request.send().await) {

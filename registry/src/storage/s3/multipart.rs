@@ -58,16 +58,16 @@ impl Drop for AbortOnDrop {
 
 impl Bucket {
     pub(super) async fn begin_parts(self: &Arc<Self>, key: &Key) -> Result<(Multipart, AbortOnDrop), Error> {
-        let dress = self.dress();
+        let attributes = self.attributes();
         let request = self
             .client
             .create_multipart_upload()
             .bucket(&self.name)
             .key(self.keys.object(key))
-            .set_server_side_encryption(dress.encryption)
-            .set_ssekms_key_id(dress.kms_key)
-            .set_storage_class(dress.class)
-            .set_acl(dress.acl);
+            .set_server_side_encryption(attributes.encryption)
+            .set_ssekms_key_id(attributes.kms_key)
+            .set_storage_class(attributes.class)
+            .set_acl(attributes.acl);
         let begun = self.told(request.send().await);
         let begun = begun.map_err(|failure| failure.into_error("create", key))?;
         let Some(id) = begun.upload_id else {
