@@ -102,6 +102,30 @@ async fn whatever_name_is_taken_it_is_told_left_alone_and_all_else_goes_on() {
 }
 
 #[tokio::test]
+async fn pods_are_not_made_over_what_somebody_else_put_under_a_name_that_they_mount() {
+    for (kind, name) in [
+        ("configmaps", "images-config"),
+        ("secrets", "images-internal-tls"),
+        ("secrets", "images-htpasswd"),
+        ("persistentvolumeclaims", "images-data"),
+    ] {
+        let fake = well().await;
+        let path = path_of(kind, name);
+        let ours = fake.get(&path).unwrap_or_else(|| panic!("{path} is there"));
+        let theirs =
+            json!({"metadata": {"name": name, "namespace": "registry"}, "status": {"phase": "Bound"}});
+        fake.put(&path, theirs);
+        fake.remove(DEPLOYMENT);
+        let told = |error| panic!("{path}: {error}");
+        round(&fake).await.unwrap_or_else(told);
+        assert!(fake.get(DEPLOYMENT).is_none(), "{path}");
+        fake.put(&path, ours);
+        round(&fake).await.unwrap_or_else(told);
+        assert!(fake.get(DEPLOYMENT).is_some(), "{path}: back again");
+    }
+}
+
+#[tokio::test]
 async fn a_name_that_is_taken_when_it_is_first_needed_is_told_and_left_to_its_owner() {
     let fake = with_registry(json!({"storage": {"persistentVolumeClaim": {"claimName": "mine"}}}));
     fake.put(
